@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/publish"
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
+)
+
+type buildCmd struct {
+	Config string `short:"c" required:"" placeholder:"FILE" help:"The platform's configuration."`
+	Strict bool   `help:"Publish nothing when a name can't be solved."`
+}
+
+// Run builds and publishes a platform.
+func (c *buildCmd) Run(ctx context.Context, std streams) error {
+	start := time.Now()
+	conf, err := readConfig(c.Config)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	progress := newProgress(std.err)
+	defer progress.close()
+	platform, err := solve.Open(ctx, conf.solve(progress.note))
+	if err != nil {
+		return err
+	}
+	defer platform.Close()
+	names, err := conf.names(platform)
+	if err != nil {
+		return err
+	}
+	progress.note(fmt.Sprintf("solving %s against a base of %s", count(len(names), "name"), count(len(platform.Base()), "package")))
+	options := conf.publish()
+	options.Strict, options.Now, options.Progress = c.Strict, start, progress.step
+	report, err := publish.Build(ctx, platform, names, options)
+	progress.close()
+	var unsolved *publish.UnsolvedError
+	if errors.As(err, &unsolved) {
+		for _, u := range unsolved.Unsolved {
+			fmt.Fprintf(std.err, "%s: %s\n", u.Name, u.Reason)
+		}
+		return &exitError{exitUnsolved, err}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(std.out, summary(report, time.Since(start)))
+	return nil
+}
+
+// summary is the last line of a build.
+func summary(r *publish.Report, took time.Duration) string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s: serial %d", r.Platform, r.Serial)
+	if !r.Changed {
+		s.WriteString(", nothing has changed")
+	}
+	fmt.Fprintf(&s, ": %s", count(r.Totals.Solved, "tree"))
+	if r.Totals.InBase > 0 {
+		fmt.Fprintf(&s, ", %d in the base already", r.Totals.InBase)
+	}
+	if r.Totals.Unsolved > 0 {
+		fmt.Fprintf(&s, ", %d not solved (report.json says why)", r.Totals.Unsolved)
+	}
+	fmt.Fprintf(&s, ", in %s", took.Round(100*time.Millisecond))
+	return s.String()
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// names are the top-level packages that the configuration asks for.
+func (c *config) names(p *solve.Platform) ([]string, error) {
+	names := slices.Clone(c.Toplevel.Packages)
+	if c.Toplevel.All {
+		names = append(names, p.Names()...)
+	}
+	if c.Toplevel.File != "" {
+		listed, err := readNames(c.Toplevel.File)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, listed...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// readNames reads a file of names, one a line; lines that begin with # are comments.
+func readNames(name string) ([]string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading toplevel.file: %w", err)
+	}
+	defer f.Close()
+	var names []string
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if name := strings.TrimSpace(lines.Text()); name != "" && !strings.HasPrefix(name, "#") {
+			names = append(names, name)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("reading toplevel.file %s: %w", name, err)
+	}
+	return names, nil
+}

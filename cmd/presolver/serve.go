@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+type serveCmd struct {
+	Dir    string `arg:"" type:"existingdir" help:"The folder that build publishes in (output in its configuration)."`
+	Listen string `default:":8080" placeholder:"ADDR" help:"The address and port to listen on; port 0: any that is free (${default})."`
+}
+
+// How long a client may take, so that slow or silent ones don't use up the server: for a request's header, between two
+// requests, and for taking a piece of an answer.
+const (
+	headerTime = 10 * time.Second
+	idleTime   = 2 * time.Minute
+	pieceTime  = time.Minute
+)
+
+// Run serves a folder until the context ends, and then waits for the answers that are under way.
+func (c *serveCmd) Run(ctx context.Context, std streams) error {
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return fmt.Errorf("opening the folder to serve: %w", err)
+	}
+	defer root.Close()
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w: choose another address with --listen", err)
+	}
+	server := &http.Server{
+		Handler:           patient(newSite(root)),
+		ReadHeaderTimeout: headerTime,
+		ReadTimeout:       headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    64 << 10,
+	}
+	fmt.Fprintf(std.out, "listening on http://%s/\n", listener.Addr())
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), pieceTime)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return server.Close()
+}
+
+// patient lets an answer take as long as it needs while the client takes it piece by piece: a limit on the whole would cut
+// off large RPMs on slow links.
+func patient(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(&patientWriter{w, http.NewResponseController(w)}, r)
+	})
+}
+
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w *patientWriter) Write(p []byte) (int, error) {
+	if err := w.control.SetWriteDeadline(time.Now().Add(pieceTime)); err != nil {
+		return 0, err
+	}
+	return w.ResponseWriter.Write(p)
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// newTestSite serves a folder with files of every kind.
+func newTestSite(t *testing.T) (dir string, server *httptest.Server) {
+	t.Helper()
+	top := t.TempDir()
+	dir = filepath.Join(top, "served")
+	for name, content := range map[string]string{
+		"served/p/platform.json":                        `{"serial":1}`,
+		"served/p/platform.json.asc":                    `signed`,
+		"served/p/trees/a@0123456789abcdef.json":        strings.Repeat(`{"a":1}`, 1000),
+		"served/p/catalogue/0123456789abcdef.jsonl.zst": "zstd",
+		"served/p/rpms/a-1-1.noarch.rpm":                "0123456789",
+		"served/p/.lock":                                "",
+		"served/p/trees/.new-a@0123456789abcdef.json":   "half",
+		"served/q/index.html":                           "<html>",
+		"served/packages/presolve/p/a":                  `{}`,
+		"served/packages/presolve/p/b":                  `{}`,
+		"served/packages/presolve/p/a-1-1.noarch.rpm":   "rpm",
+		"served/packages/presolve/p/.new-c":             "half",
+		"secret":                                        "secret",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(top, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(top, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../../secret", filepath.Join(dir, "p", "link")); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server = httptest.NewServer(patient(newSite(root)))
+	t.Cleanup(func() { server.Close(); root.Close() })
+	return dir, server
+}
+
+// ask sends one request as it is, without what Go's client adds.
+func ask(t *testing.T, server *httptest.Server, method, target string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.URL.Opaque = target
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := (&http.Transport{DisableCompression: true, DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestSite(t *testing.T) {
+	_, server := newTestSite(t)
+	const forever = "public, max-age=31536000, immutable"
+	for _, test := range []struct {
+		method, target string
+		headers        string // separated by newlines
+		status         int
+		body           string
+		want           string // headers of the answer
+	}{
+		{"GET", "/p/platform.json", "", 200, `{"serial":1}`, "Content-Type: application/json\nCache-Control: no-cache\nVary: Accept-Encoding"},
+		{"HEAD", "/p/platform.json", "", 200, "", "Content-Length: 12"},
+		{"GET", "/p/platform.json.asc", "", 200, "signed", "Content-Type: text/plain; charset=utf-8\nCache-Control: no-cache"},
+		{"GET", "/p/trees/a@0123456789abcdef.json", "", 200, strings.Repeat(`{"a":1}`, 1000), "Etag: \"0123456789abcdef\"\nCache-Control: " + forever},
+		{"GET", "/p/trees/a@0123456789abcdef.json", `If-None-Match: "0123456789abcdef"`, 304, "", `Etag: "0123456789abcdef"`},
+		{"GET", "/p/trees/a@0123456789abcdef.json", `If-None-Match: "other"`, 200, strings.Repeat(`{"a":1}`, 1000), ""},
+		{"GET", "/p/trees/a@0123456789abcdef.json", "If-None-Match: \"0123456789abcdef-gzip\"\nAccept-Encoding: gzip", 304, "", `Etag: "0123456789abcdef-gzip"`},
+		{"GET", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip;q=0", 200, strings.Repeat(`{"a":1}`, 1000), ""},
+		{"GET", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip\nRange: bytes=1-3", 206, `"a"`, ""},
+		{"GET", "/p/catalogue/0123456789abcdef.jsonl.zst", "Accept-Encoding: gzip", 200, "zstd", "Etag: \"0123456789abcdef\"\nContent-Encoding: \nContent-Type: application/zstd"},
+		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=3-", 206, "3456789", "Content-Range: bytes 3-9/10\nCache-Control: " + forever},
+		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=30-", 416, "invalid range: failed to overlap\n", ""},
+		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=3-\nIf-Range: \"other\"", 200, "0123456789", ""},
+		{"GET", "/q/", "", 200, "<html>", "Content-Type: text/html; charset=utf-8"},
+		{"GET", "/q", "", 301, "", "Location: /q/"},
+		{"GET", "/packages/presolve/p/", "", 200, `["a","b"]`, "Content-Type: application/json\nCache-Control: no-cache"},
+		{"GET", "/packages/presolve/p", "", 200, `["a","b"]`, ""},
+		{"GET", "/packages/presolve/p/a", "", 200, `{}`, "Content-Type: application/json\nCache-Control: no-cache"},
+		{"GET", "/packages/presolve/p/a-1-1.noarch.rpm", "", 200, "rpm", "Content-Type: application/x-rpm"},
+		{"POST", "/p/platform.json", "", 405, "", "Allow: GET, HEAD"},
+		{"GET", "/", "", 404, "", ""},
+		{"GET", "/p/", "", 404, "", ""},
+		{"GET", "/packages/presolve/", "", 404, "", ""},
+		{"GET", "/p/missing.json", "", 404, "", ""},
+		{"GET", "/p/.lock", "", 404, "", ""},
+		{"GET", "/p/trees/.new-a@0123456789abcdef.json", "", 404, "", ""},
+		{"GET", "/packages/presolve/p/.new-c", "", 404, "", ""},
+		{"GET", "/p/link", "", 404, "", ""},
+		{"GET", "/../secret", "", 404, "", ""},
+		{"GET", "/p/../../secret", "", 404, "", ""},
+		{"GET", "/%2e%2e/secret", "", 404, "", ""},
+		{"GET", "/p/..%2f..%2fsecret", "", 404, "", ""},
+		{"GET", "/p/%00", "", 404, "", ""},
+		{"GET", "//secret", "", 404, "", ""},
+	} {
+		var headers []string
+		if test.headers != "" {
+			headers = strings.Split(test.headers, "\n")
+		}
+		resp, body := ask(t, server, test.method, test.target, headers...)
+		name := test.method + " " + test.target + " " + test.headers
+		if resp.StatusCode != test.status {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
+		if strings.Contains(body, "secret") || test.body != "" && body != test.body {
+			t.Errorf("%s: the body is %.60q", name, body)
+		}
+		for h := range strings.SplitSeq(test.want, "\n") {
+			if key, value, ok := strings.Cut(h, ": "); ok && resp.Header.Get(key) != value {
+				t.Errorf("%s: %s is %q and should be %q", name, key, resp.Header.Get(key), value)
+			}
+		}
+	}
+}
+
+func TestSiteCompresses(t *testing.T) {
+	_, server := newTestSite(t)
+	resp, body := ask(t, server, "GET", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip")
+	z, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil || string(plain) != strings.Repeat(`{"a":1}`, 1000) || len(body) > 1000 {
+		t.Errorf("%d bytes, %d unpacked, %v", len(body), len(plain), err)
+	}
+	if resp.Header.Get("Content-Encoding") != "gzip" || resp.Header.Get("Etag") != `"0123456789abcdef-gzip"` {
+		t.Errorf("the header is %v", resp.Header)
+	}
+	if resp, body := ask(t, server, "HEAD", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip"); body != "" || resp.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("HEAD: %v %q", resp.Header, body)
+	}
+}
+
+// The ETag of what changes in place is its content's.
+func TestSiteSeesChanges(t *testing.T) {
+	dir, server := newTestSite(t)
+	resp, _ := ask(t, server, "GET", "/p/platform.json")
+	first := resp.Header.Get("Etag")
+	if resp, _ := ask(t, server, "GET", "/p/platform.json", "If-None-Match: "+first); resp.StatusCode != 304 {
+		t.Errorf("unchanged: %s", resp.Status)
+	}
+	replace := func(content string) {
+		if err := os.WriteFile(filepath.Join(dir, "p/.new-platform.json"), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "p/.new-platform.json"), filepath.Join(dir, "p/platform.json")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(`{"serial":2}`)
+	resp, body := ask(t, server, "GET", "/p/platform.json", "If-None-Match: "+first)
+	if resp.StatusCode != 200 || body != `{"serial":2}` || resp.Header.Get("Etag") == first {
+		t.Errorf("changed: %s %s", resp.Status, body)
+	}
+	replace(`{"serial":1}`)
+	if resp, _ := ask(t, server, "GET", "/p/platform.json"); resp.Header.Get("Etag") != first {
+		t.Errorf("the same content again has another ETag")
+	}
+}
+
+// A large file is whole, in one and in parts.
+func TestSiteLargeFile(t *testing.T) {
+	dir, server := newTestSite(t)
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	if err := os.WriteFile(filepath.Join(dir, "p/rpms/large.rpm"), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, body := ask(t, server, "GET", "/p/rpms/large.rpm"); body != string(content) {
+		t.Errorf("%d bytes", len(body))
+	}
+	if _, body := ask(t, server, "GET", "/p/rpms/large.rpm", "Range: bytes=1000-524287"); body != string(content[1000:524288]) {
+		t.Errorf("%d bytes", len(body))
+	}
+}

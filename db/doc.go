@@ -1,0 +1,17 @@
+// Package db is the record: the client's own SQLite database, the one place where it remembers anything.
+//
+// It holds
+//
+//   - the installed packages, as read from the RPM database, so that no command has to read that again;
+//   - which of them this backend installed and why: asked for, or needed by a top-level package;
+//   - the small files of the sources: those that change in place with their validators (platform.json), the catalogue
+//     in tables with an index of its texts, and the trees and file lists that were ever needed;
+//   - a journal of transactions: what a command set out to do is written down before it is done, so that the next
+//     start can tell what a power cut left behind.
+//
+// The record belongs to one process at a time for writing and to any number for reading (SQLite's write-ahead log); a
+// write that another process is in the middle of is waited for, five seconds at most. Each exported method is one
+// SQLite transaction: done whole or not at all, and after a power cut too (synchronous=FULL).
+//
+// The package knows nothing of networks, rpm or PackageKit.
+package db

@@ -1,0 +1,147 @@
+package db
+
+import (
+	"database/sql"
+	"fmt"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A Package is an installed package, or one that a source offers.
+type Package struct {
+	tree.NEVRA
+	Summary     string
+	Description string
+	License     string
+	Group       string // PackageKit's; empty: unknown
+	URL         string
+	Size        int64 // bytes on disk
+	// Source is the id of the source that offers it, or that this backend installed it from. It is empty for an
+	// installed package that something else installed.
+	Source    string
+	Installed bool
+	// Entry is the package's line in the catalogue; nil for an installed package, and in lists.
+	Entry *tree.Entry
+}
+
+// RPMState is the state of the RPM database (rpm.Database.State) that the installed packages were read at.
+func (r *Record) RPMState() (string, error) {
+	var s string
+	_, err := found(r.row("SELECT value FROM meta WHERE key = 'rpm-state'").Scan(&s))
+	return s, r.failed("reading", err)
+}
+
+// An InstalledUpdate brings the installed packages to another state of the RPM database. See Record.UpdateInstalled.
+type InstalledUpdate struct {
+	tx    *sql.Tx
+	known map[string]bool // digest: seen again
+}
+
+// UpdateInstalled brings the installed packages to a state of the RPM database: f calls Known for each header's
+// digest, and Add for each package that is not known. Packages that f names neither way are gone, and with them
+// what was recorded of why they were installed. If f fails nothing has changed.
+func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) error {
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		u := &InstalledUpdate{tx: tx, known: make(map[string]bool)}
+		rows, err := tx.Query("SELECT digest FROM installed")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var digest string
+			if err := rows.Scan(&digest); err != nil {
+				return err
+			}
+			u.known[digest] = false
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if err := f(u); err != nil {
+			return err
+		}
+		for digest, seen := range u.known {
+			if !seen {
+				if _, err := tx.Exec("DELETE FROM installed WHERE digest = ?", digest); err != nil {
+					return err
+				}
+			}
+		}
+		for _, s := range []string{
+			"DELETE FROM own WHERE NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = own.name AND i.evr = own.evr AND i.arch = own.arch)",
+			"DELETE FROM needed WHERE NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = needed.name) OR NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = needed.by)",
+		} {
+			if _, err := tx.Exec(s); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec("INSERT INTO meta (key, value) VALUES ('rpm-state', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", state)
+		return err
+	}))
+}
+
+// Known tells whether the record has the package whose header has this digest, and keeps it.
+func (u *InstalledUpdate) Known(digest string) bool {
+	_, ok := u.known[digest]
+	if ok {
+		u.known[digest] = true
+	}
+	return ok
+}
+
+// Add adds an installed package.
+func (u *InstalledUpdate) Add(digest string, p Package) error {
+	u.known[digest] = true
+	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
+	return err
+}
+
+// InstalledByName are the installed packages of a name: more than one where several architectures or versions are
+// installed.
+func (r *Record) InstalledByName(name string) ([]Package, error) {
+	var all []Package
+	err := r.Installed(Query{Name: name}, func(p *Package) error {
+		all = append(all, *p)
+		return nil
+	})
+	return all, err
+}
+
+// CountInstalled is how many packages are installed, and how many of them this backend installed.
+func (r *Record) CountInstalled() (all, own int, err error) {
+	err = r.row("SELECT (SELECT count(*) FROM installed), (SELECT count(*) FROM own)").Scan(&all, &own)
+	return all, own, r.failed("reading", err)
+}
+
+// Why tells why this backend installed a package: asked for, or in the trees of the top-level packages neededBy, or
+// both. own is false where something else installed it.
+func (r *Record) Why(p tree.NEVRA) (own, asked bool, neededBy []string, err error) {
+	own, err = found(r.row("SELECT asked FROM own WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&asked))
+	if err != nil {
+		return false, false, nil, r.failed("reading", err)
+	}
+	rows, err := r.query("SELECT by FROM needed WHERE name = ? ORDER BY by", p.Name)
+	if err != nil {
+		return false, false, nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var by string
+		if err := rows.Scan(&by); err != nil {
+			return false, false, nil, r.failed("reading", err)
+		}
+		neededBy = append(neededBy, by)
+	}
+	return own, asked, neededBy, r.failed("reading", rows.Err())
+}
+
+// nevra is the reverse of what the tables hold.
+func nevra(name, evr, arch string) (tree.NEVRA, error) {
+	p, err := tree.ParseNEVRA(name + "-" + evr + "." + arch)
+	if err != nil {
+		return p, fmt.Errorf("a package of the record: %w", err)
+	}
+	return p, nil
+}

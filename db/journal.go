@@ -1,0 +1,144 @@
+package db
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A State is how far a transaction is.
+type State string
+
+// The states of a transaction. After Done or Failed it is over.
+const (
+	Downloading State = "downloading" // its RPMs are being downloaded
+	Installing  State = "installing"  // rpm may have begun
+	Done        State = "done"
+	Failed      State = "failed"
+)
+
+// A Transaction is what a command set out to do.
+type Transaction struct {
+	ID      int64
+	Began   time.Time
+	Command string
+	State   State
+	Plan    []Planned
+}
+
+// Planned is one package that a transaction installs.
+type Planned struct {
+	tree.NEVRA
+	Source string   `json:"source"`        // id
+	Asked  bool     `json:"asked"`         // a user asked for it
+	By     []string `json:"by"`            // the top-level packages whose trees have it
+	Kept   bool     `json:"kept,omitzero"` // it is installed already; only By is recorded
+}
+
+// Begin writes a transaction down before it begins, in state Downloading, and gives it its ID.
+func (r *Record) Begin(t *Transaction) error {
+	plan, err := json.Marshal(t.Plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	t.State = Downloading
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		res, err := tx.Exec("INSERT INTO journal (began, command, state, plan) VALUES (?, ?, ?, ?)", t.Began.Unix(), t.Command, t.State, plan)
+		if err != nil {
+			return err
+		}
+		if t.ID, err = res.LastInsertId(); err != nil {
+			return err
+		}
+		// A hundred of them are history enough.
+		_, err = tx.Exec("DELETE FROM journal WHERE id <= ? - 100 AND state IN (?, ?)", t.ID, Done, Failed)
+		return err
+	}))
+}
+
+// SetPlan replaces the plan of a transaction, whose packages are known better now.
+func (r *Record) SetPlan(t *Transaction, plan []Planned) error {
+	text, err := json.Marshal(plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		if _, err := tx.Exec("UPDATE journal SET plan = ? WHERE id = ?", text, t.ID); err != nil {
+			return err
+		}
+		t.Plan = plan
+		return nil
+	}))
+}
+
+// SetState writes down how far a transaction is.
+func (r *Record) SetState(t *Transaction, s State) error {
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		if _, err := tx.Exec("UPDATE journal SET state = ? WHERE id = ?", s, t.ID); err != nil {
+			return err
+		}
+		t.State = s
+		return nil
+	}))
+}
+
+// Conclude ends a transaction whose rpm run is over, whatever became of it: of the packages that it planned, those
+// that are installed now are recorded as this backend's own, with why. The installed packages must have been updated
+// before (UpdateInstalled).
+func (r *Record) Conclude(t *Transaction, s State) error {
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		for _, p := range t.Plan {
+			var n int
+			if err := tx.QueryRow("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
+				return err
+			}
+			if n == 0 {
+				continue
+			}
+			if !p.Kept {
+				if _, err := tx.Exec("INSERT OR REPLACE INTO own (name, evr, arch, source, asked) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, p.Source, p.Asked); err != nil {
+					return err
+				}
+			} else if p.Asked {
+				if _, err := tx.Exec("UPDATE own SET asked = 1 WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch); err != nil {
+					return err
+				}
+			}
+			for _, by := range p.By {
+				if _, err := tx.Exec("INSERT OR IGNORE INTO needed (name, by) VALUES (?, ?)", p.Name, by); err != nil {
+					return err
+				}
+			}
+		}
+		t.State = s
+		_, err := tx.Exec("UPDATE journal SET state = ? WHERE id = ?", s, t.ID)
+		return err
+	}))
+}
+
+// Unfinished are the transactions that were begun and not ended, the oldest first.
+func (r *Record) Unfinished() ([]*Transaction, error) {
+	rows, err := r.query("SELECT id, began, command, state, plan FROM journal WHERE state NOT IN (?, ?) ORDER BY id", Done, Failed)
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []*Transaction
+	for rows.Next() {
+		t := new(Transaction)
+		var began int64
+		var plan []byte
+		if err := rows.Scan(&t.ID, &began, &t.Command, &t.State, &plan); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		t.Began = time.Unix(began, 0)
+		if err := json.Unmarshal(plan, &t.Plan); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		all = append(all, t)
+	}
+	return all, r.failed("reading", rows.Err())
+}

@@ -1,0 +1,185 @@
+// Package dispatcher is the helper's life: it carries out the command that the program was started with, then those
+// that come on stdin, one at a time, until "exit", the end of stdin, a signal while idle, or a while without commands.
+//
+// Stdin is read while a command runs. A signal cancels the command that runs. Whatever an op does, each command is
+// answered by exactly one "finished", the next one is answered too, and nothing but the protocol goes out.
+package dispatcher
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// A Dispatcher routes commands to ops.
+type Dispatcher struct {
+	Mux     ops.Mux
+	In      io.Reader        // commands, one a line, words separated by tabs
+	Out     io.Writer        // replies
+	Signals <-chan os.Signal // each cancels what runs, or ends an idle dispatcher
+	Idle    time.Duration    // how long it waits for the next command
+	OneShot bool             // only the first command
+	Dialect wire.Dialect
+	Log     hclog.Logger
+}
+
+// Exit statuses that PackageKit knows (pk-spawn.h).
+const (
+	Success = 0
+	GaveUp  = 254 // after an error line
+)
+
+// Run carries out the first command, if there is one, and then those of In. It returns the exit status of the program.
+func (d *Dispatcher) Run(first []string) int {
+	hangup, hungUp := context.WithCancel(context.Background())
+	defer hungUp()
+	w := wire.NewWriter(d.Out, d.Dialect, hungUp)
+	lines := make(chan line)
+	if !d.OneShot {
+		go d.read(lines, hangup.Done())
+	}
+	ok := true
+	if len(first) > 0 {
+		ok = d.carryOut(hangup, w, first, nil)
+	}
+	if d.OneShot {
+		if !ok || hangup.Err() != nil {
+			return GaveUp
+		}
+		return Success
+	}
+	idle := time.NewTimer(d.Idle)
+	defer idle.Stop()
+	for hangup.Err() == nil { // else nobody reads the replies
+		idle.Reset(d.Idle)
+		select {
+		case l, more := <-lines:
+			if !more || l.text == "exit" {
+				return Success
+			}
+			d.carryOut(hangup, w, strings.Split(l.text, "\t"), l.err)
+		case <-d.Signals:
+			return Success
+		case <-idle.C:
+			d.Log.Debug("nothing to do", "for", d.Idle)
+			return Success
+		}
+	}
+	return GaveUp
+}
+
+// carryOut answers one command, or says what is wrong with the line that should have been one.
+func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []string, bad error) (ok bool) {
+	w.Begin()
+	err := bad
+	if err == nil {
+		err = d.do(ctx, w, words)
+	}
+	known := ops.AsError(err)
+	if known != nil {
+		d.Log.Info("a command failed", "command", fmt.Sprintf("%.40q", words[0]), "error", err)
+	}
+	w.Finish(known)
+	return known == nil
+}
+
+// do runs the op of a command. A signal cancels it; a panic is an error like others, and the record's transactions see to it
+// that nothing is half-done.
+func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (err error) {
+	r, err := wire.Parse(words)
+	if err != nil {
+		return err
+	}
+	op := d.Mux[r.Command]
+	if op == nil {
+		return wire.Errorf(wire.NotSupported, "the command %s is not supported", r.Command)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for { // a second signal is for the same command, not for the next one
+			select {
+			case sig := <-d.Signals:
+				d.Log.Info("cancelled", "signal", sig, "command", r.Command)
+				cancel()
+			case <-done:
+				return
+			}
+		}
+	}()
+	defer func() {
+		close(done)
+		<-watched
+		cancel()
+		if p := recover(); p != nil {
+			d.Log.Error("a command panicked", "command", r, "panic", p, "stack", string(debug.Stack()))
+			err = wire.Errorf(wire.InternalError, "%s failed inside: %v; the log has more, please report it", r.Command, p)
+		}
+	}()
+	d.Log.Debug("command", "is", r)
+	return op.Do(ctx, w, r)
+}
+
+// A line is one line of In without its end, or what is wrong with it.
+type line struct {
+	text string
+	err  error
+}
+
+// read gives the lines of In until it ends. A line that is too long is read to its end and answered with an error.
+func (d *Dispatcher) read(lines chan<- line, stop <-chan struct{}) {
+	defer close(lines)
+	in := bufio.NewReader(d.In)
+	for {
+		l, err := readLine(in)
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				d.Log.Warn("reading commands", "error", err)
+			}
+			return
+		}
+		select {
+		case lines <- l:
+		case <-stop:
+			return
+		}
+	}
+}
+
+func readLine(in *bufio.Reader) (line, error) {
+	var text []byte
+	size := 0
+	for {
+		part, err := in.ReadSlice('\n')
+		size += len(part)
+		if size <= wire.MaxLine+len("\r\n") {
+			text = append(text, part...)
+		}
+		switch {
+		case err == bufio.ErrBufferFull:
+			continue
+		case err != nil && size == 0:
+			return line{}, err
+		case err != nil && !errors.Is(err, io.EOF):
+			return line{}, fmt.Errorf("in the middle of a line: %w", err)
+		}
+		s := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+		if size > wire.MaxLine+len("\r\n") || len(s) > wire.MaxLine {
+			return line{err: wire.Errorf(wire.InternalError, "a command of %d bytes came: the longest that is read has %d", size, wire.MaxLine)}, nil
+		}
+		return line{text: s}, nil
+	}
+}

@@ -1,0 +1,180 @@
+// Package describe has the ops that tell more about packages whose ids are known: get-details, get-files and
+// depends-on.
+package describe
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Register puts the family's ops into m.
+func Register(m ops.Mux, s *ops.System) {
+	m["get-details"] = each(s, details)
+	m["get-files"] = each(s, files)
+	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
+}
+
+// each answers for each id of a request.
+func each(s *ops.System, answer func(context.Context, *ops.System, *wire.Writer, wire.PackageID) error) ops.Op {
+	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+		w.Status(wire.StatusQuery)
+		for _, id := range r.IDs {
+			if err := answer(ctx, s, w, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// details answers get-details. The size is what PackageKit's clients show as such: on disk for an installed package, to be
+// downloaded, the tree included, for a top-level package.
+func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
+	p, err := s.FindInstalled(id)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: p.Group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
+		return nil
+	}
+	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
+		return err
+	}
+	e, source, err := s.FindEntry(id)
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		w.Details(wire.Details{ID: ops.ID(&db.Package{NEVRA: e.NEVRA, Source: source}), Summary: e.Summary, License: e.License, Group: e.Group, Description: text(e.Description, e.Summary), URL: e.URL, Size: e.Download})
+		return nil
+	}
+	o, err := s.Find(ctx, w, id)
+	if err != nil {
+		return err
+	}
+	t := o.Package()
+	w.Details(wire.Details{ID: o.ID(), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
+	return nil
+}
+
+func text(description, summary string) string {
+	if description == "" {
+		return summary
+	}
+	return description
+}
+
+// files answers get-files: from the RPM database for an installed package, else from what the platform publishes.
+func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
+	p, err := s.FindInstalled(id)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		return installedFiles(s, w, p)
+	}
+	o, err := s.Find(ctx, w, id)
+	if err != nil {
+		return err
+	}
+	lists, err := s.FileLists(ctx, o.Source, o.Entry)
+	if err != nil {
+		return err
+	}
+	if lists == nil {
+		return wire.Errorf(wire.CannotGetFilelist, "the source %s publishes no file lists: those of %s can be told when it is installed", o.Source, id.Name)
+	}
+	var paths []string
+	for _, l := range lists.Packages {
+		if l.NEVRA == o.Package().NEVRA {
+			paths = l.Files
+		}
+	}
+	w.Files(o.ID(), paths)
+	return nil
+}
+
+func installedFiles(s *ops.System, w *wire.Writer, p *db.Package) error {
+	nothing := func(string) bool { return false }
+	return s.RPM.Read(nothing, func(_ string, h *rpm.Header) error {
+		if (tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch}) == p.NEVRA {
+			w.Files(ops.ID(p), h.Files())
+		}
+		return nil
+	})
+}
+
+// dependsOn answers depends-on: the packages of the tree that a package requires, itself or, if recursive, by way of
+// others; for a whole tree also the base's packages that it needs. What the packages of the base require among
+// themselves is not known: trees end where the base begins.
+func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
+	w.Status(wire.StatusDepResolve)
+	told := make(map[tree.NEVRA]bool)
+	for _, id := range r.IDs {
+		o, err := s.Find(ctx, w, id)
+		if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+			installed, err := s.FindInstalled(id)
+			if err == nil && installed != nil {
+				continue // a package of the base
+			}
+		}
+		if err != nil {
+			return err
+		}
+		indexes := o.Package().Requires
+		if r.Recursive {
+			all := o.Tree.Closure(o.Index)
+			indexes = all[:len(all)-1]
+		}
+		for _, i := range indexes {
+			p := &o.Tree.Packages[i]
+			if !told[p.NEVRA] {
+				told[p.NEVRA] = true
+				if err := tell(s, w, r.Filters, p, o.Source); err != nil {
+					return err
+				}
+			}
+		}
+		if !r.Recursive || !o.IsTop() {
+			continue
+		}
+		for _, n := range o.Tree.Needs {
+			if !told[n] {
+				told[n] = true
+				if err := tell(s, w, r.Filters, &tree.Package{NEVRA: n}, o.Source); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// tell reports a package of a tree as installed, in whatever version, or as available.
+func tell(s *ops.System, w *wire.Writer, f wire.Filters, p *tree.Package, source string) error {
+	if err := s.SyncInstalled(); err != nil {
+		return err
+	}
+	installed, err := s.Record.InstalledByName(p.Name)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(installed, func(q db.Package) bool { return q.Arch == p.Arch })
+	if i >= 0 {
+		if f.Pass(wire.Installed, true) {
+			w.Package(wire.InfoInstalled, ops.ID(&installed[i]), installed[i].Summary)
+		}
+		return nil
+	}
+	if f.Pass(wire.Installed, false) {
+		w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: p.NEVRA, Source: source}), p.Summary)
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// AsError gives an op's error the code that PackageKit knows it by. Errors of the parts that an op said nothing more
+// about get the code of their kind.
+func AsError(err error) *wire.Error {
+	if err == nil {
+		return nil
+	}
+	var known *wire.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.Is(err, context.Canceled) {
+		return &wire.Error{Code: wire.TransactionCancelled, Text: "The command was cancelled. What was downloaded is kept.", Err: err}
+	}
+	return &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}
+}
+
+func codeOf(err error) wire.Code {
+	var t *transport.Error
+	if errors.As(err, &t) {
+		switch t.Kind {
+		case transport.NoNetwork:
+			return wire.NoNetwork
+		case transport.NotFound, transport.Refused, transport.Interrupted:
+			return wire.PackageDownloadFailed
+		case transport.Corrupt:
+			return wire.PackageCorrupt
+		case transport.NoSpace:
+			return wire.NoSpaceOnDevice
+		case transport.Denied:
+			return wire.TransactionError
+		}
+	}
+	var r *rpm.Error
+	if errors.As(err, &r) {
+		switch r.Kind {
+		case rpm.Dependencies:
+			return wire.DepResolutionFailed
+		case rpm.Conflicts:
+			return wire.FileConflicts
+		case rpm.Corrupt:
+			return wire.PackageCorrupt
+		case rpm.NoSpace:
+			return wire.NoSpaceOnDevice
+		case rpm.Killed:
+			return wire.ProcessKill
+		case rpm.NotFound:
+			return wire.FailedInitialization
+		default:
+			return wire.PackageFailedToInstall
+		}
+	}
+	return wire.InternalError
+}
+
+// sourceError is an error of reading what a source publishes: the same as AsError's but for what has no package to
+// blame.
+func sourceError(source Source, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var known *wire.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	code := wire.RepoNotAvailable
+	var t *transport.Error
+	if errors.As(err, &t) && (t.Kind == transport.NoNetwork || t.Kind == transport.NoSpace) {
+		code = codeOf(err)
+	}
+	return wire.Errorf(code, "the source %s (%s): %w", source.ID, source.URL, err)
+}

@@ -1,0 +1,48 @@
+package install
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// download answers download-packages: the RPMs of these very packages, without what they need, into a folder.
+func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
+	w.Percentage(0)
+	var offers []*ops.Offer
+	var files []transport.File
+	for _, id := range r.IDs {
+		o, err := s.Find(ctx, w, id)
+		if err != nil {
+			return err
+		}
+		f := s.Download(o.Source, o.Package())
+		f.Path = filepath.Join(r.Folder, fileName(o.Package()))
+		offers, files = append(offers, o), append(files, f)
+	}
+	w.Status(wire.StatusDownload)
+	for _, o := range offers {
+		w.Package(wire.InfoDownloading, o.ID(), o.Package().Summary)
+	}
+	err := s.Net.Fetch(ctx, files, func(p transport.Progress) {
+		w.Speed(p.Speed)
+		if p.Total > 0 {
+			w.Percentage(int(100 * p.Done / p.Total))
+			w.Remaining(p.Total - p.Done)
+		}
+		if size := files[p.File].Size; size > 0 {
+			w.ItemProgress(offers[p.File].ID(), wire.StatusDownload, int(100*p.FileDone/size))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i, o := range offers {
+		w.Files(o.ID(), []string{files[i].Path})
+	}
+	w.Percentage(100)
+	return nil
+}

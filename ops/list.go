@@ -1,0 +1,106 @@
+package ops
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// List reports the packages that a query is for and that pass the filters, the installed ones first, as PackageKit
+// wants it; found tells how many they are. The catalogue must be Ready.
+func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, err error) {
+	if err := s.SyncInstalled(); err != nil {
+		return 0, err
+	}
+	// PackageKit's filter "newest" looks at installed and available packages separately (its document
+	// "Introduction: Concepts", Filters).
+	for _, installed := range []bool{true, false} {
+		if !f.Pass(wire.Installed, installed) {
+			continue
+		}
+		list, info := s.Record.Available, wire.InfoAvailable
+		if installed {
+			list, info = s.Record.Installed, wire.InfoInstalled
+		}
+		var same []*db.Package // of one name
+		flush := func() {
+			for _, p := range s.filter(f, same) {
+				w.Package(info, ID(p), p.Summary)
+				found++
+			}
+			same = same[:0]
+		}
+		err := list(q, func(p *db.Package) error {
+			if len(same) > 0 && same[0].Name != p.Name {
+				flush()
+			}
+			same = append(same, p)
+			return ctx.Err()
+		})
+		if err != nil {
+			return found, err
+		}
+		flush()
+	}
+	return found, nil
+}
+
+// ID is the package id of a package as it is installed or offered.
+func ID(p *db.Package) wire.PackageID {
+	id := wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch, Data: p.Source}
+	if p.Installed {
+		id.Data = "installed"
+		if p.Source != "" {
+			id.Data = "installed:" + p.Source
+		}
+	}
+	return id
+}
+
+// filter takes out of the packages of one name those that the filters keep back, and those that an earlier source
+// offers too.
+func (s *System) filter(f wire.Filters, same []*db.Package) []*db.Package {
+	if len(same) > 1 {
+		slices.SortStableFunc(same, func(a, b *db.Package) int {
+			if c := b.Compare(a.NEVRA); c != 0 {
+				return c
+			}
+			if c := strings.Compare(a.Arch, b.Arch); c != 0 {
+				return c
+			}
+			return s.rank(a.Source) - s.rank(b.Source)
+		})
+		same = slices.CompactFunc(same, func(a, b *db.Package) bool { return a.NEVRA == b.NEVRA })
+	}
+	var kept []*db.Package
+	for i, p := range same {
+		newest := !slices.ContainsFunc(same[:i], func(q *db.Package) bool { return q.Arch == p.Arch && q.Compare(p.NEVRA) > 0 })
+		if f.Pass(wire.Newest, newest) && f.Pass(wire.Arch, s.native(p.Arch)) && f.Pass(wire.Basename, isBasename(p.Name)) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+// rank is the place of a source in the order of preference.
+func (s *System) rank(source string) int {
+	return slices.IndexFunc(s.Sources, func(c Source) bool { return c.ID == source })
+}
+
+// native tells whether packages of an architecture are the platform's own.
+func (s *System) native(arch string) bool { return slices.Contains(tree.Compatible(s.Arch()), arch) }
+
+// isBasename tells whether a package is a program itself and not a part of one: the name of the source package, which would
+// tell, is not in a catalogue.
+func isBasename(name string) bool {
+	for _, part := range []string{"-devel", "-dev", "-debuginfo", "-debugsource", "-dbg", "-dbgsym", "-doc", "-docs", "-common", "-data", "-libs", "-lang", "-l10n"} {
+		if strings.HasSuffix(name, part) {
+			return false
+		}
+	}
+	return true
+}

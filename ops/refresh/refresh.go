@@ -1,0 +1,21 @@
+// Package refresh has the op refresh-cache, which asks the sources what they offer.
+package refresh
+
+import (
+	"context"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Register puts the family's op into m.
+func Register(m ops.Mux, s *ops.System) {
+	m["refresh-cache"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+		w.Percentage(0)
+		if err := s.Refresh(ctx, w, r.Force, func(p float64) { w.Percentage(int(100 * p)) }); err != nil {
+			return err
+		}
+		w.Percentage(100)
+		return nil
+	})
+}

@@ -1,0 +1,84 @@
+// Package resolve has the op resolve, which turns names into package ids.
+package resolve
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Register puts the family's op into m.
+func Register(m ops.Mux, s *ops.System) { m["resolve"] = resolve(s) }
+
+// resolve reports the packages of each name, or, for a value that is a package id, that very package. Names that nobody
+// knows are passed over, as PackageKit's clients expect of a list; where none of them is known, that is an error.
+func resolve(s *ops.System) ops.Op {
+	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+		w.Status(wire.StatusQuery)
+		ids := make([]wire.PackageID, len(r.Values))
+		names := make([]string, len(r.Values))
+		for i, v := range r.Values {
+			ids[i] = wire.PackageID{Name: v}
+			if strings.Contains(v, ";") {
+				id, err := wire.ParsePackageID(v)
+				if err != nil {
+					return err
+				}
+				ids[i] = id
+			}
+			names[i] = ids[i].Name
+		}
+		var unready error
+		if r.Filters.Pass(wire.Installed, false) {
+			unready = s.Ready(ctx, w, names)
+			w.Status(wire.StatusQuery)
+		}
+		all, unknown := 0, 0
+		for _, id := range ids {
+			found, err := list(ctx, s, w, r.Filters, id)
+			if err != nil {
+				return err
+			}
+			all += found
+			if found == 0 {
+				unknown++
+			}
+		}
+		switch {
+		case unknown > 0 && unready != nil: // it may be what could not be looked at
+			return unready
+		case all == 0 && len(r.Filters) == 0:
+			return wire.Errorf(wire.PackageNotFound, "no source offers %s, and it is not installed", strings.Join(names, ", "))
+		}
+		return nil
+	})
+}
+
+// list reports the packages of a name, or the one package of an id.
+func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
+	if id.Version == "" && id.Arch == "" && id.Data == "" {
+		return s.List(ctx, w, f, db.Query{Name: id.Name})
+	}
+	installed, err := s.FindInstalled(id)
+	if err != nil {
+		return 0, err
+	}
+	if installed != nil {
+		if f.Pass(wire.Installed, true) {
+			w.Package(wire.InfoInstalled, ops.ID(installed), installed.Summary)
+		}
+		return 1, nil
+	}
+	if !f.Pass(wire.Installed, false) || id.Installed() {
+		return 0, nil
+	}
+	entry, source, err := s.FindEntry(id)
+	if entry == nil || err != nil {
+		return 0, err
+	}
+	w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: entry.NEVRA, Source: source}), entry.Summary)
+	return 1, nil
+}

@@ -1,0 +1,137 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Bounds on what a Sugar Network node may answer.
+const (
+	maxNodeList = 4 << 20 // bytes of the list of names
+	maxNodeTree = 1 << 20 // bytes of one name's packages
+)
+
+// nodePackage is one package in a node's file.
+type nodePackage struct {
+	Name string `json:"name"`
+	Path string `json:"path"` // an RPM in the same folder
+}
+
+// askSugarNetwork reads what a node offers: the list of names, and for each name the packages of its tree. It makes
+// them the catalogue and trees that the rest of the program knows: versions come from the names of the RPM files; sizes, digests
+// and summaries are not to be had.
+func (s *System) askSugarNetwork(ctx context.Context, source Source) (*db.Listing, error) {
+	list, err := s.revalidate(ctx, s.listURL(source), maxNodeList)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if err := json.Unmarshal(list.Body, &names); err != nil {
+		return nil, fmt.Errorf("%s is no list of names: %w", s.listURL(source), err)
+	}
+	l := &db.Listing{Source: source.ID, Files: map[string]db.Remote{s.listURL(source): list}}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	var entries []*tree.Entry
+	for _, name := range names {
+		if err := tree.CheckName(name); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.listURL(source), err)
+		}
+		at := source.URL + "/" + escape(name)
+		file, err := s.revalidate(ctx, at, maxNodeTree)
+		if notFound(err) {
+			continue // gone since the list was made, or no program: a node's list may name RPMs too
+		}
+		if err != nil {
+			return nil, err
+		}
+		t, err := nodeTree(s.Platform, s.Arch(), name, file.Body)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		if t == nil {
+			continue // not for this architecture
+		}
+		for i := range t.Packages {
+			t.Packages[i].URLs = []string{source.URL + "/" + escape(t.Packages[i].Location)}
+			t.Packages[i].Location = ""
+		}
+		l.Files[at] = file
+		body, err := t.Encode()
+		if err != nil {
+			return nil, err
+		}
+		e := &tree.Entry{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
+		if err := s.Record.KeepPublished(e.Tree.SHA256, body, t.Packages); err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	lines, err := json.Marshal(entries)
+	if err != nil {
+		return nil, err
+	}
+	shard := tree.NewRef(source.ID, lines, "").SHA256
+	l.Shards = []string{shard}
+	return l, s.Record.AddShard(shard, func(add func(*tree.Entry) error) error {
+		for _, e := range entries {
+			if err := add(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// nodeTree reads one name's packages: the lists of the platform's architectures. It is nil where there is none
+// for them.
+func nodeTree(platform, arch, name string, body []byte) (*tree.Tree, error) {
+	var lists map[string][]nodePackage
+	if err := json.Unmarshal(body, &lists); err != nil {
+		return nil, fmt.Errorf("this is no list of packages: %w", err)
+	}
+	t := &tree.Tree{Format: tree.Format, Platform: platform, Name: name}
+	var top *tree.Package
+	for _, a := range tree.Compatible(arch) {
+		for _, p := range lists[a] {
+			if err := tree.CheckName(p.Path); err != nil {
+				return nil, err
+			}
+			nevra, err := tree.ParseNEVRA(strings.TrimSuffix(p.Path, ".rpm"))
+			if err != nil {
+				return nil, err
+			}
+			if nevra.Name != p.Name {
+				return nil, fmt.Errorf("the package %q has the file %q", p.Name, p.Path)
+			}
+			made := tree.Package{NEVRA: nevra, Location: p.Path}
+			if p.Name == name && top == nil {
+				top = &made
+				continue
+			}
+			t.Packages = append(t.Packages, made)
+		}
+	}
+	if top == nil {
+		return nil, nil
+	}
+	// What requires what is not told: the program requires all the others.
+	for i := range t.Packages {
+		top.Requires = append(top.Requires, i)
+	}
+	t.Packages = append(t.Packages, *top)
+	return t, nil
+}
+
+func notFound(err error) bool {
+	var t *transport.Error
+	return errors.As(err, &t) && t.Kind == transport.NotFound
+}

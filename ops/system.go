@@ -1,0 +1,197 @@
+package ops
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// A Source is a place that trees and RPMs come from.
+type Source struct {
+	ID     string
+	URL    string // without a "/" at the end
+	Layout Layout
+}
+
+// A Layout is how a source lays its files out.
+type Layout string
+
+// The layouts.
+const (
+	// Presolve is this project's own: see package tree. The source's URL has a folder for each platform.
+	Presolve Layout = "presolve"
+	// SugarNetwork is that of a Sugar Network node. The source's URL is the folder of the platform itself,
+	// http://NODE/packages/PROJECT/PLATFORM.
+	SugarNetwork Layout = "sugar-network"
+)
+
+// Config is what a System is made from. The caller closes Record and Net after the System.
+type Config struct {
+	Platform string
+	Sources  []Source // the enabled ones, in order of preference
+	Record   *db.Record
+	Net      *transport.Client
+	RPM      rpm.Database
+	Cache    string // folder of RPMs, whole and partial
+	State    string // folder of the lock
+	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
+	// PackageKit gives it in CACHE_AGE.
+	CacheAge time.Duration
+	Log      hclog.Logger
+}
+
+// A System is the laptop. It is used by one goroutine at a time.
+type System struct {
+	Config
+	stale     atomic.Bool // the RPM database may have changed since it was read
+	watching  bool
+	stopWatch func()
+	view      view
+}
+
+// NewSystem starts watching the RPM database. The caller closes the System.
+func NewSystem(c Config) (*System, error) {
+	s := &System{Config: c}
+	s.stale.Store(true)
+	ids := make([]string, len(c.Sources))
+	for i, source := range c.Sources {
+		ids[i] = source.ID
+	}
+	if err := c.Record.KeepSources(ids); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close stops watching.
+func (s *System) Close() {
+	if s.stopWatch != nil {
+		s.stopWatch()
+	}
+}
+
+// SyncInstalled brings the record's installed packages up to date with the RPM database. Where nothing changed it
+// costs nothing: the database is watched.
+func (s *System) SyncInstalled() error {
+	if !s.watching {
+		// Watched before it is read, so that no change is missed. A database that is not there yet can't be
+		// watched; its state is looked at each time.
+		stop, err := s.RPM.Watch(func() { s.stale.Store(true) })
+		if err == nil {
+			s.watching, s.stopWatch = true, stop
+		} else {
+			s.stale.Store(true)
+		}
+	}
+	if !s.stale.Swap(false) {
+		return nil
+	}
+	if err := s.sync(); err != nil {
+		s.stale.Store(true)
+		return err
+	}
+	return nil
+}
+
+// SyncInstalledNow is SyncInstalled after something that is known to have changed the RPM database: the news from
+// watching may still be on its way.
+func (s *System) SyncInstalledNow() error {
+	s.stale.Store(true)
+	return s.SyncInstalled()
+}
+
+func (s *System) sync() error {
+	state, err := s.RPM.State()
+	if err != nil {
+		return err
+	}
+	recorded, err := s.Record.RPMState()
+	if err != nil {
+		return err
+	}
+	if state == recorded {
+		return nil
+	}
+	return s.Record.UpdateInstalled(state, func(u *db.InstalledUpdate) error {
+		return s.RPM.Read(u.Known, func(digest string, h *rpm.Header) error {
+			return u.Add(digest, db.Package{
+				NEVRA:   tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch},
+				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
+			})
+		})
+	})
+}
+
+// Arch is the architecture of the platform: what the sources say, else what the platform's name ends with.
+func (s *System) Arch() string {
+	for _, p := range s.view.platforms {
+		return p.Arch
+	}
+	return s.Platform[strings.LastIndex(s.Platform, "-")+1:]
+}
+
+// Change runs f, which changes the system, while no other process does. First it ends what a process that died in the
+// middle left in the journal.
+func (s *System) Change(f func() error) error {
+	unlock, err := lock(filepath.Join(s.State, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := s.recover(); err != nil {
+		return err
+	}
+	return f()
+}
+
+// recover ends the transactions that a process began and did not live to end. The RPM database says what became of
+// them; what they downloaded is in the cache and will be used.
+func (s *System) recover() error {
+	unfinished, err := s.Record.Unfinished()
+	if err != nil || len(unfinished) == 0 {
+		return err
+	}
+	if err := s.SyncInstalledNow(); err != nil {
+		return err
+	}
+	for _, t := range unfinished {
+		s.Log.Warn("a transaction was cut off", "command", t.Command, "began", t.Began, "state", t.State)
+		if err := s.Record.Conclude(t, db.Failed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock takes the lock file, or says who has it. The kernel gives it back when its holder dies.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer f.Close()
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("locking %s: %w", path, err)
+		}
+		holder := make([]byte, 20)
+		n, _ := f.Read(holder)
+		return nil, wire.Errorf(wire.CannotGetLock, "the process %s is changing the system: try again when it is done", strings.TrimSpace(string(holder[:n])))
+	}
+	f.Truncate(0)
+	fmt.Fprintf(f, "%d\n", os.Getpid())
+	return func() { f.Close() }, nil
+}

@@ -1,0 +1,210 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// aside begins the names of files that are being written. No reader looks at them.
+const aside = ".new-"
+
+// A folder collects new files beside those that readers see, until commit makes them appear. Its methods but lock,
+// commit and abandon may be called by several goroutines.
+type folder struct {
+	dir    string
+	before func(what string) error // called before each change
+
+	mu      sync.Mutex
+	pending []string // paths whose new content is written aside
+	dirs    map[string]bool
+	last    []string // the same, to appear after all others, in this order
+}
+
+func newFolder(dir string, before func(string) error) *folder {
+	return &folder{dir: dir, before: before, dirs: make(map[string]bool)}
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
+
+func (f *folder) aside(name string) string {
+	dir, base := filepath.Split(f.path(name))
+	return dir + aside + base
+}
+
+// lock keeps other builds out of the folder, which it makes.
+func (f *folder) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the platform's folder: %w", err)
+	}
+	name := filepath.Join(f.dir, ".lock")
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("locking the platform's folder: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("another build is writing to %s: wait until it is done", f.dir)
+		}
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	return func() { file.Close() }, nil
+}
+
+// removeLeftovers removes what a build that was killed wrote aside.
+func (f *folder) removeLeftovers() error {
+	return f.each(func(name string) error {
+		if !strings.HasPrefix(filepath.Base(name), aside) {
+			return nil
+		}
+		return os.Remove(f.path(name))
+	})
+}
+
+// each calls do with the name of each file in the folder and in the folders of what never changes.
+func (f *folder) each(do func(name string) error) error {
+	for _, sub := range []string{"", "catalogue", "trees", "files", "rpms"} {
+		entries, err := os.ReadDir(f.path(sub))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("looking into the platform's folder: %w", err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				continue
+			}
+			if err := do(filepath.ToSlash(filepath.Join(sub, e.Name()))); err != nil {
+				return fmt.Errorf("tidying the platform's folder: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// add writes a file that is named by its content, where it isn't there already.
+func (f *folder) add(name string, content []byte) error {
+	if info, err := os.Stat(f.path(name)); err == nil && info.Size() == int64(len(content)) {
+		return nil
+	}
+	if err := f.write(name, content); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending = append(f.pending, name)
+	return nil
+}
+
+// replace writes a file that changes in place. It appears after those that were added, and those that were replaced before.
+func (f *folder) replace(name string, content []byte) error {
+	if err := f.write(name, content); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = append(f.last, name)
+	return nil
+}
+
+func (f *folder) write(name string, content []byte) error {
+	if err := f.makeDir(name); err != nil {
+		return err
+	}
+	if err := f.before("write " + name); err != nil {
+		return err
+	}
+	if err := os.WriteFile(f.aside(name), content, 0o644); err != nil {
+		return fmt.Errorf("writing to the platform's folder: %w", err)
+	}
+	return nil
+}
+
+// makeDir makes the folder that a file is in.
+func (f *folder) makeDir(name string) error {
+	dir := filepath.Dir(f.path(name))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dirs[dir] {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making a folder in the platform's: %w", err)
+	}
+	f.dirs[dir] = true
+	return nil
+}
+
+// commit makes all that was written appear, the files that change in place last. One sync of the file system stands
+// for one of each file: a build may have a hundred thousand.
+func (f *folder) commit() error {
+	if len(f.pending)+len(f.last) == 0 {
+		return nil
+	}
+	if err := f.sync(); err != nil {
+		return err
+	}
+	for len(f.pending) > 0 {
+		if err := f.appear(f.pending[0]); err != nil {
+			return err
+		}
+		f.pending = f.pending[1:]
+	}
+	if err := f.sync(); err != nil {
+		return err
+	}
+	for len(f.last) > 0 {
+		if err := f.appear(f.last[0]); err != nil {
+			return err
+		}
+		f.last = f.last[1:]
+	}
+	return f.sync()
+}
+
+func (f *folder) appear(name string) error {
+	if err := f.before("rename " + name); err != nil {
+		return err
+	}
+	if err := os.Rename(f.aside(name), f.path(name)); err != nil {
+		return fmt.Errorf("writing to the platform's folder: %w", err)
+	}
+	return nil
+}
+
+func (f *folder) sync() error {
+	if err := f.before("sync"); err != nil {
+		return err
+	}
+	d, err := os.Open(f.dir)
+	if err != nil {
+		return fmt.Errorf("syncing the platform's folder: %w", err)
+	}
+	defer d.Close()
+	if err := unix.Syncfs(int(d.Fd())); err != nil {
+		return fmt.Errorf("syncing the platform's folder: %w", err)
+	}
+	return nil
+}
+
+// abandon removes what was written and has not appeared.
+func (f *folder) abandon() {
+	for _, name := range append(f.pending, f.last...) {
+		os.Remove(f.aside(name))
+	}
+}
+
+// remove removes a file that readers may have seen.
+func (f *folder) remove(name string) error {
+	if err := f.before("remove " + name); err != nil {
+		return err
+	}
+	if err := os.Remove(f.path(name)); err != nil {
+		return fmt.Errorf("removing what is no longer needed: %w", err)
+	}
+	return nil
+}

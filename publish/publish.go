@@ -1,0 +1,441 @@
+// Package publish makes the folder that a web server offers and laptops download from: it writes the trees that solve
+// finds in the formats of package tree.
+//
+// A reader may come at any moment, so no reader ever sees half a build. What is below platform.json is named by its content
+// and never changes: it is written under names that begin with ".new-", synced, and renamed; platform.json, by which alone
+// readers find it, is replaced last. What the last build referred to stays until the next one. A build that fails
+// anywhere leaves the last one as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+//
+// This package knows nothing of configuration files, terminals or web servers.
+package publish
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Options say what to publish where.
+type Options struct {
+	Platform string // a folder of this name is made in Output
+	Arch     string
+	Output   string
+	// Copy puts the RPMs into the folder, as hard links where the repository is on the same file system. Otherwise trees
+	// point to the repositories.
+	Copy bool
+	// Presolve and SugarNetwork choose the layouts; SugarNetwork needs Copy.
+	Presolve     bool
+	SugarNetwork bool
+	// ValidFor is how long readers trust what is published. It is renewed when less than half of it is left.
+	ValidFor time.Duration
+	// Strict refuses to publish where a name couldn't be solved.
+	Strict bool
+	// Keys are the fingerprints of the keys that may sign the next platform.json.
+	Keys []string
+	Now  time.Time
+	// Progress is told how many of the names are done, from several goroutines. It may be nil.
+	Progress func(done, of int)
+}
+
+// Build solves names and publishes what comes out, and reports on it. Changed in the Report tells whether anything but the
+// expiry is new. The Report is there even where the error is an *UnsolvedError.
+func Build(ctx context.Context, p *solve.Platform, names []string, o Options) (*Report, error) {
+	return build(ctx, p, names, o, func(string) error { return nil })
+}
+
+// UnsolvedError reports that Strict kept a build from being published.
+type UnsolvedError struct{ Unsolved []Unsolved }
+
+func (e *UnsolvedError) Error() string {
+	return fmt.Sprintf("nothing was published, since of the names %d can't be solved, e.g. %s: %s", len(e.Unsolved), e.Unsolved[0].Name, e.Unsolved[0].Reason)
+}
+
+// build is Build with a hook that is called before each change in the file system, to try what happens when it fails.
+func build(ctx context.Context, p *solve.Platform, names []string, o Options, before func(string) error) (*Report, error) {
+	names = slices.Clone(names)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	b := &builder{Options: o, solved: p, folder: newFolder(filepath.Join(o.Output, o.Platform), before), report: newReport(o.Platform)}
+	if o.SugarNetwork {
+		b.sugar = newFolder(filepath.Join(o.Output, "packages", Project, o.Platform), before)
+	}
+	for _, f := range b.folders() {
+		unlock, err := f.lock()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
+		defer f.abandon()
+		if err := f.removeLeftovers(); err != nil {
+			return nil, err
+		}
+	}
+	old, err := b.readOld()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.solve(ctx, names); err != nil {
+		return nil, err
+	}
+	if o.Strict && len(b.report.Unsolved) > 0 {
+		return b.report, &UnsolvedError{b.report.Unsolved}
+	}
+	if len(b.entries) == 0 {
+		return b.report, b.nothing()
+	}
+	if err := b.publish(old); err != nil {
+		return nil, err
+	}
+	return b.report, nil
+}
+
+type builder struct {
+	Options
+	solved *solve.Platform
+	folder *folder // <output>/<platform>
+	sugar  *folder // the Sugar Network layout's, or nil
+
+	mu      sync.Mutex // guards what is below
+	entries []*tree.Entry
+	nodes   []node // the Sugar Network layout's entries
+	report  *Report
+
+	claimed sync.Map // file name of an RPM: *solve.Package
+	rpms    sync.Map // *solve.Package: func() (rpm, error)
+	files   sync.Map // *solve.Package: func() []string
+}
+
+func (b *builder) folders() []*folder {
+	if b.sugar != nil {
+		return []*folder{b.folder, b.sugar}
+	}
+	return []*folder{b.folder}
+}
+
+// nothing is the error for a build that has nothing to offer.
+func (b *builder) nothing() error {
+	if len(b.report.Unsolved) > 0 {
+		return fmt.Errorf("none of the names can be solved, e.g. %s: %s; nothing was published", b.report.Unsolved[0].Name, b.report.Unsolved[0].Reason)
+	}
+	return errors.New("there is nothing to publish: name packages beyond the base in toplevel.packages or toplevel.file, or set toplevel.all")
+}
+
+// solve makes and writes the trees of all names. They don't appear yet.
+func (b *builder) solve(ctx context.Context, names []string) error {
+	done := 0
+	err := b.solved.Solve(ctx, names, func(r solve.Result) error {
+		err := b.add(ctx, r)
+		b.mu.Lock()
+		done++
+		n := done
+		b.mu.Unlock()
+		if b.Progress != nil {
+			b.Progress(n, len(names))
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(b.entries, func(x, y *tree.Entry) int { return cmp.Compare(x.Name, y.Name) })
+	b.report.sort()
+	return nil
+}
+
+// add writes what is published of one result.
+func (b *builder) add(ctx context.Context, r solve.Result) error {
+	switch {
+	case r.InBase:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.report.InBase = append(b.report.InBase, r.Name)
+		return nil
+	case r.Unsolvable != "":
+		b.unsolved(r.Name, r.Unsolvable)
+		return nil
+	}
+	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
+	for i, pkg := range r.Packages {
+		entry := pkg.Package
+		entry.Requires = r.Requires[i]
+		if b.Copy {
+			rpm, err := b.rpm(ctx, pkg)
+			if err != nil {
+				return err
+			}
+			entry.Location, entry.SHA256, entry.URLs = rpm.location, rpm.sha256, nil
+		} else if entry.SHA256 == "" {
+			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
+			return nil
+		}
+		t.Packages = append(t.Packages, entry)
+	}
+	content, err := t.Encode()
+	if err != nil {
+		return err
+	}
+	if _, err := tree.ParseTree(content, b.Platform, r.Name); err != nil {
+		b.unsolved(r.Name, "laptops would refuse it: "+err.Error())
+		return nil
+	}
+	return b.offer(t, r, content)
+}
+
+// offer writes a tree and its file lists and puts it into the catalogue.
+func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
+	top := t.Top()
+	e := &tree.Entry{
+		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
+		Description: top.Description, Size: top.Installed, Provides: r.Packages[len(r.Packages)-1].Provides,
+	}
+	for _, pkg := range t.Packages {
+		e.Download += pkg.Size
+	}
+	if b.Presolve {
+		e.Tree = tree.NewRef("trees/"+t.Name+"@", content, ".json")
+		if e.Tree.Size > tree.MaxFile {
+			b.unsolved(t.Name, fmt.Sprintf("its tree has %d bytes, more than laptops read", e.Tree.Size))
+			return nil
+		}
+		if err := b.folder.add(e.Tree.Path, content); err != nil {
+			return err
+		}
+		files, err := b.fileLists(r)
+		if err != nil {
+			return err
+		}
+		if files != nil {
+			e.Files = tree.NewRef("files/"+t.Name+"@", files, ".json")
+			if err := b.folder.add(e.Files.Path, files); err != nil {
+				return err
+			}
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries = append(b.entries, e)
+	if b.sugar != nil {
+		b.nodes = append(b.nodes, newNode(t))
+	}
+	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: top.EVR(), Packages: len(t.Packages), Download: e.Download})
+	return nil
+}
+
+func (b *builder) unsolved(name, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.report.Unsolved = append(b.report.Unsolved, Unsolved{name, reason})
+}
+
+// fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that no laptop reads them.
+func (b *builder) fileLists(r solve.Result) ([]byte, error) {
+	if !b.solved.HasFiles() {
+		return nil, nil
+	}
+	lists := &tree.FileLists{Format: tree.Format, Platform: b.Platform, Name: r.Name}
+	for _, pkg := range r.Packages {
+		once, _ := b.files.LoadOrStore(pkg, sync.OnceValue(func() []string { return b.solved.Files(pkg) }))
+		if files := once.(func() []string)(); len(files) > 0 {
+			lists.Packages = append(lists.Packages, tree.FileList{NEVRA: pkg.NEVRA, Files: files})
+		}
+	}
+	if len(lists.Packages) == 0 {
+		return nil, nil
+	}
+	content, err := lists.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > tree.MaxFile {
+		return nil, nil
+	}
+	if _, err := tree.ParseFileLists(content, b.Platform, r.Name); err != nil {
+		return nil, nil
+	}
+	return content, nil
+}
+
+// publish makes all that was written appear.
+func (b *builder) publish(old *old) error {
+	keep := newKeep()
+	var platform []byte
+	if b.Presolve {
+		var err error
+		if platform, err = b.platform(old, keep); err != nil {
+			return err
+		}
+	}
+	if b.sugar != nil {
+		if err := b.writeNodes(keep); err != nil {
+			return err
+		}
+	}
+	if !b.Presolve {
+		b.report.Changed = len(b.sugar.last) > 0
+		b.report.Serial = old.report.Serial
+		if b.report.Changed {
+			b.report.Serial++
+		}
+	}
+	report, err := b.report.encode()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(report, old.reportJSON) {
+		if err := b.folder.replace("report.json", report); err != nil {
+			return err
+		}
+	}
+	if platform != nil {
+		if err := b.folder.replace("platform.json", platform); err != nil {
+			return err
+		}
+	}
+	if b.sugar != nil {
+		if err := b.sugar.commit(); err != nil {
+			return err
+		}
+	}
+	if err := b.folder.commit(); err != nil {
+		return err
+	}
+	if !b.report.Changed {
+		return nil
+	}
+	keep.addOld(old)
+	return b.clean(keep)
+}
+
+// platform adds the catalogue and returns the new platform.json, nil where the old one is good.
+func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
+	next := &tree.Platform{
+		Format: tree.Format, Platform: b.Platform, Arch: b.Arch, Serial: 1,
+		Created: b.Now.UTC().Truncate(time.Second),
+		Expires: b.Now.Add(b.ValidFor).UTC().Truncate(time.Second),
+		Base:    baseOf(b.solved.Base()),
+		Keys:    b.Keys,
+	}
+	shards := make([][]*tree.Entry, tree.Shards(len(b.entries)))
+	for _, e := range b.entries {
+		i := tree.Shard(e.Name, len(shards))
+		shards[i] = append(shards[i], e)
+		keep.add(e.Tree.Path)
+		keep.add(e.Files.Path)
+	}
+	for _, entries := range shards {
+		content, err := tree.EncodeShard(entries)
+		if err != nil {
+			return nil, err
+		}
+		ref := tree.NewRef("catalogue/", content, ".jsonl.zst")
+		if err := b.folder.add(ref.Path, content); err != nil {
+			return nil, err
+		}
+		keep.add(ref.Path)
+		next.Catalogue = append(next.Catalogue, ref)
+	}
+	b.rpms.Range(func(_, once any) bool {
+		if r, err := once.(func() (rpm, error))(); err == nil {
+			keep.add(r.location)
+		}
+		return true
+	})
+	if was := old.platform; was != nil {
+		next.Serial = was.Serial
+		if same(was, next) {
+			b.report.Serial = was.Serial
+			next.Created = was.Created
+			if half := b.Now.Add(b.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(next.Expires) {
+				return nil, nil
+			}
+			return next.Encode()
+		}
+		next.Serial++
+	}
+	b.report.Changed = true
+	b.report.Serial = next.Serial
+	return next.Encode()
+}
+
+// same tells whether two platforms offer the same.
+func same(a, b *tree.Platform) bool {
+	return a.Arch == b.Arch && a.Serial == b.Serial && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && slices.Equal(a.Keys, b.Keys)
+}
+
+// old is what was published before.
+type old struct {
+	platform   *tree.Platform // nil: nothing
+	report     Report
+	reportJSON []byte
+	paths      []string // of all files that it refers to, relative to the platform's folder
+	sugar      []string // the RPMs that the Sugar Network layout refers to
+}
+
+func (b *builder) readOld() (*old, error) {
+	o := new(old)
+	var err error
+	if o.reportJSON, err = os.ReadFile(b.folder.path("report.json")); err == nil {
+		o.report.decode(o.reportJSON)
+	}
+	if b.sugar != nil {
+		if o.sugar, err = readNodes(b.sugar); err != nil {
+			return nil, err
+		}
+	}
+	data, err := os.ReadFile(b.folder.path("platform.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return o, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading what was published before: %w", err)
+	}
+	if o.platform, err = tree.ParsePlatform(data, b.Platform); err != nil {
+		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it to start with serial 1, which laptops that know a higher one refuse", b.folder.path("platform.json"), err)
+	}
+	o.paths = b.oldPaths(o.platform)
+	return o, nil
+}
+
+// oldPaths follows platform.json to all that it refers to. What is missing or damaged is left out: it needs no keeping.
+func (b *builder) oldPaths(p *tree.Platform) []string {
+	var paths []string
+	_, err := os.Stat(b.folder.path("rpms"))
+	hasRPMs := err == nil
+	for i, shard := range p.Catalogue {
+		paths = append(paths, shard.Path)
+		data, err := os.ReadFile(b.folder.path(shard.Path))
+		if err != nil || shard.Check(data) != nil {
+			continue
+		}
+		tree.ParseShard(data, i, len(p.Catalogue), func(e *tree.Entry) error {
+			paths = append(paths, e.Tree.Path)
+			if !e.Files.IsZero() {
+				paths = append(paths, e.Files.Path)
+			}
+			if !hasRPMs {
+				return nil
+			}
+			data, err := os.ReadFile(b.folder.path(e.Tree.Path))
+			if err != nil {
+				return nil
+			}
+			if t, err := tree.ParseTree(data, b.Platform, e.Name); err == nil {
+				for _, pkg := range t.Packages {
+					paths = append(paths, pkg.Location)
+				}
+			}
+			return nil
+		})
+	}
+	return paths
+}

@@ -1,0 +1,641 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
+	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+type pkgs = []repotest.Package
+
+var (
+	noon = time.Date(2026, 11, 20, 12, 0, 0, 500, time.UTC)
+	base = repotest.Package{NEVRA: "base-1-1.noarch"}
+	// first and second are a repository before and after an update.
+	first = pkgs{base,
+		{NEVRA: "write-1-1.noarch", Requires: []string{"lib", "base"}, Files: []string{"/usr/share/write/a", "/usr/bin/write"}, Group: "education", Provides: []string{"mimehandler(text/plain)"}},
+		{NEVRA: "lib-1-1.x86_64", Files: []string{"/usr/lib/lib.so"}},
+		{NEVRA: "bad-1-1.noarch", Requires: []string{"missing"}},
+		{NEVRA: "same-1-1.noarch"}}
+	second = pkgs{base,
+		{NEVRA: "write-2-1.noarch", Requires: []string{"lib >= 2", "base"}},
+		{NEVRA: "lib-2-1.x86_64", Files: []string{"/usr/lib/lib.so"}},
+		{NEVRA: "bad-1-1.noarch", Requires: []string{"missing"}},
+		{NEVRA: "same-1-1.noarch"}}
+	third = append(slices.Clone(second), repotest.Package{NEVRA: "new-1-1.noarch"})
+)
+
+func open(t testing.TB, url string) *solve.Platform {
+	t.Helper()
+	p, err := solve.Open(context.Background(), solve.Config{
+		Arch: "x86_64", Repositories: []solve.Repository{{ID: "repo", URL: url}}, Base: solve.Base{Packages: []string{"base"}}, FileLists: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func openRepo(t testing.TB, packages pkgs) *solve.Platform {
+	t.Helper()
+	return open(t, repotest.URL(repotest.New(t, packages...)))
+}
+
+func options(t testing.TB) Options {
+	return Options{Platform: "test-1-x86_64", Arch: "x86_64", Output: t.TempDir(), Presolve: true, ValidFor: 10 * time.Hour, Now: noon}
+}
+
+func mustBuild(t testing.TB, p *solve.Platform, o Options) *Report {
+	t.Helper()
+	r, err := Build(context.Background(), p, p.Names(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// published is all that a reader finds when it follows platform.json and checks every digest.
+type published struct {
+	platform *tree.Platform
+	entries  map[string]*tree.Entry
+	trees    map[string]*tree.Tree
+	files    map[string]*tree.FileLists
+}
+
+// follow reads as a laptop does.
+func follow(dir, platform string) (*published, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "platform.json"))
+	if err != nil {
+		return nil, err
+	}
+	r := &published{entries: map[string]*tree.Entry{}, trees: map[string]*tree.Tree{}, files: map[string]*tree.FileLists{}}
+	if r.platform, err = tree.ParsePlatform(data, platform); err != nil {
+		return nil, err
+	}
+	read := func(ref tree.Ref) ([]byte, error) {
+		data, err := os.ReadFile(filepath.Join(dir, ref.Path))
+		if err != nil {
+			return nil, err
+		}
+		return data, ref.Check(data)
+	}
+	for i, ref := range r.platform.Catalogue {
+		data, err := read(ref)
+		if err != nil {
+			return r, err
+		}
+		if err := tree.ParseShard(data, i, len(r.platform.Catalogue), func(e *tree.Entry) error {
+			r.entries[e.Name] = e
+			return nil
+		}); err != nil {
+			return r, err
+		}
+	}
+	for name, e := range r.entries {
+		data, err := read(e.Tree)
+		if err != nil {
+			return r, err
+		}
+		t, err := tree.ParseTree(data, platform, name)
+		if err != nil {
+			return r, err
+		}
+		r.trees[name] = t
+		for _, pkg := range t.Packages {
+			if pkg.Location == "" {
+				continue
+			}
+			rpm, err := os.ReadFile(filepath.Join(dir, pkg.Location))
+			if err != nil {
+				return r, err
+			}
+			if sum := sha256.Sum256(rpm); hex.EncodeToString(sum[:]) != pkg.SHA256 || int64(len(rpm)) != pkg.Size {
+				return r, fmt.Errorf("%s is not the RPM that the tree of %s wants", pkg.Location, name)
+			}
+		}
+		if e.Files.IsZero() {
+			continue
+		}
+		if data, err = read(e.Files); err != nil {
+			return r, err
+		}
+		if r.files[name], err = tree.ParseFileLists(data, platform, name); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func mustFollow(t testing.TB, o Options) *published {
+	t.Helper()
+	r, err := follow(filepath.Join(o.Output, o.Platform), o.Platform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestBuild(t *testing.T) {
+	o := options(t)
+	dir := repotest.New(t, first...)
+	report := mustBuild(t, open(t, repotest.URL(dir)), o)
+	r := mustFollow(t, o)
+	p := r.platform
+	if p.Serial != 1 || p.Arch != "x86_64" || p.Base.Packages != 1 || !p.Created.Equal(noon.Truncate(time.Second)) || !p.Expires.Equal(p.Created.Add(o.ValidFor)) {
+		t.Errorf("platform.json is %+v", p)
+	}
+	if sum := sha256.Sum256([]byte("base-1-1.noarch\n")); p.Base.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("the base's digest is %s", p.Base.SHA256)
+	}
+	e, tr := r.entries["write"], r.trees["write"]
+	if len(r.entries) != 3 || e == nil {
+		t.Fatalf("the catalogue has %d entries", len(r.entries))
+	}
+	if e.Group != "education" || e.Summary != "the summary of write" || e.Download != tr.Packages[0].Size+tr.Packages[1].Size || !slices.Equal(e.Provides, []string{"mimehandler(text/plain)"}) {
+		t.Errorf("the entry is %+v", e)
+	}
+	if got := fmt.Sprint(tr.Packages[0].NEVRA, tr.Packages[1].NEVRA, tr.Packages[1].Requires, tr.Needs); got != "lib-1-1.x86_64 write-1-1.noarch [0] [base-1-1.noarch]" {
+		t.Errorf("the tree is %s", got)
+	}
+	if got, want := tr.Packages[0].URLs, []string{repotest.URL(dir) + "/lib-1-1.x86_64.rpm"}; !slices.Equal(got, want) || tr.Packages[0].Location != "" {
+		t.Errorf("the RPM is at %q", got)
+	}
+	var files []string
+	for _, list := range r.files["write"].Packages {
+		files = append(files, list.NEVRA.String())
+		files = append(files, list.Files...)
+	}
+	if got, want := strings.Join(files, " "), "lib-1-1.x86_64 /usr/lib/lib.so write-1-1.noarch /usr/bin/write /usr/share/write/a"; got != want {
+		t.Errorf("the files are %s and should be %s", got, want)
+	}
+	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published Report
+	if err := json.Unmarshal(data, &published); err != nil {
+		t.Fatal(err)
+	}
+	want := Totals{Names: 5, Solved: 3, Unsolved: 1, InBase: 1}
+	if published.Totals != want || report.Totals != want || published.Serial != 1 || published.Unsolved[0].Name != "bad" ||
+		!strings.Contains(published.Unsolved[0].Reason, "nothing provides missing needed by bad-1-1.noarch") || published.InBase[0] != "base" {
+		t.Errorf("the report is %s", data)
+	}
+	if published.Solved[2].Name != "write" || published.Solved[2].Packages != 2 || published.Solved[2].Download != e.Download || published.Solved[2].Version != "1-1" {
+		t.Errorf("the report says of write %+v", published.Solved[2])
+	}
+}
+
+// snapshot is every file with what it has and which file it is.
+func snapshot(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := make(map[string]string)
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		rel, _ := filepath.Rel(dir, name)
+		files[rel] = fmt.Sprintf("%x %s", sha256.Sum256(data), info.ModTime())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestNothingChangedChangesNothing(t *testing.T) {
+	for _, copies := range []bool{false, true} {
+		o := options(t)
+		o.Copy, o.SugarNetwork = copies, copies
+		p := openRepo(t, first)
+		mustBuild(t, p, o)
+		before := snapshot(t, o.Output)
+		o.Now = noon.Add(4 * time.Hour)
+		if r := mustBuild(t, p, o); r.Changed || r.Serial != 1 {
+			t.Errorf("the second build: changed %v, serial %d", r.Changed, r.Serial)
+		}
+		after := snapshot(t, o.Output)
+		for name := range before {
+			if before[name] != after[name] {
+				t.Errorf("%s changed", name)
+			}
+		}
+		if len(before) != len(after) {
+			t.Errorf("there were %d files and now there are %d", len(before), len(after))
+		}
+		o.Now = noon.Add(6 * time.Hour)
+		mustBuild(t, p, o)
+		r := mustFollow(t, o)
+		if r.platform.Serial != 1 || !r.platform.Expires.Equal(noon.Add(16*time.Hour).Truncate(time.Second)) || !r.platform.Created.Equal(noon.Truncate(time.Second)) {
+			t.Errorf("when half its time is over, platform.json is %+v", r.platform)
+		}
+		for name, was := range after {
+			if now := snapshot(t, o.Output)[name]; now != was && filepath.Base(name) != "platform.json" {
+				t.Errorf("%s changed with the expiry", name)
+			}
+		}
+	}
+}
+
+func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
+	for _, copies := range []bool{false, true} {
+		o := options(t)
+		o.Copy, o.SugarNetwork = copies, copies
+		dir := filepath.Join(o.Output, o.Platform)
+		var paths [3][]string // what each serial refers to
+		for i, packages := range []pkgs{first, second, third} {
+			if r := mustBuild(t, openRepo(t, packages), o); !r.Changed || r.Serial != int64(i+1) {
+				t.Errorf("build %d: changed %v, serial %d", i+1, r.Changed, r.Serial)
+			}
+			r := mustFollow(t, o)
+			for _, ref := range r.platform.Catalogue {
+				paths[i] = append(paths[i], ref.Path)
+			}
+			for name, e := range r.entries {
+				paths[i] = append(paths[i], e.Tree.Path)
+				for _, pkg := range r.trees[name].Packages {
+					if pkg.Location != "" {
+						paths[i] = append(paths[i], pkg.Location, "../packages/presolve/"+o.Platform+"/"+filepath.Base(pkg.Location))
+					}
+				}
+			}
+			if i > 0 {
+				for _, p := range paths[i-1] {
+					if _, err := os.Stat(filepath.Join(dir, p)); err != nil {
+						t.Errorf("after build %d: %v", i+1, err)
+					}
+				}
+			}
+		}
+		for _, p := range paths[0] {
+			_, err := os.Stat(filepath.Join(dir, p))
+			wanted := slices.Contains(paths[1], p) || slices.Contains(paths[2], p)
+			if (err == nil) != wanted {
+				t.Errorf("%s: wanted %v, %v", p, wanted, err)
+			}
+		}
+	}
+}
+
+// Wherever a build fails, the last one is as it was, and the next one succeeds.
+func TestABuildThatFailsAnywhereLeavesTheLast(t *testing.T) {
+	for _, copies := range []bool{false, true} {
+		p1, p2 := openRepo(t, first), openRepo(t, second)
+		broken := errors.New("the disk is broken")
+		for failing := 0; ; failing++ {
+			o := options(t)
+			o.Copy, o.SugarNetwork = copies, copies
+			mustBuild(t, p1, o)
+			dir := filepath.Join(o.Output, o.Platform)
+			old, err := os.ReadFile(filepath.Join(dir, "platform.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			step, where := 0, ""
+			_, err = build(context.Background(), p2, p2.Names(), o, func(what string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if step++; step > failing {
+					if where == "" {
+						where = what
+					}
+					return broken
+				}
+				return nil
+			})
+			if where == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if failing < 10 {
+					t.Errorf("only %d steps were tried", failing)
+				}
+				break
+			}
+			if !errors.Is(err, broken) {
+				t.Fatalf("at %q: the error is %v", where, err)
+			}
+			now, err := os.ReadFile(filepath.Join(dir, "platform.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			appeared := strings.HasPrefix(where, "remove") || where == "sync" && !bytes.Equal(now, old)
+			if !bytes.Equal(now, old) && !appeared {
+				t.Errorf("at %q: platform.json has changed", where)
+			}
+			mustFollow(t, o)
+			if copies {
+				followNodes(t, o)
+			}
+			r := mustBuild(t, p2, o)
+			if r.Serial != 2 {
+				t.Errorf("after a failure at %q the next build has the serial %d", where, r.Serial)
+			}
+			mustFollow(t, o)
+			for name := range snapshot(t, o.Output) {
+				if strings.HasPrefix(filepath.Base(name), aside) {
+					t.Errorf("after a failure at %q %s is left over", where, name)
+				}
+			}
+		}
+	}
+}
+
+// followNodes reads the Sugar Network layout: every RPM that a node names must be there.
+func followNodes(t testing.TB, o Options) map[string]map[string][]nodeRPM {
+	t.Helper()
+	dir := filepath.Join(o.Output, "packages", Project, o.Platform)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := make(map[string]map[string][]nodeRPM)
+	for _, e := range entries {
+		if !isNode(e.Name()) {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n map[string][]nodeRPM
+		if err := json.Unmarshal(data, &n); err != nil {
+			t.Fatal(err)
+		}
+		nodes[e.Name()] = n
+		for _, list := range n {
+			for _, rpm := range list {
+				if _, err := os.Stat(filepath.Join(dir, rpm.Path)); err != nil {
+					t.Errorf("%s: %v", e.Name(), err)
+				}
+			}
+		}
+	}
+	return nodes
+}
+
+// A reader that comes while builds go on sees whole files only.
+func TestAReaderSeesWholeBuilds(t *testing.T) {
+	o := options(t)
+	o.Copy = true
+	platforms := []*solve.Platform{openRepo(t, first), openRepo(t, second), openRepo(t, third)}
+	mustBuild(t, platforms[0], o)
+	built := make(chan error, 1)
+	const builds = 30
+	go func() {
+		for i := range builds {
+			if _, err := Build(context.Background(), platforms[(i+1)%3], platforms[2].Names(), o); err != nil {
+				built <- err
+				return
+			}
+		}
+		built <- nil
+	}()
+	dir := filepath.Join(o.Output, o.Platform)
+	reads, serial := 0, int64(0)
+	for done := false; !done; reads++ {
+		select {
+		case err := <-built:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+		default:
+		}
+		r, err := follow(dir, o.Platform)
+		if r == nil || r.platform == nil {
+			t.Fatalf("platform.json can't be read: %v", err)
+		}
+		if r.platform.Serial < serial {
+			t.Errorf("the serial went back from %d to %d", serial, r.platform.Serial)
+		}
+		serial = r.platform.Serial
+		if err == nil {
+			continue
+		}
+		// A reader that is slower than two builds may find files gone, never changed.
+		now, err2 := os.ReadFile(filepath.Join(dir, "platform.json"))
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		p, err2 := tree.ParsePlatform(now, o.Platform)
+		if err2 != nil {
+			t.Fatal(err2)
+		}
+		if !errors.Is(err, fs.ErrNotExist) || p.Serial < serial+2 {
+			t.Fatalf("at serial %d, now %d: %v", serial, p.Serial, err)
+		}
+	}
+	if serial != builds+1 {
+		t.Errorf("the last serial is %d", serial)
+	}
+	t.Logf("%d reads", reads)
+}
+
+func TestTwoBuildsAtOnce(t *testing.T) {
+	o := options(t)
+	p := openRepo(t, first)
+	var inner error
+	_, err := build(context.Background(), p, []string{"same"}, o, func(string) error {
+		if inner == nil {
+			_, inner = Build(context.Background(), p, []string{"same"}, o)
+		}
+		return nil
+	})
+	if err != nil || inner == nil || !strings.Contains(inner.Error(), "another build is writing to") {
+		t.Errorf("the first build: %v, the second: %v", err, inner)
+	}
+}
+
+func TestChecksumsThatLaptopsDontTake(t *testing.T) {
+	dir := t.TempDir()
+	repotest.WriteRPMs(t, dir, first...)
+	repotest.CreateRepo(t, dir, "--checksum=sha512")
+	p := open(t, repotest.URL(dir))
+	o := options(t)
+	if _, err := Build(context.Background(), p, []string{"write"}, o); err == nil || !strings.Contains(err.Error(), `checksum of the kind "sha512" for lib-1-1.x86_64`) {
+		t.Errorf("upstream: the error is %v", err)
+	}
+	o.Copy = true
+	mustBuild(t, p, o)
+	mustFollow(t, o)
+}
+
+func TestCopy(t *testing.T) {
+	dir := repotest.New(t, first...)
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer server.Close()
+	for _, url := range []string{repotest.URL(dir), server.URL} {
+		o := options(t)
+		o.Copy, o.SugarNetwork = true, true
+		mustBuild(t, open(t, url), o)
+		lib := mustFollow(t, o).trees["write"].Packages[0]
+		if lib.Location != "rpms/lib-1-1.x86_64.rpm" || lib.URLs != nil {
+			t.Errorf("%s: the RPM is at %q %q", url, lib.Location, lib.URLs)
+		}
+		inFolder, err := os.Stat(filepath.Join(o.Output, o.Platform, lib.Location))
+		if err != nil {
+			t.Fatal(err)
+		}
+		inSugar, err := os.Stat(filepath.Join(o.Output, "packages/presolve", o.Platform, "lib-1-1.x86_64.rpm"))
+		if err != nil || !os.SameFile(inFolder, inSugar) {
+			t.Errorf("%s: the layouts don't share the RPM: %v", url, err)
+		}
+		in, err := os.Stat(filepath.Join(dir, "lib-1-1.x86_64.rpm"))
+		if err != nil || strings.HasPrefix(url, "file:") != os.SameFile(in, inFolder) {
+			t.Errorf("%s: hard link to the repository: %v", url, os.SameFile(in, inFolder))
+		}
+	}
+}
+
+// An RPM that was built again under its old name doesn't replace the one that laptops may be downloading.
+func TestRebuiltRPM(t *testing.T) {
+	o := options(t)
+	o.Copy = true
+	again := slices.Clone(first)
+	again[4].Group = "built again"
+	mustBuild(t, openRepo(t, first), o)
+	was := mustFollow(t, o).trees["same"].Packages[0]
+	mustBuild(t, openRepo(t, again), o)
+	is := mustFollow(t, o).trees["same"].Packages[0]
+	if is.SHA256 == was.SHA256 || is.Location != "rpms/same-1-1.noarch@"+is.SHA256[:16]+".rpm" {
+		t.Errorf("the rebuilt RPM is %s", is.Location)
+	}
+	mustBuild(t, openRepo(t, append(slices.Clone(again), third[5])), o) // the old RPM goes
+	mustBuild(t, openRepo(t, again), o)
+	if now := mustFollow(t, o).trees["same"].Packages[0]; now.Location != is.Location {
+		t.Errorf("the rebuilt RPM has moved to %s", now.Location)
+	}
+}
+
+func TestRebuiltRPMLeavesTheOld(t *testing.T) {
+	o := options(t)
+	o.Copy = true
+	mustBuild(t, openRepo(t, first), o)
+	was := mustFollow(t, o).trees["same"].Packages[0]
+	again := slices.Clone(first)
+	again[4].Group = "built again"
+	mustBuild(t, openRepo(t, again), o)
+	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, was.Location))
+	if sum := sha256.Sum256(data); err != nil || hex.EncodeToString(sum[:]) != was.SHA256 {
+		t.Errorf("%s has changed: %v", was.Location, err)
+	}
+}
+
+func TestDamagedRPMEndsTheBuild(t *testing.T) {
+	dir := repotest.New(t, first...)
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	defer server.Close()
+	file := filepath.Join(dir, "lib-1-1.x86_64.rpm")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{repotest.URL(dir), server.URL} {
+		o := options(t)
+		o.Copy = true
+		p := open(t, url)
+		if _, err := Build(context.Background(), p, p.Names(), o); err == nil || !strings.Contains(err.Error(), "lib-1-1.x86_64.rpm has the sha256") {
+			t.Errorf("the error is %v", err)
+		}
+		for name := range snapshot(t, o.Output) {
+			if strings.Contains(name, "lib-1") || strings.HasSuffix(name, "platform.json") {
+				t.Errorf("%s is there", name)
+			}
+		}
+	}
+}
+
+func TestSugarNetworkAlone(t *testing.T) {
+	o := options(t)
+	o.Presolve, o.SugarNetwork, o.Copy = false, true, true
+	p := openRepo(t, first)
+	for i := range 2 {
+		if r := mustBuild(t, p, o); r.Serial != 1 || r.Changed != (i == 0) {
+			t.Errorf("build %d: serial %d, changed %v", i, r.Serial, r.Changed)
+		}
+	}
+	nodes := followNodes(t, o)
+	want := map[string][]nodeRPM{"noarch": {{"write", "write-1-1.noarch.rpm"}}, "x86_64": {{"lib", "lib-1-1.x86_64.rpm"}}}
+	if fmt.Sprint(nodes["write"]) != fmt.Sprint(want) || len(nodes) != 3 {
+		t.Errorf("the nodes are %v", nodes)
+	}
+	if _, err := os.Stat(filepath.Join(o.Output, o.Platform, "platform.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("platform.json: %v", err)
+	}
+	if r := mustBuild(t, openRepo(t, second), o); r.Serial != 2 {
+		t.Errorf("the serial is %d", r.Serial)
+	}
+	followNodes(t, o)
+}
+
+func TestStrict(t *testing.T) {
+	o := options(t)
+	o.Strict = true
+	p := openRepo(t, first)
+	_, err := Build(context.Background(), p, p.Names(), o)
+	var unsolved *UnsolvedError
+	if !errors.As(err, &unsolved) || len(unsolved.Unsolved) != 1 || !strings.Contains(err.Error(), "bad: nothing provides missing") {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(o.Output, o.Platform, "platform.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("platform.json: %v", err)
+	}
+	if _, err := Build(context.Background(), p, []string{"write", "base"}, o); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNothingToPublish(t *testing.T) {
+	p := openRepo(t, first)
+	for want, names := range map[string][]string{
+		"none of the names can be solved, e.g. bad: nothing provides": {"bad"},
+		"there is nothing to publish":                                 {"base"},
+	} {
+		if _, err := Build(context.Background(), p, names, options(t)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v and should say %q", err, want)
+		}
+	}
+}
+
+func TestADamagedPlatformIsNotReplaced(t *testing.T) {
+	o := options(t)
+	p := openRepo(t, first)
+	mustBuild(t, p, o)
+	if err := os.WriteFile(filepath.Join(o.Output, o.Platform, "platform.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Build(context.Background(), p, p.Names(), o); err == nil || !strings.Contains(err.Error(), "restore it, or remove it") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -1,0 +1,85 @@
+package publish
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A Report is report.json: what was solved, and what was not and why.
+type Report struct {
+	Format   int        `json:"format"`
+	Platform string     `json:"platform"`
+	Serial   int64      `json:"serial"` // of the platform.json that it belongs to
+	Totals   Totals     `json:"totals"`
+	Solved   []Solved   `json:"solved"`
+	Unsolved []Unsolved `json:"unsolved"`
+	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+
+	Changed bool `json:"-"` // whether the build differs from the one before
+}
+
+// Totals count names.
+type Totals struct {
+	Names    int `json:"names"`
+	Solved   int `json:"solved"`
+	Unsolved int `json:"unsolved"`
+	InBase   int `json:"in_base"`
+}
+
+// Solved is a name that has a tree.
+type Solved struct {
+	Name     string `json:"name"`
+	Version  string `json:"version"`
+	Packages int    `json:"packages"` // in the tree
+	Download int64  `json:"download"` // bytes of their RPMs
+}
+
+// Unsolved is a name that has none, and the reason for people to read.
+type Unsolved struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+func newReport(platform string) *Report {
+	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}}
+}
+
+func (r *Report) sort() {
+	slices.SortFunc(r.Solved, func(a, b Solved) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.Unsolved, func(a, b Unsolved) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(r.InBase)
+	r.Totals = Totals{len(r.Solved) + len(r.Unsolved) + len(r.InBase), len(r.Solved), len(r.Unsolved), len(r.InBase)}
+}
+
+func (r *Report) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the report: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// decode reads an old report, whose serial counts where there is no platform.json. A damaged one counts as none.
+func (r *Report) decode(data []byte) {
+	if json.Unmarshal(data, r) != nil {
+		*r = Report{}
+	}
+}
+
+// baseOf is what platform.json says of a base.
+func baseOf(packages []tree.NEVRA) tree.Base {
+	lines := make([]string, len(packages))
+	for i, p := range packages {
+		lines[i] = p.String() + "\n"
+	}
+	slices.Sort(lines)
+	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return tree.Base{SHA256: hex.EncodeToString(sum[:]), Packages: len(packages)}
+}

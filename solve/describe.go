@@ -1,0 +1,111 @@
+package solve
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// describe copies all facts about a package. Strings that recur go through share.
+func (p *pool) describe(n id, repositories []Repository, share func(string) string) *Package {
+	nevra := p.nevra(n)
+	for _, s := range []*string{&nevra.Name, &nevra.Version, &nevra.Release, &nevra.Arch} {
+		*s = share(*s)
+	}
+	pkg := &Package{
+		Package: tree.Package{
+			NEVRA:       nevra,
+			Summary:     p.summary(n),
+			Description: p.description(n),
+			License:     share(p.license(n)),
+			Group:       group(p.group(n)),
+			URL:         share(p.url(n)),
+			Size:        p.downloadSize(n),
+			Installed:   p.installedSize(n),
+			URLs:        []string{rpmURL(repositories[p.repoOf(n)].URL, p.locationBase(n), p.location(n))},
+		},
+		Provides: askedFor(p.provides(n)),
+		id:       n,
+	}
+	pkg.Checksum, pkg.ChecksumKind = p.checksum(n)
+	if pkg.ChecksumKind == "sha256" {
+		pkg.SHA256 = pkg.Checksum
+	}
+	return pkg
+}
+
+// nevra is a package's name and version. What is missing comes out empty.
+func (p *pool) nevra(n id) tree.NEVRA {
+	v := tree.NEVRA{Name: p.name(n), Arch: p.arch(n)}
+	evr := p.evr(n)
+	if epoch, rest, ok := strings.Cut(evr, ":"); ok {
+		if e, err := strconv.Atoi(epoch); err == nil {
+			v.Epoch, evr = e, rest
+		}
+	}
+	v.Version = evr
+	if i := strings.LastIndexByte(evr, '-'); i >= 0 {
+		v.Version, v.Release = evr[:i], evr[i+1:]
+	}
+	return v
+}
+
+// rpmURL is where an RPM is. A location is a relative URL, although many tools write file names that are none:
+// what would end the path is taken for part of the name. A base in the metadata counts in place of the repository's
+// URL, unless it leads from the network into this machine's files.
+func rpmURL(repository, base, location string) string {
+	u, err := url.Parse(repository)
+	if err != nil {
+		return ""
+	}
+	if b, err := url.Parse(base); err == nil && (b.Scheme == "http" || b.Scheme == "https" || b.Scheme == u.Scheme) {
+		u = b
+	}
+	location = strings.NewReplacer("?", "%3F", "#", "%23").Replace(location)
+	if path, err := url.PathUnescape(location); err == nil {
+		location = path
+	}
+	u.RawPath = ""
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
+	return u.String()
+}
+
+// The forms of provides that clients ask what-provides for: codecs, fonts, MIME handlers, applications, printer drivers,
+// desktop services, and the modules of programming languages.
+var askedForms = []string{
+	"application(", "font(", "gstreamer0.10(", "gstreamer1(", "mimehandler(", "metainfo(", "modalias(", "nodejs(", "npm(",
+	"perl(", "php-", "pkgconfig(", "plasma4(", "plasma5(", "postscriptdriver(", "ruby(", "rubygem(", "tex(", "typelib(",
+}
+
+// askedFor are the provides that what-provides may ask for, without versions, sorted.
+func askedFor(provides []string) []string {
+	var asked []string
+	for _, s := range provides {
+		if !strings.HasSuffix(strings.SplitN(s, " ", 2)[0], ")") && !strings.Contains(s, ")(") {
+			continue
+		}
+		if !isAskedForm(s) {
+			continue
+		}
+		for _, op := range []string{" = ", " >= ", " <= ", " > ", " < "} {
+			s, _, _ = strings.Cut(s, op)
+		}
+		asked = append(asked, s)
+	}
+	slices.Sort(asked)
+	return slices.Compact(asked)
+}
+
+func isAskedForm(s string) bool {
+	for _, form := range askedForms {
+		if strings.HasPrefix(s, form) {
+			return true
+		}
+	}
+	// python3dist(x), python3.11dist(x), python(x), python3-module(x)
+	before, _, ok := strings.Cut(s, "(")
+	return ok && strings.HasPrefix(before, "python")
+}

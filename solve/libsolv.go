@@ -1,0 +1,191 @@
+package solve
+
+// #cgo pkg-config: libsolv libsolvext
+// #cgo CFLAGS: -O2
+// #include <stdlib.h>
+// #include <solv/knownid.h>
+// #include "libsolv.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// pool is a libsolv pool. It may be used by one goroutine at a time, and must be freed.
+type pool struct{ ps *C.ps }
+
+// id names a package within a pool and all its clones.
+type id = int32
+
+func newPool(arch string) *pool {
+	s := C.CString(arch)
+	defer C.free(unsafe.Pointer(s))
+	return &pool{C.ps_new(s)}
+}
+
+func (p *pool) free() { C.ps_free(p.ps) }
+
+// clone is a pool with the same packages, for solving trees: see ps_clone.
+func (p *pool) clone(weak bool) *pool { return &pool{C.ps_clone(p.ps, cBool(weak))} }
+
+func cBool(b bool) C.int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// repo is one repository in a pool, which owns it.
+type repo struct{ c *C.Repo }
+
+func (p *pool) addRepo(name string) repo {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	return repo{C.ps_add_repo(p.ps, s)}
+}
+
+// readPrimary adds the packages of a primary.xml, compressed as its name says, of at most max bytes unpacked.
+func (p *pool) readPrimary(r repo, path string, max int64) error { return p.readRPMMD(r, path, max, 0) }
+
+// readFileLists adds the files of a filelists.xml to the packages that are there.
+func (p *pool) readFileLists(r repo, path string, max int64) error {
+	return p.readRPMMD(r, path, max, 1)
+}
+
+func (p *pool) readRPMMD(r repo, path string, max int64, extend C.int) error {
+	s := C.CString(path)
+	defer C.free(unsafe.Pointer(s))
+	return failure(C.ps_read_rpmmd(p.ps, r.c, s, C.ulonglong(max), extend))
+}
+
+// readRPMDB adds the packages of the RPM database in root/var/lib/rpm and takes them for the installed ones.
+func (p *pool) readRPMDB(r repo, root string) error {
+	s := C.CString(root)
+	defer C.free(unsafe.Pointer(s))
+	return failure(C.ps_read_rpmdb(p.ps, r.c, s))
+}
+
+func failure(message *C.char) error {
+	if message == nil {
+		return nil
+	}
+	defer C.free(unsafe.Pointer(message))
+	return errors.New(C.GoString(message))
+}
+
+func (p *pool) wantsFileLists() bool { return C.ps_wants_filelists(p.ps) != 0 }
+
+// prepare must be called between reading and anything else.
+func (p *pool) prepare() { C.ps_prepare(p.ps) }
+
+// solve finds what installing names takes: packages in install order, or the reason why it can't be done.
+func (p *pool) solve(weak bool, names ...string) (steps []id, reason string) {
+	list := make([]*C.char, len(names))
+	mem := (**C.char)(C.calloc(C.size_t(len(names)+1), C.size_t(unsafe.Sizeof(list[0]))))
+	defer C.free(unsafe.Pointer(mem))
+	for i, name := range names {
+		list[i] = C.CString(name)
+		defer C.free(unsafe.Pointer(list[i]))
+	}
+	copy(unsafe.Slice(mem, len(names)+1), list)
+	if C.ps_solve(p.ps, mem, C.int(len(names)), cBool(weak)) == 0 {
+		return nil, p.reason()
+	}
+	return slices.Clone(p.out()), ""
+}
+
+// reason is what explain wrote: each line once, and not so many that nobody reads them.
+func (p *pool) reason() string {
+	const enough = 5
+	var lines []string
+	for line := range strings.Lines(p.text()) {
+		line = strings.TrimSpace(line)
+		if line != "conflicting requests" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return "libsolv finds no solution and gives no reason"
+	}
+	if more := len(lines) - enough; more > 0 {
+		lines = append(lines[:enough], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "; ")
+}
+
+// installLast makes copies of what solve found last the installed packages.
+func (p *pool) installLast() { C.ps_install(p.ps) }
+
+// installed is the range of the installed packages' ids.
+func (p *pool) installed() (start, end id) {
+	r := p.ps.pool.installed
+	if r == nil {
+		return 0, 0
+	}
+	return id(r.start), id(r.end)
+}
+
+// end is one more than the highest id.
+func (p *pool) end() id { return id(p.ps.pool.nsolvables) }
+
+// out is the last result, which the next call that has one overwrites.
+func (p *pool) out() []id {
+	return unsafe.Slice((*id)(unsafe.Pointer(p.ps.out.elements)), int(p.ps.out.count))
+}
+
+func (p *pool) text() string {
+	return strings.ToValidUTF8(C.GoStringN(p.ps.text, C.int(p.ps.ntext)), "\uFFFD")
+}
+
+// usable tells whether a package exists and is for this architecture.
+func (p *pool) usable(n id) bool { return C.ps_usable(p.ps, C.Id(n)) != 0 }
+
+// repoOf is the index of the package's repository, in the order in which they were added.
+func (p *pool) repoOf(n id) int { return int(C.ps_solvable(p.ps, C.Id(n)).repo.repoid) - 1 }
+
+func (p *pool) requires(n id) []id {
+	C.ps_requires(p.ps, C.Id(n))
+	return p.out()
+}
+
+func (p *pool) provides(n id) []string {
+	C.ps_provides(p.ps, C.Id(n))
+	return strings.FieldsFunc(p.text(), func(r rune) bool { return r == '\n' })
+}
+
+func (p *pool) files(n id) []string {
+	C.ps_files(p.ps, C.Id(n))
+	files := strings.FieldsFunc(p.text(), func(r rune) bool { return r == 0 })
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+func (p *pool) name(n id) string    { return p.str(n, C.SOLVABLE_NAME) }
+func (p *pool) evr(n id) string     { return p.str(n, C.SOLVABLE_EVR) }
+func (p *pool) arch(n id) string    { return p.str(n, C.SOLVABLE_ARCH) }
+func (p *pool) summary(n id) string { return p.str(n, C.SOLVABLE_SUMMARY) }
+func (p *pool) description(n id) string {
+	return p.str(n, C.SOLVABLE_DESCRIPTION)
+}
+func (p *pool) license(n id) string       { return p.str(n, C.SOLVABLE_LICENSE) }
+func (p *pool) group(n id) string         { return p.str(n, C.SOLVABLE_GROUP) }
+func (p *pool) url(n id) string           { return p.str(n, C.SOLVABLE_URL) }
+func (p *pool) locationBase(n id) string  { return p.str(n, C.SOLVABLE_MEDIABASE) }
+func (p *pool) downloadSize(n id) int64   { return p.num(n, C.SOLVABLE_DOWNLOADSIZE) }
+func (p *pool) installedSize(n id) int64  { return p.num(n, C.SOLVABLE_INSTALLSIZE) }
+func (p *pool) location(n id) string      { return goString(C.ps_location(p.ps, C.Id(n))) }
+func (p *pool) num(n id, key C.Id) int64  { return int64(C.ps_num(p.ps, C.Id(n), key)) }
+func (p *pool) str(n id, key C.Id) string { return goString(C.ps_str(p.ps, C.Id(n), key)) }
+
+// checksum is a package's digest in hexadecimal and its kind as libsolv calls it, e.g. "sha256".
+func (p *pool) checksum(n id) (hex, kind string) {
+	var k *C.char
+	sum := C.ps_checksum(p.ps, C.Id(n), &k)
+	return goString(sum), goString(k)
+}
+
+func goString(s *C.char) string { return strings.ToValidUTF8(C.GoString(s), "\uFFFD") }

@@ -1,0 +1,166 @@
+package solve
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A planner brings solutions into a tree's order. One goroutine may use it.
+type planner struct {
+	*Platform
+	position []int32 // by id: 1 + the place in the solution that is being planned, 0: not in it
+}
+
+// plan orders the steps of a solution depth first, each package after those that it requires, so that of the
+// requirements among them only those are lost that close a loop. Steps without a path from the top-level package, e.g.
+// recommended ones, come before it, in the solution's order.
+func (w *planner) plan(name string, steps []id) Result {
+	r := Result{Name: name}
+	top := id(-1)
+	for i, step := range steps {
+		w.position[step] = int32(i) + 1
+		if w.packages[step].Name == name && (top < 0 || w.packages[step].Arch == w.arch) {
+			top = step
+		}
+	}
+	defer func() {
+		for _, step := range steps {
+			w.position[step] = 0
+		}
+	}()
+	if top < 0 {
+		r.Unsolvable = fmt.Sprintf("the solution has no package of the name %s", name)
+		return r
+	}
+
+	edges := make([][]int32, len(steps)) // places in steps that a step requires, sorted
+	needs := make(map[id]bool)
+	for i, step := range steps {
+		edges[i] = w.edges(step, needs)
+	}
+	order := make([]int, len(steps)) // 1 + the place in the tree, by the place in steps; 0: not yet
+	sorted := make([]int32, 0, len(steps))
+	seen := make([]bool, len(steps))
+	var visit func(i int32)
+	visit = func(i int32) {
+		seen[i] = true
+		for _, child := range edges[i] {
+			if !seen[child] {
+				visit(child)
+			}
+		}
+		sorted = append(sorted, i)
+		order[i] = len(sorted)
+	}
+	last := w.position[top] - 1
+	visit(last)
+	if len(sorted) < len(steps) {
+		// The others go in front. Visiting them while the top-level package counts as seen keeps it the last.
+		reached := sorted
+		sorted = make([]int32, 0, len(steps))
+		seen = make([]bool, len(steps))
+		seen[last] = true
+		for _, i := range reached[:len(reached)-1] {
+			if !seen[i] {
+				visit(i)
+			}
+		}
+		for i := range int32(len(steps)) {
+			if !seen[i] {
+				visit(i)
+			}
+		}
+		sorted = append(sorted, last)
+		order[last] = len(sorted)
+	}
+
+	r.Packages = make([]*Package, len(sorted))
+	r.Requires = make([][]int, len(sorted))
+	for place, i := range sorted {
+		r.Packages[place] = w.packages[steps[i]]
+		for _, child := range edges[i] {
+			if to := order[child] - 1; to < place {
+				r.Requires[place] = append(r.Requires[place], to)
+			}
+		}
+		slices.Sort(r.Requires[place])
+	}
+	for n := range needs {
+		r.Needs = append(r.Needs, w.baseByID[n-w.baseIDs.start])
+	}
+	slices.SortFunc(r.Needs, compareNEVRA)
+	return r
+}
+
+// edges are the places of the steps that one step requires, sorted. The packages of the base that meet its other
+// requirements are added to needs.
+func (w *planner) edges(step id, needs map[id]bool) []int32 {
+	var places []int32
+	for group, always := range w.requires.of(step) {
+		inTree := false
+		for _, n := range group {
+			if at := w.position[n]; at > 0 {
+				inTree = true
+				if n != step {
+					places = append(places, at-1)
+				}
+			}
+		}
+		if inTree || !always {
+			continue
+		}
+		for _, n := range group {
+			if w.inBase(n) {
+				needs[n] = true
+			}
+		}
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
+}
+
+// requirements are the requirements of all packages, as libsolv gives them: for each a group of the packages that
+// meet it, ended by 0, or by -1 where the requirement holds only sometimes ("A if B").
+type requirements struct {
+	groups []id
+	start  []int32 // by package id; one more at the end
+}
+
+func newRequirements(p *pool) requirements {
+	r := requirements{start: make([]int32, p.end()+1)}
+	for n := range p.end() {
+		r.start[n] = int32(len(r.groups))
+		if p.usable(n) {
+			r.groups = append(r.groups, p.requires(n)...)
+		}
+	}
+	r.start[p.end()] = int32(len(r.groups))
+	return r
+}
+
+// of gives each requirement of a package: who meets it, and whether it always holds.
+func (r requirements) of(n id) func(yield func([]id, bool) bool) {
+	return func(yield func([]id, bool) bool) {
+		rest := r.groups[r.start[n]:r.start[n+1]]
+		for len(rest) > 0 {
+			end := slices.IndexFunc(rest, func(n id) bool { return n <= 0 })
+			if !yield(rest[:end], rest[end] == 0) {
+				return
+			}
+			rest = rest[end+1:]
+		}
+	}
+}
+
+func compareNEVRA(a, b tree.NEVRA) int {
+	as, bs := a.String(), b.String()
+	switch {
+	case as < bs:
+		return -1
+	case as > bs:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,263 @@
+// Package solve turns repositories of RPM packages into trees: for each top-level package, every package that it
+// needs beyond the base, in install order.
+//
+// A platform has repositories, which are read in full, and one base, the standard installation that every laptop
+// has: either the closure of a few packages or the contents of an RPM database. The base counts as installed; one
+// solve with libsolv, the solver of dnf and zypper and set as dnf sets it, finds what is missing for one top-level
+// package. What can't be solved without changing the base is unsolvable, with the reason in words.
+//
+// This package knows nothing of what is published where and how; it hands out facts about packages. It is the only one
+// that needs cgo, and no client imports it.
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Config says what a platform consists of.
+type Config struct {
+	Arch         string // as RPM names it, e.g. "x86_64"
+	Repositories []Repository
+	Base         Base
+	// WeakDependencies adds what packages recommend.
+	WeakDependencies bool
+	// FileLists makes Platform.Files work. Without it the file lists are read only where a dependency needs them.
+	FileLists bool
+	// Note is told, in a few words, what Open is about to do. It may be nil.
+	Note func(string)
+}
+
+// A Repository is rpm-md metadata and the RPMs that it describes.
+type Repository struct {
+	ID  string // its name in messages
+	URL string // http, https or file; what holds repodata/
+}
+
+// Base says what is installed already: Packages of the repositories with all that they need, or, where Packages is
+// empty, what the RPM database of the system in the folder Root has. RPMDB is the database's folder below Root;
+// empty: usr/lib/sysimage/rpm or var/lib/rpm, whichever is there.
+type Base struct {
+	Packages []string
+	Root     string
+	RPMDB    string
+}
+
+// A Platform is ready to solve. Its methods may be called by several goroutines. It holds memory that isn't Go's, so
+// it must be closed.
+type Platform struct {
+	packages []*Package // by id; nil: no package, or of another architecture
+	requires requirements
+	base     []tree.NEVRA
+	baseIDs  struct{ start, end id }
+	baseByID []tree.NEVRA // in the order of the ids
+	baseName map[string]bool
+	names    map[string]bool
+	arch     string
+	weak     bool
+	files    bool
+
+	fetcher *fetcher // for RPMs
+
+	mu   sync.Mutex // guards main
+	main *pool
+}
+
+// A Package is a package of a repository.
+type Package struct {
+	// Package has all but Location and Requires. URLs is the RPM's address in its repository. SHA256 is empty
+	// where the repository has a checksum of another kind.
+	tree.Package
+	Checksum     string   // what the repository has, in hexadecimal
+	ChecksumKind string   // of the Checksum: "sha256", "sha512", "sha1", …
+	Provides     []string // what what-provides may ask for, sorted
+
+	id id
+}
+
+// A Result is what came out for one name.
+type Result struct {
+	Name string
+	// Packages is the tree in install order, the package Name last. They are shared: not to be changed.
+	Packages []*Package
+	// Requires are, for each of Packages, the indexes of those that it requires directly, all lower than its own.
+	Requires [][]int
+	// Needs are the base's packages that meet direct requirements of Packages, sorted.
+	Needs []tree.NEVRA
+	// InBase: the base has the package, so there is no tree.
+	InBase bool
+	// Unsolvable is the reason why there is no tree, for people to read; else empty.
+	Unsolvable string
+}
+
+// Open downloads and reads the repositories and solves the base. Its errors name the URL or the folder.
+func Open(ctx context.Context, c Config) (*Platform, error) {
+	note := c.Note
+	if note == nil {
+		note = func(string) {}
+	}
+	if c.Arch == "" || len(c.Repositories) == 0 {
+		return nil, errors.New("a platform needs an architecture and at least one repository")
+	}
+	main := newPool(c.Arch)
+	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies, fetcher: newFetcher("")}
+	if err := p.open(ctx, c, note); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Platform) open(ctx context.Context, c Config, note func(string)) error {
+	hasFiles, err := load(ctx, p.main, c, note)
+	if err != nil {
+		return err
+	}
+	p.files = hasFiles
+	if len(c.Base.Packages) == 0 {
+		note("reading the base from " + c.Base.Root)
+		if err := loadBase(p.main, c.Base); err != nil {
+			return err
+		}
+	}
+	p.main.prepare()
+	if len(c.Base.Packages) > 0 {
+		note("solving the base")
+		if _, reason := p.main.solve(c.WeakDependencies, c.Base.Packages...); reason != "" {
+			return fmt.Errorf("the base can't be solved: %s", reason)
+		}
+		p.main.installLast()
+	}
+	note("looking at the packages")
+	p.describe(c.Repositories)
+	return nil
+}
+
+// describe copies the facts about packages from libsolv, so that trees are made without locking.
+func (p *Platform) describe(repositories []Repository) {
+	p.baseIDs.start, p.baseIDs.end = p.main.installed()
+	p.packages = make([]*Package, p.main.end())
+	p.names = make(map[string]bool)
+	p.baseName = make(map[string]bool)
+	shared := make(map[string]string) // names, versions, licenses recur
+	share := func(s string) string {
+		if old, ok := shared[s]; ok {
+			return old
+		}
+		shared[s] = s
+		return s
+	}
+	for n := range p.main.end() {
+		switch {
+		case p.inBase(n):
+			nevra := p.main.nevra(n)
+			p.baseByID = append(p.baseByID, nevra)
+			if nevra.Name == "gpg-pubkey" {
+				continue
+			}
+			p.base = append(p.base, nevra)
+			p.baseName[nevra.Name] = true
+		case p.main.usable(n):
+			pkg := p.main.describe(n, repositories, share)
+			p.packages[n] = pkg
+			p.names[pkg.Name] = true
+		}
+	}
+	slices.SortFunc(p.base, compareNEVRA)
+	p.requires = newRequirements(p.main)
+}
+
+// Close frees the platform's memory.
+func (p *Platform) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.main != nil {
+		p.main.free()
+		p.main = nil
+	}
+	p.fetcher.client.CloseIdleConnections()
+}
+
+// Base lists the packages of the base, sorted.
+func (p *Platform) Base() []tree.NEVRA { return p.base }
+
+// Names lists the names of all packages that the repositories have for this architecture, sorted.
+func (p *Platform) Names() []string {
+	names := make([]string, 0, len(p.names))
+	for name := range p.names {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// HasFiles tells whether a repository has file lists and they were asked for.
+func (p *Platform) HasFiles() bool { return p.files }
+
+// Files lists the files and folders of a package, sorted.
+func (p *Platform) Files(pkg *Package) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.main.files(pkg.id)
+}
+
+// Solve makes a tree for each name, on as many processors as there are, and gives each Result to do, which is called
+// by several goroutines at once and in no particular order. It ends early with ctx's error or the first of do's.
+func (p *Platform) Solve(ctx context.Context, names []string, do func(Result) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue := make(chan string)
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), max(len(names), 1)) {
+		p.mu.Lock()
+		pool := p.main.clone(p.weak)
+		p.mu.Unlock()
+		workers.Go(func() {
+			defer pool.free()
+			planner := planner{Platform: p, position: make([]int32, len(p.packages))}
+			for name := range queue {
+				if err := do(planner.result(pool, name)); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+feed:
+	for _, name := range names {
+		select {
+		case queue <- name:
+		case <-ctx.Done():
+			break feed
+		}
+	}
+	close(queue)
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+func (w *planner) result(pool *pool, name string) Result {
+	r := Result{Name: name}
+	switch {
+	case w.baseName[name]:
+		r.InBase = true
+		return r
+	case !w.names[name]:
+		r.Unsolvable = fmt.Sprintf("no repository has a package %s for %s", name, w.arch)
+		return r
+	}
+	steps, reason := pool.solve(w.weak, name)
+	if reason != "" {
+		r.Unsolvable = reason
+		return r
+	}
+	return w.plan(name, steps)
+}
+
+func (p *Platform) inBase(n id) bool { return n >= p.baseIDs.start && n < p.baseIDs.end }

@@ -1,0 +1,106 @@
+package testbed
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A School is a published platform with its server and laptops.
+type School struct {
+	Tools
+	Dir    string
+	Server *Server
+	laptop int
+}
+
+// Base are the packages that every laptop of the school has.
+var Base = []RPM{
+	{Name: "basesystem", Summary: "The standard installation", Files: map[string]string{"/etc/school-release": "School 1\n"}},
+	{Name: "libschool", Version: "2.0", Arch: "x86_64", Summary: "The school's library", Files: map[string]string{"/usr/lib64/libschool.so.2": "ELF\n"}},
+}
+
+// Programs are the other packages in the school's repository.
+var Programs = []RPM{
+	{Name: "hello", Version: "1.0", Summary: "Says hello", Requires: []string{"libgreet >= 1.2", "basesystem"}, Files: map[string]string{"/usr/bin/hello": "#!/bin/sh\n", "/usr/share/doc/hello/README": "hello\n"}},
+	{Name: "libgreet", Version: "1.2", Release: "3", Arch: "x86_64", Summary: "Greetings in many languages", Requires: []string{"libtext", "libschool >= 2"}, Files: map[string]string{"/usr/lib64/libgreet.so.1": "ELF\n"}},
+	{Name: "libtext", Version: "0.9", Epoch: 2, Arch: "x86_64", Summary: "Text for everybody", Files: map[string]string{"/usr/lib64/libtext.so.0": "ELF\n"}},
+	{Name: "paint", Version: "3.1", Arch: "x86_64", Summary: "Draws and paints", Requires: []string{"libtext >= 2:0.9", "paint-data = 3.1-1"}, Files: map[string]string{"/usr/bin/paint": "ELF\n"}},
+	{Name: "paint-data", Version: "3.1", Summary: "Brushes and colours", Requires: []string{"paint = 3.1-1"}, Files: map[string]string{"/usr/share/paint/brushes": strings.Repeat("brush ", 200000)}},
+	{Name: "rival", Version: "1.0", Summary: "Has a file of hello's", Files: map[string]string{"/usr/bin/hello": "#!/bin/bash\n"}},
+	{Name: "stubborn", Version: "1.0", Summary: "Can't be installed", Pre: `error("no, I won't")`, Files: map[string]string{"/usr/bin/stubborn": "no\n"}},
+	{Name: "orphan", Version: "1.0", Summary: "Needs what nobody has", Requires: []string{"parents"}},
+}
+
+// TopLevel are the names that the school offers.
+var TopLevel = []string{"hello", "paint", "rival", "stubborn", "orphan"}
+
+// NewSchool makes a repository of Base and Programs, presolves it, and serves it.
+func NewSchool(dir string, tools Tools) (*School, error) {
+	s := &School{Tools: tools, Dir: dir}
+	if err := Repository(filepath.Join(dir, "repository"), append(append([]RPM(nil), Base...), Programs...)...); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n\n"+
+		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n",
+		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(TopLevel, `", "`))
+	if err := os.WriteFile(filepath.Join(dir, "presolver.toml"), []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	if _, err := s.Build(filepath.Join(dir, "presolver.toml")); err != nil {
+		return nil, err
+	}
+	var err error
+	s.Server, err = s.Serve(s.Published())
+	return s, err
+}
+
+// Published is the folder that the school's server serves.
+func (s *School) Published() string { return filepath.Join(s.Dir, "published") }
+
+// Close stops the server.
+func (s *School) Close() error { return s.Server.Stop() }
+
+// A Laptop is a root with the base, and the configuration of its helper.
+type Laptop struct {
+	Dir    string
+	Root   string
+	Config string // file
+	State  string
+	Cache  string
+}
+
+// Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its configuration, before the
+// source.
+func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
+	s.laptop++
+	var base []string
+	for _, r := range Base {
+		arch := r.Arch
+		if arch == "" {
+			arch = "noarch"
+		}
+		version := r.Version
+		if version == "" {
+			version = "1.0"
+		}
+		base = append(base, filepath.Join(s.Dir, "repository", r.Name+"-"+version+"-1."+arch+".rpm"))
+	}
+	if sourceURL == "" {
+		sourceURL = s.Server.URL
+	}
+	return NewLaptop(filepath.Join(s.Dir, fmt.Sprintf("laptop%d", s.laptop)), Platform, sourceURL, layout, more, base...)
+}
+
+// NewLaptop makes a laptop with a base of RPM files in a new folder.
+func NewLaptop(dir, platform, sourceURL, layout, more string, base ...string) (*Laptop, error) {
+	l := &Laptop{Dir: dir, Root: filepath.Join(dir, "root"), Config: filepath.Join(dir, "presolve.toml"), State: filepath.Join(dir, "state"), Cache: filepath.Join(dir, "cache")}
+	if err := Root(l.Root, base...); err != nil {
+		return nil, err
+	}
+	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\nsignatures = \"none\"\n",
+		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout)
+	return l, os.WriteFile(l.Config, []byte(config), 0o644)
+}

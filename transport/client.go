@@ -1,0 +1,189 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options are how a Client behaves; the zero value is what a laptop wants.
+type Options struct {
+	// Parallel is how many files one Fetch downloads at once; 0: 3.
+	Parallel int
+	// RetryFor is how long a file of Fetch may get no byte before it fails; 0: 10 minutes.
+	RetryFor time.Duration
+	// SmallRetryFor is the same for Get and Revalidate, where a person waits; 0: 15 seconds.
+	SmallRetryFor time.Duration
+	// UserAgent is what servers are told; empty: "pk-presolve".
+	UserAgent string
+	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
+	Log hclog.Logger
+}
+
+// A Client downloads from http, https and file URLs, through the proxies that the environment names. Its methods
+// may be called at once from many goroutines.
+type Client struct {
+	Options
+	transport *http.Transport
+	// known fetches content whose digest is known, so it may follow a redirect from https to http; unknown may not.
+	known, unknown *http.Client
+	hosts          hosts
+	stall          time.Duration // a connection of Fetch without a byte for this long is cut
+	now            func() time.Time
+	sleep          func(context.Context, time.Duration) error
+	sync           func(path string) error
+}
+
+// New makes a Client. The caller closes it.
+func New(o Options) *Client {
+	if o.Parallel <= 0 {
+		o.Parallel = 3
+	}
+	if o.RetryFor <= 0 {
+		o.RetryFor = 10 * time.Minute
+	}
+	if o.SmallRetryFor <= 0 {
+		o.SmallRetryFor = 15 * time.Second
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "pk-presolve"
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    15 * time.Second,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		MaxIdleConns:           2 * o.Parallel,
+		MaxIdleConnsPerHost:    o.Parallel,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		Protocols:              new(http.Protocols),
+	}
+	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small laptop lacks.
+	t.Protocols.SetHTTP1(true)
+	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
+	return &Client{
+		Options:   o,
+		transport: t,
+		known:     &http.Client{Transport: t, CheckRedirect: follow},
+		unknown: &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
+				return redirectError("it leads from https to http, and nothing vouches for the content")
+			}
+			return follow(req, via)
+		}},
+		stall: 30 * time.Second,
+		now:   time.Now,
+		sleep: sleep,
+		sync:  syncPath,
+	}
+}
+
+// Close lets go of the idle connections. Nothing may be running.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// follow is how redirects are followed: a few, and never from the network into local files.
+func follow(req *http.Request, via []*http.Request) error {
+	if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		return redirectError("it leads to a " + req.URL.Scheme + " URL")
+	}
+	if len(via) >= 10 {
+		return redirectError("it is the tenth")
+	}
+	return nil
+}
+
+type redirectError string
+
+func (e redirectError) Error() string { return "redirect refused: " + string(e) }
+
+// request makes a GET that is ours in all its headers.
+func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
+	if err != nil {
+		return nil, &trouble{kind: Refused, err: plain(err)}
+	}
+	switch req.URL.Scheme {
+	case "http", "https", "file":
+	default:
+		return nil, &trouble{kind: Refused, err: fmt.Errorf("neither a http, https nor file URL")}
+	}
+	req.Header.Set("User-Agent", c.UserAgent)
+	return req, nil
+}
+
+// do sends a request whose context is of w. An answer's body is cut where it stalls; each error, of the body's
+// Read too, is a *trouble.
+func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response, error) {
+	var connected atomic.Bool
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	w.arm()
+	resp, err := h.Do(req.WithContext(ctx))
+	w.disarm()
+	if err != nil {
+		return nil, unanswered(w.cause(err), connected.Load())
+	}
+	if resp.Request == nil { // of a file URL
+		resp.Request = req
+	}
+	resp.Body = &watchedBody{resp.Body, w}
+	return resp, nil
+}
+
+// unanswered tells what it means that a request got no answer.
+func unanswered(err error, connected bool) *trouble {
+	t := &trouble{kind: Interrupted, err: plain(err)}
+	var certificate *tls.CertificateVerificationError
+	var redirect redirectError
+	switch {
+	case errors.As(err, &redirect):
+		t.kind = Refused
+	case errors.As(err, &certificate):
+		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
+	case !connected:
+		t.kind = NoNetwork
+	}
+	return t
+}
+
+// plain takes the URL out of an error of net/http: what is told to people has it already.
+func plain(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// drop closes a body that nobody wants; where little of it is left the connection stays usable.
+func drop(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, 4<<10)
+	body.Close()
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

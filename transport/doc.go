@@ -1,0 +1,23 @@
+// Package transport brings files from sources to the laptop over links that are slow, drop, lie or cost money.
+//
+// Two kinds of files, two ways:
+//
+//   - Small files (platform.json, shards, trees) are held in memory while a person waits: Get for those whose size
+//     and digest are known from the level above, Revalidate for the one that changes in place.
+//   - RPMs go to disk through a bounded queue, Fetch. Bytes that have arrived are never asked for again: a file
+//     grows as <Path>.part through drops, cancellations and restarts of the program, its SHA-256 is computed while
+//     it streams, and only a whole, verified and synced file is renamed to Path.
+//
+// The layers, from the outside in; each knows only the next:
+//
+//	queue.go      Fetch: which file is next, how many at once, what is reported
+//	file.go       one file: what is there already, what is still missing, whether it is right
+//	persist.go    one file, many sources, many tries: which source is next, how long to wait, when to give up
+//	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
+//	client.go     one request: connections, proxies, redirects, bounds
+//
+// What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded, and content is
+// compared with its digest. Without a digest (Sugar Network's layout has none) only the length can be checked.
+//
+// This package knows digests and URLs, and nothing of RPM, PackageKit or databases.
+package transport

@@ -1,0 +1,146 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Kind is what a caller can do something about.
+type Kind int
+
+const (
+	NoNetwork   Kind = iota + 1 // no source could be resolved and connected to
+	NotFound                    // every source answered that it has no such file
+	Refused                     // the sources answered and won't give it: forbidden, a bad certificate, a bad redirect
+	Corrupt                     // what the sources give has the wrong size or digest, also when fetched anew
+	NoSpace                     // the disk, or the user's part of it, is full
+	Denied                      // the local folder or file can't be written or read: permissions, read-only, a failing disk
+	Interrupted                 // a source was reached, and then no byte arrived for as long as the options allow
+)
+
+func (k Kind) String() string {
+	switch k {
+	case NoNetwork:
+		return "no network"
+	case NotFound:
+		return "not found"
+	case Refused:
+		return "refused"
+	case Corrupt:
+		return "corrupt"
+	case NoSpace:
+		return "no space"
+	case Denied:
+		return "denied"
+	case Interrupted:
+		return "interrupted"
+	}
+	return "kind " + strconv.Itoa(int(k))
+}
+
+// An Error is a file that was given up.
+type Error struct {
+	Kind  Kind
+	Label string // of the file
+	URL   string // the source that was asked last, without a password; empty if none was
+	Err   error  // what each source answered, or what the disk said
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v: %v", e.Label, e.Kind, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
+
+// A trouble is what went wrong with one source in one try. Errors that are no trouble are of the local disk.
+type trouble struct {
+	kind  Kind          // what it is if it stays so
+	wait  time.Duration // the source asked to be left alone for so long
+	final bool          // no source is worth another try
+	err   error
+}
+
+func (t *trouble) Error() string { return t.err.Error() }
+func (t *trouble) Unwrap() error { return t.err }
+
+// passing tells whether the same source may do better in a while.
+func (t *trouble) passing() bool { return t.kind == NoNetwork || t.kind == Interrupted }
+
+func wrongContent(format string, a ...any) *trouble {
+	return &trouble{kind: Corrupt, err: fmt.Errorf(format, a...)}
+}
+
+// unexpected tells what an answer means that has not what was asked for.
+func unexpected(resp *http.Response, now time.Time) *trouble {
+	t := &trouble{kind: Refused, err: fmt.Errorf("the server answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
+	switch code := resp.StatusCode; {
+	case code == http.StatusNotFound, code == http.StatusGone:
+		t.kind = NotFound
+	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+		t.kind, t.wait = Interrupted, retryAfter(resp.Header.Get("Retry-After"), now)
+	case code < 300:
+		t.kind = Corrupt
+	}
+	return t
+}
+
+// retryAfter reads a Retry-After header, seconds or a date. More than 2 minutes is nothing that we wait for
+// without looking again.
+func retryAfter(header string, now time.Time) time.Duration {
+	const most = 2 * time.Minute
+	var d time.Duration
+	if s, err := strconv.ParseUint(header, 10, 31); err == nil {
+		d = time.Duration(s) * time.Second
+	} else if at, err := http.ParseTime(header); err == nil {
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), most)
+}
+
+// localError gives an error of the disk its kind.
+func localError(label string, err error) *Error {
+	kind := Denied
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		kind = NoSpace
+	}
+	return &Error{Kind: kind, Label: label, Err: err}
+}
+
+// answers is what each source said last.
+type answers []*source
+
+func (a answers) Error() string {
+	var b strings.Builder
+	for i, s := range a {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%s: %v", redacted(s.url), s.last)
+		if s.tries > 1 {
+			fmt.Fprintf(&b, " (%d tries)", s.tries)
+		}
+	}
+	if len(a) == 0 {
+		return "no source has it"
+	}
+	return b.String()
+}
+
+func (a answers) Unwrap() []error {
+	var errs []error
+	for _, s := range a {
+		errs = append(errs, s.last)
+	}
+	return errs
+}
+
+func redacted(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return strconv.Quote(rawURL)
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,229 @@
+package transport
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// A partial is a file on its way: Path + ".part", and the hash of what is in it.
+type partial struct {
+	path   string
+	digest string // SHA-256 that the whole has, in lower case hexadecimal; "" where unknown
+	sum    hash.Hash
+	n      int64 // bytes in sum
+	// inherited tells that some of it is from before this Fetch: if the whole turns out wrong, the sources may be
+	// right all the same.
+	inherited bool
+	// doubted tells that a source of unknown trustworthiness has other bytes.
+	doubted bool
+}
+
+func newPartial(path, digest string) *partial {
+	return &partial{path: path, digest: strings.ToLower(digest), sum: sha256.New()}
+}
+
+func (p *partial) add(b []byte) {
+	p.sum.Write(b)
+	p.n += int64(len(b))
+}
+
+func (p *partial) reset() {
+	p.sum.Reset()
+	p.n, p.inherited, p.doubted = 0, false, false
+}
+
+// load makes the hash agree with the file. It reads the file only if something else wrote it, or a write failed.
+func (p *partial) load(ctx context.Context) error {
+	fi, err := os.Lstat(p.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		p.reset()
+		return nil
+	case err != nil:
+		return err
+	case !fi.Mode().IsRegular():
+		return notRegular(p.path)
+	case fi.Size() == p.n:
+		return nil
+	}
+	doubted := p.doubted
+	p.reset()
+	p.inherited, p.doubted = true, doubted
+	f, err := os.Open(p.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	buf := make([]byte, 32<<10)
+	for ctx.Err() == nil {
+		n, err := f.Read(buf)
+		p.add(buf[:n])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func notRegular(path string) error {
+	return &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+}
+
+func (p *partial) remove() error {
+	p.reset()
+	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// cut takes back all but the first n bytes; load then reads those again.
+func (p *partial) cut(n int64) error {
+	if err := os.Truncate(p.path, n); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// check tells whether the bytes are the whole file, size bytes (0: whatever there are).
+func (p *partial) check(size int64) error {
+	if size > 0 && p.n != size {
+		return wrongContent("it has %d bytes and should have %d", p.n, size)
+	}
+	if sum := hex.EncodeToString(p.sum.Sum(nil)); p.digest != "" && sum != p.digest {
+		return wrongContent("it has the SHA-256 %s and should have %s", sum, p.digest)
+	}
+	return nil
+}
+
+// fetch makes the whole file be at Path (present), or whole and right at Path + ".part". It returns an *Error, or
+// one that is ctx.Err().
+func (c *Client) fetch(ctx context.Context, f *File, at *meter) (present bool, err error) {
+	present, err = c.present(ctx, f, at)
+	if present || err != nil {
+		return present, c.local(ctx, f, err)
+	}
+	part := newPartial(f.Path+partSuffix, f.SHA256)
+	if err := part.load(ctx); err != nil {
+		return false, c.local(ctx, f, err)
+	}
+	if f.Size > 0 && part.n >= f.Size {
+		if part.check(f.Size) == nil {
+			at.set(part.n, f.Size)
+			return false, nil
+		}
+		if err := part.remove(); err != nil {
+			return false, c.local(ctx, f, err)
+		}
+	}
+	at.set(part.n, f.Size)
+
+	wrong := false // a file that is all from this Fetch was wrong
+	return false, c.persist(ctx, f.label(), f.URLs, c.RetryFor, func(ctx context.Context, url string) (int64, error) {
+		if err := part.load(ctx); err != nil {
+			return 0, err
+		}
+		had, size := part.n, f.Size
+		err := c.download(ctx, url, part, size,
+			func(n int64) { size = n },
+			func(n int64) { at.gain(n, part.n, size) })
+		var t *trouble
+		if err != nil && !errors.As(err, &t) {
+			return part.n - had, err
+		}
+		if errors.Is(err, errShort) {
+			if err := part.cut(had); err != nil {
+				return 0, err
+			}
+			at.set(had, f.Size)
+			return 0, t
+		}
+		complete := size > 0 && part.n == size
+		if t != nil && !complete && !errors.Is(t, errDiffers) {
+			return part.n - had, t
+		}
+		if t == nil || complete && part.digest != "" { // a digest says more than how an answer ended
+			err = part.check(size)
+		}
+		if err == nil {
+			at.set(part.n, part.n)
+			return part.n - had, nil
+		}
+		// Twice a whole file for nothing is all that we make a person pay for.
+		t = &trouble{kind: Corrupt, err: err, final: wrong}
+		wrong = wrong || !part.inherited
+		if err := part.remove(); err != nil {
+			return 0, err
+		}
+		at.set(0, f.Size)
+		return 0, t
+	})
+}
+
+// present tells whether the whole file is at Path. One that is wrong there is removed.
+func (c *Client) present(ctx context.Context, f *File, at *meter) (bool, error) {
+	whole := newPartial(f.Path, f.SHA256)
+	fi, err := os.Lstat(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !fi.Mode().IsRegular() {
+		return false, notRegular(f.Path)
+	}
+	if f.Size == 0 || fi.Size() == f.Size {
+		if f.SHA256 == "" {
+			whole.n = fi.Size()
+		} else if err := whole.load(ctx); err != nil {
+			return false, err
+		}
+		if whole.check(f.Size) == nil {
+			at.set(whole.n, whole.n)
+			return true, nil
+		}
+	}
+	c.Log.Debug("a file is there and wrong: fetched anew", "file", f.label(), "path", f.Path)
+	return false, whole.remove()
+}
+
+// local gives an error of the disk its kind and lets the end of the context through.
+func (c *Client) local(ctx context.Context, f *File, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", f.label(), ctx.Err())
+	}
+	return localError(f.label(), err)
+}
+
+// settle syncs a whole part and gives it its name.
+func (c *Client) settle(f *File) error {
+	if err := c.sync(f.Path + partSuffix); err != nil {
+		return err
+	}
+	return os.Rename(f.Path+partSuffix, f.Path)
+}
+
+// syncPath brings a file's content or a folder's names to the disk.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}

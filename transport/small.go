@@ -1,0 +1,212 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Get brings the small file that ref names, from the first of the URLs that gives it right. It returns an *Error,
+// or one that is ctx.Err().
+func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, error) {
+	if ref.Size < 0 || ref.Size > tree.MaxFile {
+		return nil, &Error{Kind: Corrupt, Label: ref.Path, Err: fmt.Errorf("a size of %d bytes is not between 0 and %d", ref.Size, tree.MaxFile)}
+	}
+	// One byte more, so that reading to the end needs no larger buffer.
+	body := make([]byte, 0, ref.Size+1)
+	err := c.persist(ctx, ref.Path, urls, c.SmallRetryFor, func(ctx context.Context, url string) (int64, error) {
+		had := len(body)
+		var err error
+		body, err = c.getOnce(ctx, url, body, ref, c.smallStall(len(urls)))
+		gained := int64(len(body) - had)
+		if err == nil {
+			if err = ref.Check(body); err != nil {
+				body, err = body[:0], wrongContent("%w", err)
+			}
+		}
+		return gained, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// smallStall is how long one of so many sources may keep a waiting person without a byte.
+func (c *Client) smallStall(sources int) time.Duration {
+	return min(c.stall, max(c.SmallRetryFor/time.Duration(max(sources, 1)), min(c.SmallRetryFor, 2*time.Second)))
+}
+
+// getOnce adds to body, the beginning of the file that an earlier try brought, what is missing. Where nothing is
+// there yet the answer may be compressed; its plain beginning can be continued as well as any other.
+func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.Ref, stall time.Duration) ([]byte, error) {
+	w := newWatch(ctx, stall)
+	defer w.stop()
+	req, err := c.request(w.ctx, url)
+	if err != nil {
+		return body, err
+	}
+	had := int64(len(body))
+	if had > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", had))
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	resp, err := c.do(c.known, req, w)
+	if err != nil {
+		return body, err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusPartialContent && had > 0:
+		if r, err := parseContentRange(resp.Header.Get("Content-Range")); err != nil || r.First != had || r.Size >= 0 && r.Size != ref.Size {
+			return body[:0], &trouble{kind: Interrupted, err: fmt.Errorf("bytes %d- of %d were asked for and %q came", had, ref.Size, resp.Header.Get("Content-Range"))}
+		}
+	case resp.StatusCode == http.StatusOK:
+		if resp.ContentLength >= 0 && resp.ContentLength != ref.Size {
+			return body[:0], wrongContent("the server has %d bytes and the file has %d", resp.ContentLength, ref.Size)
+		}
+		body = body[:0]
+	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return body[:0], &trouble{kind: Interrupted, err: fmt.Errorf("the server can't continue at byte %d", had)}
+	default:
+		drop(resp.Body)
+		return body, unexpected(resp, c.now())
+	}
+	body, err = readUpTo(body, resp.Body, ref.Size)
+	if err == io.EOF {
+		if resp.Uncompressed || slices.Contains(resp.TransferEncoding, "chunked") { // no drop, or there was another error
+			return body[:0], wrongContent("the server has %d bytes and the file has %d", len(body), ref.Size)
+		}
+		err = &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), ref.Size)}
+	}
+	return body, err
+}
+
+// readUpTo adds r's bytes to body, whose capacity is more than size. It returns io.EOF if they are less than size.
+func readUpTo(body []byte, r io.Reader, size int64) ([]byte, error) {
+	for {
+		n, err := r.Read(body[len(body) : size+1])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > size:
+			return body[:0], wrongContent("the server has more than the %d bytes of the file", size)
+		case err != nil && int64(len(body)) == size: // all is here: how the connection ended is no matter
+			return body, nil
+		case err == io.EOF:
+			return body, err
+		case err != nil:
+			return body, asTrouble(err)
+		}
+	}
+}
+
+// asTrouble says that an error came over the network, as those of a broken compressed stream do.
+func asTrouble(err error) error {
+	var t *trouble
+	if errors.As(err, &t) {
+		return err
+	}
+	return &trouble{kind: Interrupted, err: err}
+}
+
+// An Answer is what a file that changes in place looks like now.
+type Answer struct {
+	// Body is the whole file; nil if Unchanged.
+	Body []byte
+	// ETag is for the next Revalidate. It is opaque: an entity tag, or a date where the source has no tags; empty
+	// where the source gives nothing to go by.
+	ETag string
+	// Unchanged tells that the file is still the one that the given ETag came with.
+	Unchanged bool
+}
+
+// Revalidate asks whether the file at url, of at most limit bytes, is still the one that etag came with, and
+// brings the new one if not. An empty etag always brings it. It returns an *Error, or one that is ctx.Err().
+func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) (Answer, error) {
+	var a Answer
+	label := url[strings.LastIndexByte(url, '/')+1:]
+	err := c.persist(ctx, label, []string{url}, c.SmallRetryFor, func(ctx context.Context, url string) (int64, error) {
+		var err error
+		a, err = c.revalidateOnce(ctx, url, etag, limit)
+		return 0, err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64) (Answer, error) {
+	w := newWatch(ctx, c.smallStall(1))
+	defer w.stop()
+	req, err := c.request(w.ctx, url)
+	if err != nil {
+		return Answer{}, err
+	}
+	// A proxy on the way must ask its server too: a stale platform.json looks like an attack.
+	req.Header.Set("Cache-Control", "no-cache")
+	switch {
+	case etag == "":
+	case isEntityTag(etag):
+		req.Header.Set("If-None-Match", etag)
+	default:
+		req.Header.Set("If-Modified-Since", etag)
+	}
+	resp, err := c.do(c.unknown, req, w)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotModified && etag != "":
+		return Answer{ETag: etag, Unchanged: true}, nil
+	case resp.StatusCode != http.StatusOK:
+		drop(resp.Body)
+		return Answer{}, unexpected(resp, c.now())
+	case resp.ContentLength > limit:
+		return Answer{}, wrongContent("the server has %d bytes, more than the %d that are taken", resp.ContentLength, limit)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return Answer{}, asTrouble(err)
+	}
+	if int64(len(body)) > limit {
+		return Answer{}, wrongContent("the server has more than the %d bytes that are taken", limit)
+	}
+	if resp.ContentLength > int64(len(body)) {
+		return Answer{}, &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), resp.ContentLength)}
+	}
+	return Answer{Body: body, ETag: validator(resp.Header, c.now())}, nil
+}
+
+// validator is what tells this version of a file from the next.
+func validator(h http.Header, now time.Time) string {
+	const most = 256 // bytes: the caller stores it
+	if tag := h.Get("ETag"); isEntityTag(tag) && len(tag) <= most {
+		return tag
+	}
+	modified, err := http.ParseTime(h.Get("Last-Modified"))
+	if err != nil {
+		return ""
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	// Dates count seconds (on a USB stick two): a file that is younger than that may change and keep its date.
+	if now.Sub(modified) < 3*time.Second {
+		return ""
+	}
+	return modified.UTC().Format(http.TimeFormat)
+}
+
+func isEntityTag(s string) bool {
+	s = strings.TrimPrefix(s, "W/")
+	return len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"'
+}

@@ -1,0 +1,24 @@
+// Package tree reads, checks and writes what a presolve server publishes and a laptop downloads.
+//
+// A platform (one operating system release on one architecture) has a base, the standard installation
+// that every laptop has from the image, and top-level packages, which users may ask for. The tree of a
+// top-level package is every package that must be present beyond the base, in install order. The catalogue
+// lists the top-level packages, with what searching needs.
+//
+// Everything is static files below <url>/<platform>/:
+//
+//	platform.json                    the only file that changes in place; it has the digest of each shard
+//	catalogue/<digest>.jsonl.zst     a shard: one Entry a line; an Entry has the digests of its tree and files
+//	trees/<name>@<digest>.json       a Tree; it has the digests of its RPMs
+//	files/<name>@<digest>.json       FileLists: the paths in a tree's packages
+//	rpms/<file>                      the RPMs that this source holds itself
+//
+// where <digest> is the first 16 hexadecimal digits of the file's SHA-256. So one digest, platform.json's,
+// vouches for everything, and what is below it never changes and may be cached for ever.
+//
+// What comes from outside is hostile until checked: each Parse function refuses what breaks a promise of
+// this page (sizes, digests, names, paths, order), ignores unknown fields, and refuses an unknown format with
+// a *FormatError. The callers compare sizes and digests with the level above before they parse (Ref.Check).
+//
+// This package knows nothing of networks, databases or PackageKit.
+package tree

@@ -1,0 +1,172 @@
+package tree
+
+import "fmt"
+
+// A Tree is every package that one top-level package needs beyond the base.
+type Tree struct {
+	Format   int    `json:"format"`
+	Platform string `json:"platform"`
+	Name     string `json:"name"`
+	// Packages is in install order: the top-level package is the last.
+	Packages []Package `json:"packages"`
+	// Needs are the base's packages that Packages depend on directly, as they were when the tree was
+	// solved: what a laptop lacks of them is known before anything is downloaded.
+	Needs []NEVRA `json:"needs,omitempty"`
+}
+
+// A Package is one package of a tree.
+type Package struct {
+	NEVRA
+	Summary     string `json:"summary,omitempty"`
+	Description string `json:"description,omitempty"`
+	License     string `json:"license,omitempty"`
+	Group       string `json:"group,omitempty"` // PackageKit's
+	URL         string `json:"url,omitempty"`
+	Size        int64  `json:"size"`      // bytes of the RPM
+	Installed   int64  `json:"installed"` // bytes on disk
+	SHA256      string `json:"sha256"`    // of the RPM
+	// Location is relative to the platform's folder, URLs are absolute: tried in this order.
+	Location string   `json:"location,omitempty"`
+	URLs     []string `json:"urls,omitempty"`
+	// Requires are indexes of the tree's Packages, each lower than the package's own. Where packages
+	// require each other in a loop, the edge that closes it is left out.
+	Requires []int `json:"requires,omitempty"`
+}
+
+// Top is the top-level package itself.
+func (t *Tree) Top() *Package { return &t.Packages[len(t.Packages)-1] }
+
+// Closure are the indexes of a package and of all that it requires, itself or by way of others, in install order. It is the
+// whole tree for the top-level package.
+func (t *Tree) Closure(index int) []int {
+	if index == len(t.Packages)-1 {
+		all := make([]int, len(t.Packages))
+		for i := range all {
+			all[i] = i
+		}
+		return all
+	}
+	wanted := make([]bool, index+1)
+	wanted[index] = true
+	for i := index; i >= 0; i-- { // what a package requires comes before it
+		if wanted[i] {
+			for _, r := range t.Packages[i].Requires {
+				wanted[r] = true
+			}
+		}
+	}
+	var all []int
+	for i, w := range wanted {
+		if w {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// ParseTree reads and checks the tree of a top-level package.
+func ParseTree(data []byte, platform, name string) (*Tree, error) {
+	t := new(Tree)
+	if err := unmarshal("tree", data, &t.Format, t); err != nil {
+		return nil, err
+	}
+	if t.Platform != platform || t.Name != name {
+		return nil, fmt.Errorf("this is the tree of %.80q on %.80q and not of %q on %q", t.Name, t.Platform, name, platform)
+	}
+	if len(t.Packages) == 0 || len(t.Packages) > MaxPackages {
+		return nil, fmt.Errorf("the tree of %s has %d packages: not between 1 and %d", name, len(t.Packages), MaxPackages)
+	}
+	seen := make(map[NEVRA]bool, len(t.Packages))
+	for i := range t.Packages {
+		p := &t.Packages[i]
+		if err := p.check(i); err != nil {
+			return nil, fmt.Errorf("the tree of %s: %w", name, err)
+		}
+		if seen[p.NEVRA] {
+			return nil, fmt.Errorf("the tree of %s has %s twice", name, p.NEVRA)
+		}
+		seen[p.NEVRA] = true
+	}
+	if t.Top().Name != name {
+		return nil, fmt.Errorf("the tree of %s ends with %s", name, t.Top().Name)
+	}
+	for _, n := range t.Needs {
+		if err := n.check(); err != nil {
+			return nil, fmt.Errorf("the tree of %s needs: %w", name, err)
+		}
+	}
+	return t, nil
+}
+
+// Encode writes the tree as it is published.
+func (t *Tree) Encode() ([]byte, error) { return encode(t) }
+
+func (p *Package) check(index int) error {
+	if err := p.NEVRA.check(); err != nil {
+		return err
+	}
+	if err := checkDigest(p.SHA256); err != nil {
+		return fmt.Errorf("%s: %w", p.Name, err)
+	}
+	if p.Size <= 0 || p.Size > MaxRPM || p.Installed < 0 {
+		return fmt.Errorf("%s: sizes of %d and %d bytes can't be", p.Name, p.Size, p.Installed)
+	}
+	if p.Location == "" && len(p.URLs) == 0 {
+		return fmt.Errorf("%s has neither a location nor a URL", p.Name)
+	}
+	if p.Location != "" {
+		if err := checkPath(p.Location); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	for _, u := range p.URLs {
+		if err := checkURL(u); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
+	for _, r := range p.Requires {
+		if r < 0 || r >= index {
+			return fmt.Errorf("%s, package %d, requires package %d, which does not come before it: a loop or not in install order", p.Name, index, r)
+		}
+	}
+	return nil
+}
+
+// FileLists are the paths of the files in a tree's packages.
+type FileLists struct {
+	Format   int        `json:"format"`
+	Platform string     `json:"platform"`
+	Name     string     `json:"name"`
+	Packages []FileList `json:"packages"` // of those in the tree that have any, in its order
+}
+
+// A FileList is the files and folders of one package, absolute paths, sorted.
+type FileList struct {
+	NEVRA
+	Files []string `json:"files"`
+}
+
+// ParseFileLists reads and checks the file lists of a top-level package's tree.
+func ParseFileLists(data []byte, platform, name string) (*FileLists, error) {
+	f := new(FileLists)
+	if err := unmarshal("file list", data, &f.Format, f); err != nil {
+		return nil, err
+	}
+	if f.Platform != platform || f.Name != name {
+		return nil, fmt.Errorf("these are the files of %.80q on %.80q and not of %q on %q", f.Name, f.Platform, name, platform)
+	}
+	for _, p := range f.Packages {
+		if err := p.NEVRA.check(); err != nil {
+			return nil, fmt.Errorf("the files of %s: %w", name, err)
+		}
+		for _, file := range p.Files {
+			if err := checkText("path", file, ""); err != nil {
+				return nil, fmt.Errorf("the files of %s: %w", p.Name, err)
+			}
+		}
+	}
+	return f, nil
+}
+
+// Encode writes the file lists as they are published.
+func (f *FileLists) Encode() ([]byte, error) { return encode(f) }

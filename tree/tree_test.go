@@ -1,0 +1,249 @@
+package tree
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// good is a tree of three packages that passes every check.
+func good() *Tree {
+	p := func(name string, requires ...int) Package {
+		return Package{NEVRA: NEVRA{Name: name, Epoch: 1, Version: "1.0~rc1", Release: "2.fc18", Arch: "noarch"}, Summary: "Ü",
+			Size: 100, Installed: 200, SHA256: digest, Location: "rpms/" + name + ".rpm", Requires: requires}
+	}
+	t := &Tree{Format: 1, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
+	t.Packages[1].Location, t.Packages[1].URLs = "", []string{"https://example.org/b.rpm", "http://[::1]:80/b.rpm", "file:///srv/b.rpm"}
+	return t
+}
+
+func mustEncode(t testing.TB, v interface{ Encode() ([]byte, error) }) []byte {
+	t.Helper()
+	data, err := v.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestTreeRoundTrip(t *testing.T) {
+	want := good()
+	data := mustEncode(t, want)
+	got, err := ParseTree(data, "p", "top")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got.Top().Name != "top" {
+		t.Errorf("the top-level package is %s", got.Top().Name)
+	}
+	// A later version of the format may add fields, and must not be refused for them.
+	added := strings.Replace(string(data), `{"format":1,`, `{"format":1,"new":{"x":[1]},`, 1)
+	if _, err := ParseTree([]byte(added), "p", "top"); err != nil {
+		t.Errorf("with an unknown field: %v", err)
+	}
+}
+
+func TestTreeRefused(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Tree)
+		says   string
+	}{
+		{"another platform", func(t *Tree) { t.Platform = "q" }, `on "q" and not`},
+		{"another name", func(t *Tree) { t.Name = "other" }, `tree of "other"`},
+		{"no packages", func(t *Tree) { t.Packages = nil }, "0 packages"},
+		{"too many packages", func(t *Tree) { t.Packages = make([]Package, MaxPackages+1) }, "20001 packages"},
+		{"ends elsewhere", func(t *Tree) { t.Packages = t.Packages[:2] }, "ends with b"},
+		{"twice the same", func(t *Tree) { t.Packages[1] = t.Packages[0] }, "twice"},
+		{"requires itself", func(t *Tree) { t.Packages[1].Requires = []int{1} }, "a loop or not in install order"},
+		{"requires a later one", func(t *Tree) { t.Packages[0].Requires = []int{2} }, "a loop or not in install order"},
+		{"requires what is not there", func(t *Tree) { t.Packages[2].Requires = []int{3} }, "a loop or not in install order"},
+		{"requires a negative index", func(t *Tree) { t.Packages[2].Requires = []int{-1} }, "a loop or not in install order"},
+		{"no digest", func(t *Tree) { t.Packages[0].SHA256 = "" }, "not a SHA-256"},
+		{"digest in upper case", func(t *Tree) { t.Packages[0].SHA256 = strings.ToUpper(digest) }, "not a SHA-256"},
+		{"digest with a path", func(t *Tree) { t.Packages[0].SHA256 = "../" + digest[3:] }, "not a SHA-256"},
+		{"no size", func(t *Tree) { t.Packages[0].Size = 0 }, "can't be"},
+		{"negative size", func(t *Tree) { t.Packages[0].Size = -1 }, "can't be"},
+		{"huge size", func(t *Tree) { t.Packages[0].Size = MaxRPM + 1 }, "can't be"},
+		{"negative installed size", func(t *Tree) { t.Packages[0].Installed = -1 }, "can't be"},
+		{"nowhere", func(t *Tree) { t.Packages[0].Location = "" }, "neither a location nor a URL"},
+		{"bad package name", func(t *Tree) { t.Packages[0].Name = "../a" }, "name"},
+		{"bad name in needs", func(t *Tree) { t.Needs[0].Name = "a\tb" }, "needs"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := good()
+			tt.change(tr)
+			if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("ParseTree: %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, ok := range []string{"a", "gcc-c++", "python3.11", "..a", "a..b", "libfoo_2", "Ü"} {
+		if err := CheckName(ok); err != nil {
+			t.Errorf("CheckName(%q): %v", ok, err)
+		}
+	}
+	bad := []string{"", ".", "..", "../a", "/a", "a/b", `a\b`, "a;b", "a&b", "a|b", "a b", "a\tb", "a\nb", "a\x00", "a\x7f", "a\u0085", "a\xff",
+		"a*", "a?", "a[1]", "{a,b}", "a#b", strings.Repeat("x", 256)}
+	for _, name := range bad {
+		if CheckName(name) == nil {
+			t.Errorf("CheckName(%q): no error", name)
+		}
+		// The same through JSON, which makes U+FFFD of what is not UTF-8, and for the other parts of a NEVRA.
+		for i, p := range []NEVRA{{Name: name, Version: "1", Release: "1", Arch: "x"}, {Name: "a", Version: name, Release: "1", Arch: "x"},
+			{Name: "a", Version: "1", Release: name, Arch: "x"}, {Name: "a", Version: "1", Release: "1", Arch: name}} {
+			if i > 0 && (name == "." || name == "..") {
+				continue
+			}
+			tr := good()
+			tr.Packages[0].NEVRA = p
+			if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil {
+				t.Errorf("ParseTree takes the package %+v", p)
+			}
+		}
+	}
+	// What can't be told apart once it is joined to name-[epoch:]version-release.arch.
+	for _, p := range []NEVRA{{"a", 0, "1-2", "3", "x"}, {"a", 0, "1", "2-3", "x"}, {"a", 0, "1:2", "3", "x"}, {"a", 0, "1", "2", "x.y"}, {"a", -1, "1", "2", "x"}} {
+		if p.check() == nil {
+			t.Errorf("%+v is taken", p)
+		}
+	}
+}
+
+func TestPaths(t *testing.T) {
+	for _, ok := range []string{"rpms/a.rpm", "a", "..a/b", "a..", "x/Ü b+~^%41.rpm"} {
+		if err := checkPath(ok); err != nil {
+			t.Errorf("checkPath(%q): %v", ok, err)
+		}
+	}
+	for _, bad := range []string{"", ".", "..", "/", "/etc/passwd", "../a", "a/../b", "a/../../b", "a/..", "./a", "a//b", "a/", `a\b`, "a\nb", "a\x00b", "a\xff", strings.Repeat("x/", 512) + "x"} {
+		if checkPath(bad) == nil {
+			t.Errorf("checkPath(%q): no error", bad)
+		}
+		tr := good()
+		tr.Packages[0].Location = bad
+		if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil {
+			t.Errorf("ParseTree takes the location %q", bad)
+		}
+	}
+	for _, bad := range []string{"", "a.rpm", "/a.rpm", "//host/a.rpm", "http:///a.rpm", "http:a.rpm", "ftp://host/a.rpm", "file:a.rpm", "javascript:x", "http://ho st/", "http://host/a\nb", ":"} {
+		if checkURL(bad) == nil {
+			t.Errorf("checkURL(%q): no error", bad)
+		}
+	}
+}
+
+// Each kind of file of a newer format is refused by the format's number, whatever else has changed in it.
+func TestNewerFormat(t *testing.T) {
+	data := []byte(`{"format": 2, "platform": {"new": true}, "packages": "elsewhere"}`)
+	parse := map[string]func([]byte) error{
+		"platform.json": func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
+		"tree":          func(b []byte) error { _, err := ParseTree(b, "p", "top"); return err },
+		"file list":     func(b []byte) error { _, err := ParseFileLists(b, "p", "top"); return err },
+	}
+	for what, f := range parse {
+		var format *FormatError
+		if err := f(data); !errors.As(err, &format) || format.Format != 2 || format.What != what || !strings.Contains(err.Error(), "update packagekit-backend-presolve") {
+			t.Errorf("%s: %v", what, err)
+		}
+		for _, bad := range []string{"", "null", "[]", "{}", `{"format":"1"}`, `{"format":1`, `{"format":1.5}`, `{"format":1} x`, `{"format":1,"platform":7}`, "<html>", "\x00", "\xff\xfe", strings.Repeat("[", 20000)} {
+			if f([]byte(bad)) == nil {
+				t.Errorf("%s: %.20q is taken", what, bad)
+			}
+		}
+	}
+}
+
+func TestClosure(t *testing.T) {
+	tr := &Tree{Packages: []Package{{}, {}, {Requires: []int{0}}, {Requires: []int{2}}, {Requires: []int{1}}}}
+	for index, want := range map[int][]int{0: {0}, 1: {1}, 2: {0, 2}, 3: {0, 2, 3}, 4: {0, 1, 2, 3, 4}} {
+		if got := tr.Closure(index); !reflect.DeepEqual(got, want) {
+			t.Errorf("Closure(%d) = %v, want %v", index, got, want)
+		}
+	}
+}
+
+func TestFileLists(t *testing.T) {
+	want := &FileLists{Format: 1, Platform: "p", Name: "top", Packages: []FileList{{NEVRA{"a", 0, "1", "1", "noarch"}, []string{"/usr/bin/a", "/usr/share/Ü b"}}}}
+	got, err := ParseFileLists(mustEncode(t, want), "p", "top")
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err := ParseFileLists(mustEncode(t, want), "q", "top"); err == nil {
+		t.Error("another platform's is taken")
+	}
+	if _, err := ParseFileLists(mustEncode(t, want), "p", "other"); err == nil {
+		t.Error("another tree's is taken")
+	}
+	want.Packages[0].Files[0] = "/a\nfinished"
+	if _, err := ParseFileLists(mustEncode(t, want), "p", "top"); err == nil {
+		t.Error("a path with a newline is taken")
+	}
+	want.Packages[0].Files[0], want.Packages[0].Name = "/a", "../a"
+	if _, err := ParseFileLists(mustEncode(t, want), "p", "top"); err == nil {
+		t.Error("a name with ../ is taken")
+	}
+}
+
+func FuzzParseTree(f *testing.F) {
+	f.Add(mustEncode(f, good()))
+	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"top","requires":[0]}]}`))
+	f.Add([]byte(`{"format":2}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tr, err := ParseTree(data, "p", "top")
+		if err != nil {
+			return
+		}
+		for i, p := range tr.Packages {
+			checkFuzzed(t, p.NEVRA)
+			if last := tr.Closure(i); last[len(last)-1] != i {
+				t.Errorf("the closure of %d is %v", i, last)
+			}
+		}
+		if again, err := ParseTree(mustEncode(t, tr), "p", "top"); err != nil || again.Top().NEVRA != tr.Top().NEVRA {
+			t.Errorf("what was parsed and encoded isn't taken again: %v", err)
+		}
+	})
+}
+
+func FuzzParseFileLists(f *testing.F) {
+	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"a","version":"1","release":"1","arch":"x","files":["/a","/b"]}]}`))
+	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"../a","files":["\n"]}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := ParseFileLists(data, "p", "top")
+		if err != nil {
+			return
+		}
+		for _, p := range l.Packages {
+			checkFuzzed(t, p.NEVRA)
+			if strings.ContainsAny(strings.Join(p.Files, ""), "\t\n\x00") {
+				t.Errorf("files %q", p.Files)
+			}
+		}
+	})
+}
+
+// checkFuzzed holds for whatever a Parse function takes.
+func checkFuzzed(t *testing.T, p NEVRA) {
+	t.Helper()
+	if again, err := ParseNEVRA(p.String()); err != nil || again != p {
+		t.Errorf("%+v is written %s and read as %+v, %v", p, p, again, err)
+	}
+	if s := p.String(); strings.ContainsAny(s, "/\\;&| \t\n\x00") {
+		t.Errorf("the package %q", s)
+	}
+	if _, err := json.Marshal(p); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,289 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+)
+
+var anID = PackageID{"gbrainy", "1:2.4-1", "noarch", "school"}
+
+func TestReplies(t *testing.T) {
+	big := Details{ID: anID, Size: 1<<30 + 1}
+	full := Details{ID: anID, Summary: "Brain\tteaser", License: "GPL-2.0 & MIT", Group: "games", Description: "\nOne\n\nTwo\r\n", URL: "http://x/", Size: 1 << 30}
+	tests := []struct {
+		name  string
+		reply func(*Writer)
+		want  string
+	}{
+		{"package", func(w *Writer) { w.Package(InfoAvailable, anID, "Brain") }, "package\tavailable\tgbrainy;1:2.4-1;noarch;school\tBrain\n"},
+		{"package without a summary", func(w *Writer) { w.Package(InfoInstalled, PackageID{Name: "a"}, "") }, "package\tinstalled\ta;;;\t\n"},
+		{"package with a bad summary", func(w *Writer) { w.Package(InfoInstalling, anID, "a\tb\nc\rd\x00e\x7ff\xffg\u0085h") }, "package\tinstalling\t" + anID.String() + "\ta b;c d e f\uFFFDg h\n"},
+		{"package with a bad id", func(w *Writer) { w.Package(InfoInstalling, PackageID{"a\nfinished", "1\t1", "\xff", ""}, "") }, "package\tinstalling\ta;finished;1 1;\uFFFD;\t\n"},
+		{"details", func(w *Writer) { w.Details(full) }, "details\tgbrainy;1:2.4-1;noarch;school\tBrain teaser\tGPL-2.0 & MIT\tgames\tOne;;Two \thttp://x/\t1073741824\n"},
+		{"details, little known", func(w *Writer) { w.Details(Details{ID: anID}) }, "details\t" + anID.String() + "\t\tunknown\tunknown\t\t\t0\n"},
+		{"details, too large", func(w *Writer) { w.Details(big) }, "details\t" + anID.String() + "\t\tunknown\tunknown\t\t\t1073741824\n"},
+		{"details, negative", func(w *Writer) { w.Details(Details{ID: anID, Size: -1}) }, "details\t" + anID.String() + "\t\tunknown\tunknown\t\t\t0\n"},
+		{"files", func(w *Writer) { w.Files(anID, []string{"/a", "/Ü b"}) }, "files\t" + anID.String() + "\t/a;/Ü b\n"},
+		{"no files", func(w *Writer) { w.Files(anID, nil) }, "files\t" + anID.String() + "\t\n"},
+		{"odd files", func(w *Writer) { w.Files(anID, []string{"/a;b", "/c\td", "/e\nf", "/g\xff", "/h;"}) }, "files\t" + anID.String() + "\t/c d;/g\uFFFD\n"},
+		{"status", func(w *Writer) {
+			w.Status(StatusQuery)
+			w.Status(StatusQuery)
+			w.Status(StatusInstall)
+			w.Status(StatusQuery)
+		}, "status\tquery\nstatus\tinstall\nstatus\tquery\n"},
+		{"percentage", func(w *Writer) {
+			for _, p := range []int{-3, 0, 0, 40, 39, 40, 41, 250, 99} {
+				w.Percentage(p)
+			}
+		}, "percentage\t0\npercentage\t40\npercentage\t41\npercentage\t100\n"},
+		{"item-progress", func(w *Writer) {
+			for _, p := range []int{-3, 0, 50, 40, 100, 101} {
+				w.ItemProgress(anID, StatusDownload, p)
+			}
+			w.ItemProgress(anID, StatusInstall, 100)
+			w.ItemProgress(PackageID{Name: "b"}, StatusInstall, 100)
+		}, "item-progress\tX\tdownload\t0\nitem-progress\tX\tdownload\t50\nitem-progress\tX\tdownload\t100\nitem-progress\tX\tinstall\t100\nitem-progress\tb;;;\tinstall\t100\n"},
+		{"speed", func(w *Writer) { w.Speed(0); w.Speed(0); w.Speed(5e9); w.Speed(-1) }, "speed\t0\nspeed\t5000000000\nspeed\t0\n"},
+		{"remaining", func(w *Writer) { w.Remaining(9e9); w.Remaining(9e9); w.Remaining(-1) }, "download-size-remaining\t9000000000\ndownload-size-remaining\t0\n"},
+		{"allow-cancel", func(w *Writer) { w.AllowCancel(true); w.AllowCancel(false); w.AllowCancel(false); w.AllowCancel(true) }, "allow-cancel\tfalse\nallow-cancel\ttrue\n"},
+		{"nothing", func(w *Writer) {}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			w := NewWriter(&out, V1_2, nil)
+			tt.reply(w) // nothing is written before a command begins
+			w.Begin()
+			tt.reply(w)
+			w.Finish(nil)
+			tt.reply(w) // nor after it ended
+			w.Finish(Errorf(InternalError, "late"))
+			want := strings.ReplaceAll(tt.want, "\tX\t", "\t"+anID.String()+"\t") + "finished\n"
+			if out.String() != want {
+				t.Errorf("got  %q\nwant %q", out.String(), want)
+			}
+			w.Begin() // what one command wrote doesn't count in the next
+			tt.reply(w)
+			w.Finish(Errorf(PackageNotFound, "no %s:\n%w", "x", errors.New("why\tnot")))
+			want += strings.TrimSuffix(want, "finished\n") + "error\tpackage-not-found\tno x:;why not\nfinished\n"
+			if out.String() != want {
+				t.Errorf("with the next command: got  %q\nwant %q", out.String(), want)
+			}
+		})
+	}
+}
+
+// lines fails a test that writes anything but one whole line a Write.
+type lines struct {
+	t     *testing.T
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	if bytes.Count(b, []byte("\n")) != 1 || b[len(b)-1] != '\n' {
+		l.t.Errorf("one Write has %q", b)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, strings.TrimSuffix(string(b), "\n"))
+	return len(b), nil
+}
+
+func TestWriterByManyGoroutines(t *testing.T) {
+	out := &lines{t: t}
+	w := NewWriter(out, V1_2, nil)
+	w.Begin()
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for i := range 200 {
+				w.Percentage(i / 2)
+				w.ItemProgress(PackageID{Name: fmt.Sprint(g)}, StatusDownload, i/2)
+				w.Speed(int64(i))
+				w.Remaining(int64(i))
+				w.Status([]Status{StatusQuery, StatusInstall}[i%2])
+				w.Package(InfoAvailable, anID, "x")
+				w.Files(anID, []string{"/a"})
+				w.AllowCancel(i%2 == 0)
+				w.Details(Details{ID: anID})
+			}
+		})
+	}
+	all.Go(func() { w.Finish(Errorf(InternalError, "x")) })
+	all.Go(func() { w.Finish(Errorf(InternalError, "y")) })
+	all.Wait()
+	percent, status, errs := -1, "", 0
+	for i, line := range out.lines {
+		if problem := accepted(line); problem != "" {
+			t.Errorf("%q: %s", line, problem)
+		}
+		f := strings.Split(line, "\t")
+		switch f[0] {
+		case "percentage":
+			p, _ := strconv.Atoi(f[1])
+			if p <= percent {
+				t.Errorf("percentage %d after %d", p, percent)
+			}
+			percent = p
+		case "status":
+			if f[1] == status {
+				t.Errorf("status %s twice", status)
+			}
+			status = f[1]
+		case "error":
+			errs++
+		case "finished":
+			if i != len(out.lines)-1 {
+				t.Errorf("%q after finished", out.lines[i+1:])
+			}
+		}
+	}
+	if errs != 1 {
+		t.Errorf("%d errors", errs)
+	}
+}
+
+type brokenAfter struct{ left, writes int }
+
+func (b *brokenAfter) Write(p []byte) (int, error) {
+	b.writes++
+	if b.left--; b.left < 0 {
+		return 0, errors.New("broken pipe")
+	}
+	return len(p), nil
+}
+
+func TestBroken(t *testing.T) {
+	out, calls := &brokenAfter{left: 2}, 0
+	w := NewWriter(out, V1_2, func() { calls++ })
+	for range 3 {
+		w.Begin()
+		w.Status(StatusQuery)
+		w.Percentage(1)
+		w.Finish(nil)
+	}
+	if calls != 1 || out.writes != 3 {
+		t.Errorf("broken was called %d times after %d writes, want once after the third", calls, out.writes)
+	}
+}
+
+// What PackageKit 1.2 knows (lib/packagekit-glib2/pk-enum.c), as far as this backend writes it.
+var (
+	pkInfos    = strings.Fields("installed available unavailable low normal important security bugfix enhancement blocked downloading updating installing removing cleanup obsoleting finished reinstalling downgrading preparing decompressing untrusted trusted critical")
+	pkStatuses = strings.Fields("wait setup running query info refresh-cache remove download install update cleanup obsolete dep-resolve sig-check test-commit commit request finished cancel download-repository download-packagelist download-filelist download-updateinfo loading-cache waiting-for-lock copy-files run-hook")
+	pkErrors   = strings.Fields(`no-cache no-network not-supported internal-error filter-invalid package-id-invalid transaction-error transaction-cancelled
+		package-not-found package-already-installed all-packages-already-installed package-download-failed package-corrupt invalid-package-file file-conflicts
+		package-conflicts package-failed-to-install dep-resolution-failed repo-not-available no-space-on-device cannot-get-lock cannot-get-filelist process-kill
+		failed-initialization failed-config-parsing`)
+)
+
+// accepted tells why PackageKit 1.2 drops a line (src/pk-backend-spawn.c), or what would come out wrong; "" where it doesn't.
+func accepted(line string) string {
+	if !utf8.ValidString(line) || strings.ContainsAny(line, "\x00\n\r\f") {
+		return "not plain UTF-8"
+	}
+	f := strings.Split(line, "\t")
+	number := func(s string, max uint64) string {
+		if n, err := strconv.ParseUint(s, 10, 64); err != nil || n > max {
+			return "bad number " + s
+		}
+		return ""
+	}
+	id := func(s string) string {
+		if parts := strings.Split(s, ";"); len(parts) != 4 || parts[0] == "" {
+			return "bad package id " + s
+		}
+		return ""
+	}
+	word := func(s string, known []string) string {
+		if !slices.Contains(known, s) {
+			return "unknown word " + s
+		}
+		return ""
+	}
+	type check func() string
+	checks := map[string][]check{ // one for each field
+		"package":                 {func() string { return word(f[1], pkInfos) }, func() string { return id(f[2]) }, nil},
+		"details":                 {func() string { return id(f[1]) }, nil, nil, nil, nil, nil, func() string { return number(f[7], 1<<30) }},
+		"files":                   {func() string { return id(f[1]) }, nil},
+		"status":                  {func() string { return word(f[1], pkStatuses) }},
+		"percentage":              {func() string { return number(f[1], 100) }},
+		"item-progress":           {func() string { return id(f[1]) }, func() string { return word(f[2], pkStatuses) }, func() string { return number(f[3], 100) }},
+		"error":                   {func() string { return word(f[1], pkErrors) }, nil},
+		"speed":                   {func() string { return number(f[1], 1<<63) }},
+		"download-size-remaining": {func() string { return number(f[1], 1<<63) }},
+		"allow-cancel":            {func() string { return word(f[1], []string{"true", "false"}) }},
+		"finished":                {},
+	}
+	of, known := checks[f[0]]
+	if !known || len(f) != len(of)+1 {
+		return "unknown, or a wrong number of fields"
+	}
+	for _, c := range of {
+		if c != nil {
+			if problem := c(); problem != "" {
+				return problem
+			}
+		}
+	}
+	return ""
+}
+
+// Every word that this package can send is one that PackageKit knows.
+func TestWordsAreKnown(t *testing.T) {
+	for _, c := range []Code{AllPackagesAlreadyInstalled, CannotGetFilelist, CannotGetLock, DepResolutionFailed, FailedConfigParsing, FailedInitialization,
+		FileConflicts, FilterInvalid, InternalError, InvalidPackageFile, NoCache, NoNetwork, NoSpaceOnDevice, NotSupported, PackageAlreadyInstalled,
+		PackageConflicts, PackageCorrupt, PackageDownloadFailed, PackageFailedToInstall, PackageIDInvalid, PackageNotFound, ProcessKill, RepoNotAvailable,
+		TransactionCancelled, TransactionError} {
+		if problem := accepted("error\t" + string(c) + "\tx"); problem != "" {
+			t.Error(problem)
+		}
+	}
+	for _, s := range []Status{StatusSetup, StatusQuery, StatusRefreshCache, StatusDownloadPackagelist, StatusDepResolve, StatusDownload, StatusSigCheck, StatusTestCommit, StatusInstall} {
+		if problem := accepted("status\t" + string(s)); problem != "" {
+			t.Error(problem)
+		}
+	}
+	for _, i := range []Info{InfoInstalled, InfoAvailable, InfoDownloading, InfoInstalling} {
+		if problem := accepted("package\t" + string(i) + "\ta;;;\t"); problem != "" {
+			t.Error(problem)
+		}
+	}
+}
+
+func FuzzReplies(f *testing.F) {
+	f.Add("a", "1-1", "text", int64(1))
+	f.Add("a\u00a0", "\xff", "a\tb\nc\x00", int64(-1))
+	f.Add(" ", "\u0085\r", "\n", int64(1<<40))
+	f.Fuzz(func(t *testing.T, name, version, text string, n int64) {
+		id, err := ParsePackageID(name + ";" + version + ";x;school")
+		if err != nil || strings.ContainsAny(id.String(), "\n") {
+			return // what Parse refuses
+		}
+		out := &lines{t: t}
+		w := NewWriter(out, V1_2, nil)
+		w.Begin()
+		w.Package(InfoAvailable, id, text)
+		w.Details(Details{ID: id, Summary: text, License: text, Group: text, Description: text, URL: text, Size: n})
+		w.Files(id, []string{text, "/" + text})
+		w.Percentage(int(n))
+		w.ItemProgress(id, StatusInstall, int(n))
+		w.Speed(n)
+		w.Remaining(n)
+		w.Finish(&Error{Code: InternalError, Text: text})
+		for _, line := range out.lines {
+			if problem := accepted(line); problem != "" {
+				t.Errorf("%q: %s", line, problem)
+			}
+		}
+	})
+}
