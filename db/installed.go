@@ -2,7 +2,8 @@ package db
 
 import (
 	"database/sql"
-	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -34,7 +35,13 @@ func (r *Record) RPMState() (string, error) {
 // An InstalledUpdate brings the installed packages to another state of the RPM database. See Record.UpdateInstalled.
 type InstalledUpdate struct {
 	tx    *sql.Tx
-	known map[string]bool // digest: seen again
+	known map[string]*row // by digest
+}
+
+// A row of the table of installed packages.
+type row struct {
+	id   int64
+	seen bool // it is still installed
 }
 
 // UpdateInstalled brings the installed packages to a state of the RPM database: f calls Known for each header's
@@ -42,18 +49,19 @@ type InstalledUpdate struct {
 // what was recorded of why they were installed. If f fails nothing has changed.
 func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) error {
 	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		u := &InstalledUpdate{tx: tx, known: make(map[string]bool)}
-		rows, err := tx.Query("SELECT digest FROM installed")
+		u := &InstalledUpdate{tx: tx, known: make(map[string]*row)}
+		rows, err := tx.Query("SELECT digest, id FROM installed")
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var digest string
-			if err := rows.Scan(&digest); err != nil {
+			known := new(row)
+			if err := rows.Scan(&digest, &known.id); err != nil {
 				return err
 			}
-			u.known[digest] = false
+			u.known[digest] = known
 		}
 		if err := rows.Err(); err != nil {
 			return err
@@ -61,9 +69,9 @@ func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) e
 		if err := f(u); err != nil {
 			return err
 		}
-		for digest, seen := range u.known {
-			if !seen {
-				if _, err := tx.Exec("DELETE FROM installed WHERE digest = ?", digest); err != nil {
+		for _, known := range u.known {
+			if !known.seen {
+				if _, err := tx.Exec("DELETE FROM installed WHERE id = ?", known.id); err != nil {
 					return err
 				}
 			}
@@ -83,16 +91,16 @@ func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) e
 
 // Known tells whether the record has the package whose header has this digest, and keeps it.
 func (u *InstalledUpdate) Known(digest string) bool {
-	_, ok := u.known[digest]
-	if ok {
-		u.known[digest] = true
+	known := u.known[digest]
+	if known == nil {
+		return false
 	}
-	return ok
+	known.seen = true
+	return true
 }
 
 // Add adds an installed package.
 func (u *InstalledUpdate) Add(digest string, p Package) error {
-	u.known[digest] = true
 	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
 	return err
@@ -137,11 +145,17 @@ func (r *Record) Why(p tree.NEVRA) (own, asked bool, neededBy []string, err erro
 	return own, asked, neededBy, r.failed("reading", rows.Err())
 }
 
-// nevra is the reverse of what the tables hold.
-func nevra(name, evr, arch string) (tree.NEVRA, error) {
-	p, err := tree.ParseNEVRA(name + "-" + evr + "." + arch)
-	if err != nil {
-		return p, fmt.Errorf("a package of the record: %w", err)
+// nevra is the reverse of what the tables hold. What something else installed may be named in any way, and must not keep
+// the rest from being listed.
+func nevra(name, evr, arch string) tree.NEVRA {
+	p := tree.NEVRA{Name: name, Version: evr, Arch: arch}
+	if epoch, version, ok := strings.Cut(evr, ":"); ok {
+		if n, err := strconv.Atoi(epoch); err == nil {
+			p.Epoch, p.Version = n, version
+		}
 	}
-	return p, nil
+	if i := strings.LastIndexByte(p.Version, '-'); i >= 0 {
+		p.Version, p.Release = p.Version[:i], p.Version[i+1:]
+	}
+	return p
 }

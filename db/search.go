@@ -2,6 +2,7 @@ package db
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -52,9 +53,7 @@ func (r *Record) list(from, index string, q Query, installed bool, yield func(*P
 		if err := rows.Scan(&name, &evr, &arch, &p.Summary, &p.Description, &p.License, &p.Group, &p.URL, &p.Size, &p.Source); err != nil {
 			return r.failed("reading", err)
 		}
-		if p.NEVRA, err = nevra(name, evr, arch); err != nil {
-			return err
-		}
+		p.NEVRA = nevra(name, evr, arch)
 		if err := yield(p); err != nil {
 			return err
 		}
@@ -75,8 +74,13 @@ func (q Query) where(index string) (where []string, args []any) {
 				match = append(match, columns+`"`+strings.ReplaceAll(t, `"`, `""`)+`"`)
 				continue
 			}
-			where = append(where, like+` LIKE ? ESCAPE '\'`)
-			args = append(args, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(t)+"%")
+			// SQLite's LIKE knows upper and lower case of ASCII only.
+			var either []string
+			for _, s := range spellings(t) {
+				either = append(either, like+` LIKE ? ESCAPE '\'`)
+				args = append(args, "%"+strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)+"%")
+			}
+			where = append(where, "("+strings.Join(either, " OR ")+")")
 		}
 	}
 	add(q.In, "name : ", "p.name")
@@ -86,6 +90,27 @@ func (q Query) where(index string) (where []string, args []any) {
 		args = append(args, strings.Join(match, " AND "))
 	}
 	return where, args
+}
+
+// spellings are a term of one or two characters in upper and lower case, as far as they differ beyond ASCII.
+func spellings(term string) []string {
+	all := []string{""}
+	for _, r := range term {
+		cases := []rune{r}
+		if other := unicode.ToLower(r); other != r && r >= utf8.RuneSelf {
+			cases = append(cases, other)
+		} else if other := unicode.ToUpper(r); other != r && r >= utf8.RuneSelf {
+			cases = append(cases, other)
+		}
+		var longer []string
+		for _, s := range all {
+			for _, c := range cases {
+				longer = append(longer, s+string(c))
+			}
+		}
+		all = longer
+	}
+	return all
 }
 
 // Offers are the packages of a name in the loaded catalogues, installed or not, with their Entry.
@@ -106,9 +131,7 @@ func (r *Record) Offers(name string) ([]Package, error) {
 			&e.Tree.Path, &e.Tree.SHA256, &e.Tree.Size, &e.Files.Path, &e.Files.SHA256, &e.Files.Size); err != nil {
 			return nil, r.failed("reading", err)
 		}
-		if e.NEVRA, err = nevra(name, evr, arch); err != nil {
-			return nil, err
-		}
+		e.NEVRA = nevra(name, evr, arch)
 		if provides != "" {
 			e.Provides = strings.Split(provides, "\n")
 		}

@@ -55,7 +55,7 @@ func (r *Record) SetListing(l Listing) error {
 
 // KeepSources forgets what sources offered whose ids are not among these.
 func (r *Record) KeepSources(ids []string) error {
-	keep, err := json.Marshal(ids)
+	keep, err := json.Marshal(append([]string{}, ids...)) // nil would be null, which nothing is or isn't among
 	if err != nil {
 		return err
 	}

@@ -107,6 +107,7 @@ func (h *helper) ends(status int, want ...string) {
 	if s := <-h.exit; s != status {
 		h.t.Errorf("the exit status is %d, want %d", s, status)
 	}
+	h.in.Close() // lets the reader end
 }
 
 const (

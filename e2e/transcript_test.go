@@ -132,10 +132,12 @@ func talk(ts *testscript.TestScript, neg bool, args []string) {
 				continue
 			}
 			signal := ""
-			if i+1 < len(script) {
-				signal, _ = strings.CutPrefix(script[i+1], "! ")
-				if signal == script[i+1] {
-					signal = ""
+			for _, l := range script[i+1:] {
+				if strings.HasPrefix(l, "> ") {
+					break
+				}
+				if name, ok := strings.CutPrefix(l, "! "); ok {
+					signal = name
 				}
 			}
 			reply(h, say, signal)

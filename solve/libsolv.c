@@ -188,21 +188,6 @@ void ps_install(ps *p)
   pool_createwhatprovides(pool);
 }
 
-/* The base is a fact that no solution may change: the repositories' own builds of its packages are left out. */
-static void leave_out_installed(Pool *pool)
-{
-  Id id, same;
-  Solvable *s;
-  FOR_REPO_SOLVABLES(pool->installed, id, s) {
-    for (Id *p = pool_whatprovides_ptr(pool, s->name); (same = *p) != 0; p++) {
-      Solvable *t = pool->solvables + same;
-      if (t->repo && t->repo != s->repo && t->name == s->name && t->evr == s->evr && t->arch == s->arch)
-        repo_free_solvable(t->repo, same, 0);
-    }
-  }
-  pool_createwhatprovides(pool);
-}
-
 /* Whether the base alone meets a requirement. */
 static int met(Pool *pool, Id dep)
 {
@@ -236,7 +221,7 @@ static Offset filter(Repo *repo, Offset deps, Map *candidates, int (*drop)(Pool 
 static int is_met(Pool *pool, Id dep, Map *candidates)
 {
   (void)candidates;
-  return 0;
+  return dep != SOLVABLE_PREREQMARKER && met(pool, dep);
 }
 
 static int decides_nothing(Pool *pool, Id dep, Map *candidates)
@@ -259,7 +244,7 @@ static void thin(Pool *pool)
     Solvable *s = pool->solvables + id;
     if (!s->repo)
       continue;
-    s->requires = filter(s->repo, s->requires, NULL, is_met);
+    s->requires = s->repo == pool->installed ? 0 : filter(s->repo, s->requires, NULL, is_met);
     if (!s->requires)
       continue;
     for (Id *dep = s->repo->idarraydata + s->requires; *dep; dep++) {
@@ -331,10 +316,8 @@ ps *ps_clone(ps *p, int weak)
       pool_set_installed(to, repo);
   }
   pool_createwhatprovides(to);
-  if (to->installed && !weak) { /* where recommendations are followed, more than a choice depends on what is left out */
-    leave_out_installed(to);
+  if (to->installed && !weak) /* where recommendations are followed, more than a choice depends on what is left out */
     thin(to);
-  }
   return clone;
 }
 

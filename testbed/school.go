@@ -5,15 +5,17 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // A School is a published platform with its server and laptops.
 type School struct {
 	Tools
-	Dir    string
-	Server *Server
-	laptop int
+	Dir     string
+	Server  *Server
+	laptops atomic.Int64
 }
 
 // Base are the packages that every laptop of the school has.
@@ -37,15 +39,20 @@ var Programs = []RPM{
 // TopLevel are the names that the school offers.
 var TopLevel = []string{"hello", "paint", "rival", "stubborn", "orphan"}
 
-// NewSchool makes a repository of Base and Programs, presolves it, and serves it.
-func NewSchool(dir string, tools Tools) (*School, error) {
+// NewSchool makes a repository of Base and Programs, and of more programs that the school offers beside TopLevel,
+// presolves it, and serves it.
+func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	s := &School{Tools: tools, Dir: dir}
-	if err := Repository(filepath.Join(dir, "repository"), append(append([]RPM(nil), Base...), Programs...)...); err != nil {
+	if err := Repository(filepath.Join(dir, "repository"), slices.Concat(Base, Programs, more)...); err != nil {
 		return nil, err
+	}
+	offered := slices.Clone(TopLevel)
+	for _, r := range more {
+		offered = append(offered, r.Name)
 	}
 	config := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n\n"+
 		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n",
-		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(TopLevel, `", "`))
+		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(offered, `", "`))
 	if err := os.WriteFile(filepath.Join(dir, "presolver.toml"), []byte(config), 0o644); err != nil {
 		return nil, err
 	}
@@ -75,7 +82,6 @@ type Laptop struct {
 // Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its configuration, before the
 // source.
 func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
-	s.laptop++
 	var base []string
 	for _, r := range Base {
 		arch := r.Arch
@@ -91,7 +97,7 @@ func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
 	if sourceURL == "" {
 		sourceURL = s.Server.URL
 	}
-	return NewLaptop(filepath.Join(s.Dir, fmt.Sprintf("laptop%d", s.laptop)), Platform, sourceURL, layout, more, base...)
+	return NewLaptop(filepath.Join(s.Dir, fmt.Sprintf("laptop%d", s.laptops.Add(1))), Platform, sourceURL, layout, more, base...)
 }
 
 // NewLaptop makes a laptop with a base of RPM files in a new folder.

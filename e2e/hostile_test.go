@@ -1,0 +1,227 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A forgery is what the school publishes, changed by somebody who can make the digests right again.
+type forgery struct {
+	dir      string
+	platform *tree.Platform
+	entry    *tree.Entry // of hello, the only one
+	tree     map[string]any
+	packages []map[string]any
+}
+
+// forge copies what the school publishes, with hello alone in the catalogue, and lets change change it.
+func forge(t *testing.T, change func(f *forgery)) (dir string) {
+	t.Helper()
+	f := &forgery{dir: t.TempDir()}
+	from := filepath.Join(school.Published(), testbed.Platform)
+	if err := os.CopyFS(filepath.Join(f.dir, testbed.Platform), os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	body := f.read(t, "platform.json")
+	var err error
+	if f.platform, err = tree.ParsePlatform(body, testbed.Platform); err != nil {
+		t.Fatal(err)
+	}
+	err = tree.ParseShard(f.read(t, f.platform.Catalogue[0].Path), 0, 1, func(e *tree.Entry) error {
+		if e.Name == "hello" {
+			f.entry = e
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(f.read(t, f.entry.Tree.Path), &f.tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range f.tree["packages"].([]any) {
+		f.packages = append(f.packages, p.(map[string]any))
+	}
+	f.seal(t)
+	change(f)
+	if f.platform != nil {
+		f.write(t, "platform.json", f.encode(t, f.platform))
+	}
+	return f.dir
+}
+
+// seal makes the digests right: the tree's in the catalogue, the catalogue's in the platform.
+func (f *forgery) seal(t *testing.T) {
+	t.Helper()
+	body := f.encode(t, f.tree)
+	f.entry.Tree = tree.NewRef("trees/hello@", body, ".json")
+	f.write(t, f.entry.Tree.Path, body)
+	f.sealCatalogue(t)
+}
+
+func (f *forgery) sealCatalogue(t *testing.T) {
+	t.Helper()
+	shard, err := tree.EncodeShard([]*tree.Entry{f.entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.sealShard(t, shard)
+}
+
+func (f *forgery) sealShard(t *testing.T, shard []byte) {
+	t.Helper()
+	f.platform.Catalogue = []tree.Ref{tree.NewRef("catalogue/", shard, ".jsonl.zst")}
+	f.write(t, f.platform.Catalogue[0].Path, shard)
+}
+
+func (f *forgery) encode(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (f *forgery) read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(f.dir, testbed.Platform, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (f *forgery) write(t *testing.T, path string, body []byte) {
+	t.Helper()
+	// A file may be a hard link into the school.
+	at := filepath.Join(f.dir, testbed.Platform, path)
+	os.Remove(at)
+	if err := os.WriteFile(at, body, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is broken or hostile in a published file is refused with the reason; what the laptop knows, has cached and has
+// installed stays as it was, and works.
+func TestHostile(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(t *testing.T, f *forgery)
+		where  string // "refresh" or "install": where it is refused
+		code   string
+		reason string
+	}{
+		{"another platform", func(t *testing.T, f *forgery) { f.platform.Platform = "fedora-18-i686" }, "refresh", "repo-not-available", "fedora-18-i686"},
+		{"a newer format", func(t *testing.T, f *forgery) { f.platform.Format = 2 }, "refresh", "repo-not-available", "update packagekit-backend-presolve"},
+		{"no JSON", func(t *testing.T, f *forgery) { f.write(t, "platform.json", []byte("<html>")); f.platform = nil }, "refresh", "repo-not-available", "no platform.json"},
+		{"a platform of 2 MiB", func(t *testing.T, f *forgery) {
+			f.write(t, "platform.json", []byte(strings.Repeat(" ", 2<<20)))
+			f.platform = nil
+		}, "refresh", "repo-not-available", "1048576"},
+		{"an older serial", func(t *testing.T, f *forgery) { f.platform.Serial = 1 }, "refresh", "repo-not-available", "older than"},
+		{"three shards", func(t *testing.T, f *forgery) {
+			f.platform.Catalogue = append(f.platform.Catalogue, f.platform.Catalogue[0], f.platform.Catalogue[0])
+		}, "refresh", "repo-not-available", "power of two"},
+		{"a shard outside", func(t *testing.T, f *forgery) {
+			f.platform.Catalogue[0].Path = "catalogue/../../" + f.platform.Catalogue[0].SHA256[:16]
+		}, "refresh", "repo-not-available", "plain relative path"},
+		{"a shard with another digest", func(t *testing.T, f *forgery) {
+			f.write(t, f.platform.Catalogue[0].Path, []byte(strings.Repeat("x", int(f.platform.Catalogue[0].Size))))
+		}, "refresh", "repo-not-available", "SHA-256"},
+		{"a shard that is missing", func(t *testing.T, f *forgery) {
+			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.Catalogue[0].Path))
+		}, "refresh", "repo-not-available", "404"},
+		{"a shard that is no zstd", func(t *testing.T, f *forgery) { f.sealShard(t, []byte("hello")) }, "refresh", "repo-not-available", "shard"},
+		{"a shard whose size lies", func(t *testing.T, f *forgery) { f.platform.Catalogue[0].Size++ }, "refresh", "repo-not-available", "bytes"},
+		{"a name with a path", func(t *testing.T, f *forgery) { f.entry.Name = "../hello"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "../hello"},
+		{"a name with a tab", func(t *testing.T, f *forgery) { f.entry.Name = "hel\tlo"; f.sealCatalogue(t) }, "refresh", "repo-not-available", `hel\tlo`},
+		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.entry.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1;2"},
+		{"a tree outside", func(t *testing.T, f *forgery) {
+			f.entry.Tree.Path = "trees/../../../etc/" + f.entry.Tree.SHA256[:16]
+			f.sealCatalogue(t)
+		}, "refresh", "repo-not-available", "plain relative path"},
+		{"a tree with another digest", func(t *testing.T, f *forgery) {
+			f.write(t, f.entry.Tree.Path, []byte(strings.Repeat(" ", int(f.entry.Tree.Size))))
+		}, "install", "repo-not-available", "SHA-256"},
+		{"a tree of a newer format", func(t *testing.T, f *forgery) { f.tree["format"] = 7; f.seal(t) }, "install", "repo-not-available", "format 7"},
+		{"another name's tree", func(t *testing.T, f *forgery) { f.tree["name"] = "paint"; f.seal(t) }, "install", "repo-not-available", `"paint"`},
+		{"a tree with a loop", func(t *testing.T, f *forgery) { f.packages[0]["requires"] = []int{1}; f.seal(t) }, "install", "repo-not-available", "loop"},
+		{"a tree that requires itself", func(t *testing.T, f *forgery) { f.packages[1]["requires"] = []int{1}; f.seal(t) }, "install", "repo-not-available", "loop"},
+		{"a location outside", func(t *testing.T, f *forgery) { f.packages[0]["location"] = "../../etc/passwd"; f.seal(t) }, "install", "repo-not-available", "plain relative path"},
+		{"a URL that is none", func(t *testing.T, f *forgery) { f.packages[0]["urls"] = []string{"gopher://x/"}; f.seal(t) }, "install", "repo-not-available", "gopher"},
+		{"a local file from the network", func(t *testing.T, f *forgery) {
+			delete(f.packages[0], "location")
+			f.packages[0]["urls"] = []string{"file:///etc/passwd"}
+			f.seal(t)
+		}, "install", "package-download-failed", "no source has it"},
+		{"an RPM whose size lies", func(t *testing.T, f *forgery) { f.packages[0]["size"] = 100; f.seal(t) }, "install", "package-corrupt", "bytes"},
+		{"an RPM with another digest", func(t *testing.T, f *forgery) {
+			f.packages[0]["sha256"] = strings.Repeat("0", 64)
+			f.seal(t)
+		}, "install", "package-corrupt", "SHA-256"},
+		{"an RPM that is none", func(t *testing.T, f *forgery) {
+			body := []byte("this is not an RPM, but has the right digest")
+			ref := tree.NewRef("", body, "")
+			f.write(t, f.packages[0]["location"].(string), body)
+			f.packages[0]["sha256"], f.packages[0]["size"] = ref.SHA256, ref.Size
+			f.seal(t)
+		}, "install", "package-corrupt", "cannot be installed"},
+		{"a base that this laptop hasn't", func(t *testing.T, f *forgery) {
+			f.tree["needs"] = []any{map[string]any{"name": "libschool", "version": "3.0", "release": "1", "arch": "x86_64"}}
+			f.seal(t)
+		}, "install", "dep-resolution-failed", "libschool-3.0-1"},
+		{"more than any disk has", func(t *testing.T, f *forgery) { f.packages[0]["installed"] = int64(1) << 60; f.seal(t) }, "install", "no-space-on-device", "free"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			forged := forge(t, func(f *forgery) {
+				f.platform.Serial = 3
+				f.entry.Summary = "Says hello, they say" // another shard than the one that the laptop has
+				f.sealCatalogue(t)
+				test.change(t, f)
+			})
+			good := forge(t, func(f *forgery) { f.platform.Serial = 2 })
+			var serve atomic.Value
+			serve.Store(good)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.FileServer(http.Dir(serve.Load().(string))).ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			laptop := makeLaptop(t, server.URL, "")
+			h := start(t, laptop)
+			h.ok("refresh-cache", "no")
+			serve.Store(forged)
+
+			refused := h.do("refresh-cache", "no")
+			if test.where == "install" {
+				if isError(refused) != "" {
+					t.Fatal(refused)
+				}
+				refused = h.do("install-packages", "none", "hello;1.0-1;noarch;school")
+			}
+			if got := isError(refused); !strings.HasPrefix(got, test.code+"\t") || !strings.Contains(got, test.reason) {
+				t.Errorf("answered %q, want %s with %q", got, test.code, test.reason)
+			}
+			out, err := testbed.RPMQuery(laptop.Root, "-qa")
+			if err != nil || strings.Count(out, "\n") != len(testbed.Base) {
+				t.Errorf("the RPM database has %q, %v", out, err)
+			}
+
+			serve.Store(good)
+			h.ok("refresh-cache", "yes")
+			h.ok("install-packages", "none", "hello;1.0-1;noarch;school")
+			agrees(t, laptop, h.ok("get-packages", "installed"))
+		})
+	}
+}

@@ -1,0 +1,136 @@
+package testbed
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Proxy stands between laptops and a school's server, and misbehaves as it is told.
+type Proxy struct {
+	URL      string
+	school   *School
+	upstream *httputil.ReverseProxy
+	server   *httptest.Server
+
+	mu       sync.Mutex
+	fault    Fault
+	changed  chan struct{} // closed when fault changes
+	requests []string
+}
+
+// A Fault is a way in which the school's server misbehaves.
+type Fault string
+
+// The faults.
+const (
+	NoFault Fault = "none"
+	Stall   Fault = "stall"  // 300 bytes of each RPM come, and the rest when the fault has gone
+	Damage  Fault = "damage" // the RPM of hello comes damaged, every time
+	Gone    Fault = "gone"   // the RPM of libtext isn't there any more
+	Down    Fault = "down"   // the whole server is
+	Portal  Fault = "portal" // a captive portal answers everything
+)
+
+// Faults are all of them.
+var Faults = []Fault{NoFault, Stall, Damage, Gone, Down, Portal}
+
+// Proxy starts a proxy to the school's server. The caller closes it.
+func (s *School) Proxy() (*Proxy, error) {
+	target, err := url.Parse(s.Server.URL)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{school: s, upstream: httputil.NewSingleHostReverseProxy(target), changed: make(chan struct{}), fault: NoFault}
+	p.server = httptest.NewServer(p)
+	p.URL = p.server.URL
+	return p, nil
+}
+
+// Close ends the proxy, whatever it is in the middle of.
+func (p *Proxy) Close() {
+	p.server.CloseClientConnections()
+	p.server.Close()
+}
+
+// Set changes how the server behaves. What is stalled goes on.
+func (p *Proxy) Set(f Fault) error {
+	if !slices.Contains(Faults, f) {
+		return fmt.Errorf("there is no fault %q: there are %q", f, Faults)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault = f
+	close(p.changed)
+	p.changed = make(chan struct{})
+	return nil
+}
+
+// Requests are the files that were asked for so far, each by its path and, where only a part was asked for, the
+// Range header.
+func (p *Proxy) Requests() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
+}
+
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	p.requests = append(p.requests, strings.TrimSpace(r.URL.Path+" "+r.Header.Get("Range")))
+	fault, changed := p.fault, p.changed
+	p.mu.Unlock()
+	file := filepath.Join(p.school.Published(), filepath.FromSlash(r.URL.Path))
+	switch {
+	case fault == Stall && strings.HasSuffix(r.URL.Path, ".rpm"):
+		http.ServeFile(&stalling{ResponseWriter: w, left: 300, until: changed, gone: r.Context().Done()}, r, file)
+	case fault == Damage && strings.Contains(r.URL.Path, "/hello-"):
+		data, err := os.ReadFile(file)
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		data[len(data)-100] ^= 0xff
+		w.Write(data)
+	case fault == Gone && strings.Contains(r.URL.Path, "/libtext-"):
+		http.NotFound(w, r)
+	case fault == Down:
+		panic(http.ErrAbortHandler)
+	case fault == Portal:
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<html><body>Please log in to Airport Wi-Fi</body></html>")
+	default:
+		p.upstream.ServeHTTP(w, r)
+	}
+}
+
+// stalling writes so many bytes of an answer, and the others after an event, unless the reader is gone.
+type stalling struct {
+	http.ResponseWriter
+	left        int
+	until, gone <-chan struct{}
+}
+
+func (s *stalling) Write(b []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(b[:min(len(b), s.left)])
+	s.left -= n
+	if err != nil || n == len(b) {
+		return n, err
+	}
+	s.ResponseWriter.(http.Flusher).Flush()
+	select {
+	case <-s.until:
+	case <-s.gone:
+		return n, http.ErrAbortHandler
+	}
+	s.left = len(b)
+	m, err := s.ResponseWriter.Write(b[n:])
+	s.left = 1 << 62
+	return n + m, err
+}
