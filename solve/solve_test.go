@@ -297,7 +297,7 @@ func TestFacts(t *testing.T) {
 	want := Package{
 		Package: tree.Package{
 			NEVRA:   tree.NEVRA{Name: "a+b", Epoch: 2, Version: "1.0^git1", Release: "3", Arch: "noarch"},
-			Summary: "the summary of a+b", Description: "The description of a+b.", License: "GPLv2+", Group: "games",
+			Summary: "the summary of a+b", Description: "the summary of a+b, at length.", License: "GPLv2+", Group: "games",
 			URL: "http://example.org/a+b", Size: info.Size(), Installed: got.Installed, SHA256: got.Checksum,
 			URLs: []string{repotest.URL(dir) + "/a+b-1.0%5Egit1-3.noarch.rpm"},
 		},

@@ -48,9 +48,11 @@ func Build(dir string) (Tools, error) {
 type RPM struct {
 	Name, Version, Release, Arch, Summary string
 	Epoch                                 uint32
-	Requires, Provides, Conflicts         []string // as in a spec file: "libtext >= 2:0.9"
-	Files                                 map[string]string
-	Pre                                   string // a %pre scriptlet in Lua: a bare root has no shell
+	Group                                 string // Applications/Education where it is empty
+	// Dependencies, as in a spec file: "libtext >= 2:0.9".
+	Requires, Provides, Conflicts, Obsoletes, Recommends []string
+	Files                                                map[string]string
+	Pre                                                  string // a %pre scriptlet in Lua: a bare root has no shell
 }
 
 // Write makes the package as an RPM file in a folder and returns its path.
@@ -64,18 +66,21 @@ func (r RPM) Write(dir string) (string, error) {
 	if r.Arch == "" {
 		r.Arch = "noarch"
 	}
+	if r.Group == "" {
+		r.Group = "Applications/Education"
+	}
 	if r.Epoch > 0 { // rpmpack's own has no epoch
 		r.Provides = append(r.Provides, fmt.Sprintf("%s = %d:%s-%s", r.Name, r.Epoch, r.Version, r.Release))
 	}
 	meta := rpmpack.RPMMetaData{
 		Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, Epoch: r.Epoch, Summary: r.Summary, Description: r.Summary + ", at length.",
-		OS: "linux", Licence: "GPLv2+", Group: "Applications/Education", URL: "http://example.org/" + r.Name, Compressor: "gzip",
+		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: "http://example.org/" + r.Name, Compressor: "gzip",
 		BuildTime: time.Unix(1700000000, 0), BuildHost: "localhost",
 	}
 	for _, s := range []struct {
 		to   *rpmpack.Relations
 		from []string
-	}{{&meta.Requires, r.Requires}, {&meta.Provides, r.Provides}, {&meta.Conflicts, r.Conflicts}} {
+	}{{&meta.Requires, r.Requires}, {&meta.Provides, r.Provides}, {&meta.Conflicts, r.Conflicts}, {&meta.Obsoletes, r.Obsoletes}, {&meta.Recommends, r.Recommends}} {
 		for _, text := range s.from {
 			if err := s.to.Set(text); err != nil {
 				return "", fmt.Errorf("%s: %w", r.Name, err)
@@ -115,7 +120,12 @@ func Repository(dir string, rpms ...RPM) error {
 			return err
 		}
 	}
-	return run(exec.Command("createrepo_c", "--quiet", dir))
+	return CreateRepo(dir)
+}
+
+// CreateRepo runs createrepo_c on a folder.
+func CreateRepo(dir string, options ...string) error {
+	return run(exec.Command("createrepo_c", append(append([]string{"--quiet", "--workers=1"}, options...), dir)...))
 }
 
 // Root makes an RPM root with a database that says that these RPM files are installed.
