@@ -44,9 +44,8 @@ func start(t *testing.T, change func(*Dispatcher), first ...string) *helper {
 			return wire.Errorf(wire.PackageNotFound, "no such package")
 		case "panics":
 			panic("oh no")
-		case "panics-nil-map":
-			var m map[string]int
-			m["x"] = 1
+		case "panics-by-index":
+			_ = r.Values[len(r.Values)]
 		case "waits":
 			h.entered <- struct{}{}
 			select {
@@ -143,7 +142,7 @@ func TestConversations(t *testing.T) {
 		{"error", "resolve\tnone\tfails\nresolve\tnone\ta\n", internal("an inner error") + found("a")},
 		{"known error", "resolve\tnone\tfails-known\nresolve\tnone\ta\n", "error\tpackage-not-found\tno such package\nfinished\n" + found("a")},
 		{"panic", "resolve\tnone\tpanics\nresolve\tnone\ta\n", internal("resolve failed inside: oh no; the log has more, please report it") + found("a")},
-		{"panic of the runtime", "resolve\tnone\tpanics-nil-map\nresolve\tnone\ta\n", internal("resolve failed inside: assignment to entry in nil map; the log has more, please report it") + found("a")},
+		{"panic of the runtime", "resolve\tnone\tpanics-by-index\nresolve\tnone\ta\n", internal("resolve failed inside: runtime error: index out of range [1] with length 1; the log has more, please report it") + found("a")},
 		{"longest line", longest + "\nresolve\tnone\ta\n", found(long[len(head):]) + found("a")},
 		{"longest line and CRLF", longest + "\r\nresolve\tnone\ta\n", found(long[len(head):]) + found("a")},
 		{"longest line without an end", longest, found(long[len(head):])},
