@@ -29,7 +29,7 @@ type host struct {
 
 func startHost(t *testing.T, th *theatre, release int, under ...string) *host {
 	t.Helper()
-	stub := pktest.Build(t, "-DGRACE_MS=300")
+	stub := pktest.Build(t, impatient...)
 	args := append(under, buildHost(t, release), stub, "1")
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "PRESOLVE_HELPER="+th.Helper)
@@ -219,7 +219,7 @@ func TestLeaks(t *testing.T) {
 	p = begin("search x")
 	p.WriteRaw(strings.Repeat("x", 1<<20+1))
 	p.Ends()
-	end("error internal-error The helper was stopped during search-name: a line is longer than 1 MiB")
+	end("error internal-error The helper was stopped during search-name: a line is too long")
 	p = begin("install " + foo)
 	p.Write("allow-cancel\tfalse")
 	h.Expect(fmt.Sprint(job, " allow_cancel 0"))

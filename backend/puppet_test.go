@@ -60,11 +60,14 @@ func newTheatre(t *testing.T) *theatre {
 	return &theatre{t: t, Helper: pktest.Wrap(t, program, socket), listen: listen}
 }
 
-// start is packagekitd with a stub whose patience is short, and puppets for helpers.
+// impatient is how stubs are built that tests needn't wait for.
+var impatient = []string{"-DGRACE_MS=300", "-DMAX_LINE=1048576"}
+
+// start is packagekitd with an impatient stub, and puppets for helpers.
 func start(t *testing.T, flags ...string) (*pktest.Daemon, *theatre) {
 	t.Helper()
 	th := newTheatre(t)
-	d := pktest.StartWith(t, pktest.Options{Helper: th.Helper, Flags: append(flags, "-DGRACE_MS=300")})
+	d := pktest.StartWith(t, pktest.Options{Helper: th.Helper, Flags: append(flags, impatient...)})
 	return d, th
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 )
 
 // Each reply word becomes the right signal, with the right values.
@@ -188,8 +190,24 @@ func TestBadLines(t *testing.T) {
 	if got := fmt.Sprint(result.All("Package")); got != fmt.Sprintf("[[2 %s bell   escape  [2J]]", foo) || result.Exit() != exitSuccess {
 		t.Errorf("packages %v, exit %d", got, result.Exit())
 	}
+	d.WaitLog("one field too many")
 	if got, want := strings.Count(d.Log(), "left out a line of the helper"), len(bad)+1; got != want {
 		t.Errorf("%d lines were left out, want %d", got, want)
+	}
+}
+
+// The list of a package's files may be long.
+func TestManyFiles(t *testing.T) {
+	th := newTheatre(t)
+	d := pktest.Start(t, th.Helper)
+	x := d.Begin()
+	x.Call("GetFiles", []string{foo})
+	const n = 100000
+	p := th.Enter()
+	p.Write("files\t"+foo+"\t"+strings.TrimSuffix(strings.Repeat("/usr/share/icons/hicolor/scalable/apps/icon.svg;", n), ";"), "finished")
+	files := x.Wait().All("Files")
+	if len(files) != 1 || len(files[0][1].([]string)) != n {
+		t.Errorf("%d lists of files", len(files))
 	}
 }
 

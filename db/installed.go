@@ -145,6 +145,30 @@ func (r *Record) Why(p tree.NEVRA) (own, asked bool, neededBy []string, err erro
 	return own, asked, neededBy, r.failed("reading", rows.Err())
 }
 
+// Own is an installed package that this backend installed, and why.
+type Own struct {
+	Package
+	Asked bool
+	By    []string // the top-level packages whose trees have it, sorted
+}
+
+// Owned are the packages that this backend installed, ordered by name.
+func (r *Record) Owned() ([]Own, error) {
+	var all []Own
+	err := r.Installed(Query{}, func(p *Package) error {
+		if p.Source != "" {
+			all = append(all, Own{Package: *p})
+		}
+		return nil
+	})
+	for i := range all {
+		if err == nil {
+			_, all[i].Asked, all[i].By, err = r.Why(all[i].NEVRA)
+		}
+	}
+	return all, err
+}
+
 // nevra is the reverse of what the tables hold. What something else installed may be named in any way, and must not keep
 // the rest from being listed.
 func nevra(name, evr, arch string) tree.NEVRA {

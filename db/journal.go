@@ -29,13 +29,14 @@ type Transaction struct {
 	Plan    []Planned
 }
 
-// Planned is one package that a transaction installs.
+// Planned is one package that a transaction installs or removes.
 type Planned struct {
 	tree.NEVRA
-	Source string   `json:"source"`        // id
-	Asked  bool     `json:"asked"`         // a user asked for it
-	By     []string `json:"by"`            // the top-level packages whose trees have it
-	Kept   bool     `json:"kept,omitzero"` // it is installed already; only By is recorded
+	Source  string   `json:"source"`           // id
+	Asked   bool     `json:"asked"`            // a user asked for it
+	By      []string `json:"by"`               // the top-level packages whose trees have it
+	Kept    bool     `json:"kept,omitzero"`    // it is installed already; only By is recorded
+	Removed bool     `json:"removed,omitzero"` // it is to go; nothing is recorded of it
 }
 
 // Begin writes a transaction down before it begins, in state Downloading, and gives it its ID.
@@ -91,6 +92,9 @@ func (r *Record) SetState(t *Transaction, s State) error {
 func (r *Record) Conclude(t *Transaction, s State) error {
 	return r.failed("updating", r.write(func(tx *sql.Tx) error {
 		for _, p := range t.Plan {
+			if p.Removed {
+				continue // where it is gone, so is what was recorded of it; where rpm failed, that still holds
+			}
 			var n int
 			if err := tx.QueryRow("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
 				return err

@@ -18,10 +18,12 @@ type Record struct {
 	path string
 	db   *sql.DB
 	stmt map[string]*sql.Stmt // by their text
+
+	language string // that texts are given in; empty: as the catalogue has them
 }
 
 // schemas bring a record from the version that is their index to the next one.
-var schemas = []string{schema1}
+var schemas = []string{schema1, schemaOffers, schemaTexts}
 
 const schema1 = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -90,7 +92,7 @@ func Open(path string) (*Record, error) {
 	}
 	// A small page cache: the machines are small, and the record is in the kernel's cache anyway.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=cache_size(-1024)&_pragma=wal_autocheckpoint(256)&_txlock=immediate"
+		"&_pragma=cache_size(-256)&_pragma=wal_autocheckpoint(256)&_txlock=immediate"
 	pool, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("opening the record %s: %w", path, err)

@@ -14,12 +14,22 @@ type Query struct {
 	Name string   // the name is this
 	In   []string // each of these is a part of the name, upper and lower case alike
 	Text []string // each of these is a part of name, summary, description, licence or group
+	// Group and Source, one or both: in one of these groups, or offered by or installed from one of these sources. An installed
+	// package is in the group that a source has it in.
+	Group, Source []string
+	Among         *Set // one of these
+}
+
+// A Set is packages that were looked for one by one.
+type Set struct {
+	Installed []string // digests of headers (InstalledUpdate.Add)
+	Available []int64  // as WithFile and Providing give them
 }
 
 // Installed gives the installed packages that a query is for, ordered by name, until yield fails. The
 // Package is yield's to keep.
 func (r *Record) Installed(q Query, yield func(*Package) error) error {
-	return r.list(`SELECT p.name, p.evr, p.arch, p.summary, p.description, p.license, p.grp, p.url, p.size, coalesce(o.source, '')
+	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, coalesce(o.source, '')
 		FROM installed p LEFT JOIN own o ON o.name = p.name AND o.evr = p.evr AND o.arch = p.arch`, "installed_text", q, true, yield)
 }
 
@@ -27,17 +37,26 @@ func (r *Record) Installed(q Query, yield func(*Package) error) error {
 // same version, ordered by name, until yield fails. A package that two sources offer comes twice. The Package is
 // yield's to keep; its Description and Entry are not set: see Offers.
 func (r *Record) Available(q Query, yield func(*Package) error) error {
-	return r.list(`SELECT p.name, p.evr, p.arch, p.summary, '', p.license, p.grp, p.url, p.size, l.source
-		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256`, "entry_text", q, false, yield)
+	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, '', p.license, p.grp, p.url, p.size, l.source
+		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled`, "entry_text", q, false, yield)
 }
 
 // epochUnknown is for packages of sources that don't tell sizes: they don't tell epochs either (Sugar Network's).
 const epochUnknown = "p.download = 0 AND i.evr LIKE '%:' || p.evr"
 
+// notInstalled is the condition that the entry p is not installed in the same version.
+const notInstalled = "NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = p.name AND i.arch = p.arch AND (i.evr = p.evr OR " + epochUnknown + "))"
+
 func (r *Record) list(from, index string, q Query, installed bool, yield func(*Package) error) error {
-	where, args := q.where(index)
+	where, args := Query{Name: q.Name, In: q.In}.where(index)
+	if more, moreArgs := r.whereText(q, index); more != nil {
+		where, args = append(where, more...), append(args, moreArgs...)
+	}
+	if more, moreArgs := q.whereFrom(installed); more != nil {
+		where, args = append(where, more...), append(args, moreArgs...)
+	}
 	if !installed {
-		where = append(where, "NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = p.name AND i.arch = p.arch AND (i.evr = p.evr OR "+epochUnknown+"))")
+		where = append(where, notInstalled)
 	}
 	if len(where) > 0 {
 		from += " WHERE " + strings.Join(where, " AND ")
@@ -92,6 +111,34 @@ func (q Query) where(index string) (where []string, args []any) {
 	return where, args
 }
 
+// whereFrom turns what a query asks of groups and sources, and its set, into SQL conditions on the tables of packages that are
+// installed, or not.
+func (q Query) whereFrom(installed bool) (where []string, args []any) {
+	id, group, source := "p.id", "p.grp", "l.source"
+	if installed {
+		id, source = "p.digest", "o.source"
+		group = "coalesce(nullif((SELECT e.grp FROM entry e WHERE e.name = p.name LIMIT 1), ''), nullif(p.grp, ''), 'unknown')"
+	}
+	var either []string
+	if len(q.Group) > 0 {
+		either, args = append(either, group+" IN (SELECT value FROM json_each(?))"), append(args, list(q.Group))
+	}
+	if len(q.Source) > 0 {
+		either, args = append(either, source+" IN (SELECT value FROM json_each(?))"), append(args, list(q.Source))
+	}
+	if len(either) > 0 {
+		where = append(where, "("+strings.Join(either, " OR ")+")")
+	}
+	if q.Among != nil {
+		among := list(q.Among.Available)
+		if installed {
+			among = list(q.Among.Installed)
+		}
+		where, args = append(where, id+" IN (SELECT value FROM json_each(?))"), append(args, among)
+	}
+	return where, args
+}
+
 // spellings are a term of one or two characters in upper and lower case, as far as they differ beyond ASCII.
 func spellings(term string) []string {
 	all := []string{""}
@@ -115,9 +162,9 @@ func spellings(term string) []string {
 
 // Offers are the packages of a name in the loaded catalogues, installed or not, with their Entry.
 func (r *Record) Offers(name string) ([]Package, error) {
-	rows, err := r.query(`SELECT p.name, p.evr, p.arch, p.summary, p.description, p.license, p.grp, p.url, p.size, p.download, p.provides, l.source,
+	rows, err := r.query(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, p.download, p.provides, l.source,
 			p.tree_path, p.tree_sha256, p.tree_size, p.files_path, p.files_sha256, p.files_size
-		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 WHERE p.name = ?`, name)
+		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled WHERE p.name = ?`, name)
 	if err != nil {
 		return nil, r.failed("reading", err)
 	}
@@ -137,6 +184,85 @@ func (r *Record) Offers(name string) ([]Package, error) {
 		}
 		p.NEVRA, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, p.Entry = e.NEVRA, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e
 		all = append(all, p)
+	}
+	return all, r.failed("reading", rows.Err())
+}
+
+// Groups are those of these groups that packages in the loaded catalogues are in.
+func (r *Record) Groups(among []string) ([]string, error) {
+	rows, err := r.query(`SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM entry p JOIN shard s ON s.id = p.shard
+		JOIN listed l ON l.sha256 = s.sha256 AND l.enabled WHERE p.grp = value) ORDER BY key`, list(among))
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var group string
+		if err := rows.Scan(&group); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		all = append(all, group)
+	}
+	return all, r.failed("reading", rows.Err())
+}
+
+// WithFile are the packages in the catalogues whose paths are kept (KeepPaths) and that have one of these files: a whole
+// path, or the end of one that follows a "/".
+func (r *Record) WithFile(files []string) ([]int64, error) {
+	var all []int64
+	for _, f := range files {
+		part := "/" + f + "\n"
+		if strings.HasPrefix(f, "/") {
+			part = "\n" + f + "\n"
+		}
+		ids, err := r.ids("SELECT id FROM entry WHERE files_sha256 IN (SELECT sha256 FROM owned WHERE instr(paths, ?) > 0)", part)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
+
+// Providing are the packages in the catalogues that have the name, or provide something that begins with prefix and that match
+// takes.
+func (r *Record) Providing(name, prefix string, match func(provided string) bool) ([]int64, error) {
+	all, err := r.ids("SELECT id FROM entry WHERE name = ?", name)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.query("SELECT entry, name FROM provided WHERE name >= ? AND name < ?", prefix, prefix+"\U0010FFFF")
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var provided string
+		if err := rows.Scan(&id, &provided); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		if match(provided) {
+			all = append(all, id)
+		}
+	}
+	return all, r.failed("reading", rows.Err())
+}
+
+func (r *Record) ids(query string, args ...any) ([]int64, error) {
+	rows, err := r.query(query, args...)
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		all = append(all, id)
 	}
 	return all, r.failed("reading", rows.Err())
 }

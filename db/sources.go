@@ -9,6 +9,30 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
+// schemaOffers is for the commands that look for packages by what they have, and for sources that are disabled.
+const schemaOffers = `
+-- A source that is disabled keeps what it listed; nothing of that is offered.
+ALTER TABLE listed ADD COLUMN enabled INTEGER NOT NULL DEFAULT 1;
+DROP INDEX listed_sha256;
+CREATE INDEX listed_sha256 ON listed (sha256, enabled);
+
+CREATE INDEX entry_grp ON entry (grp);
+
+-- What entries provide beside their names, one line a thing.
+CREATE TABLE provided (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
+CREATE INDEX provided_name ON provided (name);
+CREATE TRIGGER provided_removed AFTER DELETE ON entry BEGIN DELETE FROM provided WHERE entry = old.id; END;
+INSERT OR IGNORE INTO provided (entry, name)
+	WITH RECURSIVE split (entry, name, rest) AS (
+		SELECT id, '', provides || char(10) FROM entry WHERE provides <> ''
+		UNION ALL SELECT entry, substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1) FROM split WHERE rest <> '')
+	SELECT entry, name FROM split WHERE name <> '';
+
+-- The paths of top-level packages, without those of their trees, by the digest of the file lists that they come from; each path has
+-- a newline before and after it.
+CREATE TABLE owned (sha256 TEXT PRIMARY KEY, paths TEXT NOT NULL) WITHOUT ROWID;
+`
+
 // A Remote is a small file that changes in place, as it was last seen.
 type Remote struct {
 	Validator string // what the transport gave to ask with the next time
@@ -53,28 +77,45 @@ func (r *Record) SetListing(l Listing) error {
 	}))
 }
 
-// KeepSources forgets what sources offered whose ids are not among these.
-func (r *Record) KeepSources(ids []string) error {
-	keep, err := json.Marshal(append([]string{}, ids...)) // nil would be null, which nothing is or isn't among
-	if err != nil {
-		return err
+// KeepSources brings the record in line with the configuration: what the sources offered that are in neither list is
+// forgotten, and that of disabled ones is kept but not offered any more. Where nothing changes the record is only read.
+func (r *Record) KeepSources(enabled, disabled []string) (changed bool, err error) {
+	on, off := list(enabled), list(disabled)
+	var changes int
+	if err := r.row("SELECT count(*) FROM listed WHERE source NOT IN (SELECT value FROM json_each(?)) AND (enabled OR source NOT IN (SELECT value FROM json_each(?))) OR NOT enabled AND source IN (SELECT value FROM json_each(?))",
+		on, off, on).Scan(&changes); err != nil || changes == 0 {
+		return false, r.failed("reading", err)
 	}
-	var gone int
-	if err := r.row("SELECT count(*) FROM listed WHERE source NOT IN (SELECT value FROM json_each(?))", string(keep)).Scan(&gone); err != nil || gone == 0 {
-		return r.failed("reading", err)
-	}
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		if _, err := tx.Exec("DELETE FROM listed WHERE source NOT IN (SELECT value FROM json_each(?))", string(keep)); err != nil {
+	return true, r.failed("updating", r.write(func(tx *sql.Tx) error {
+		if _, err := tx.Exec("UPDATE listed SET enabled = source IN (SELECT value FROM json_each(?))", on); err != nil {
 			return err
+		}
+		if _, err := tx.Exec("DELETE FROM listed WHERE NOT enabled AND source NOT IN (SELECT value FROM json_each(?))", off); err != nil {
+			return err
+		}
+		for _, table := range []string{"localised", "texts"} {
+			if _, err := tx.Exec("DELETE FROM "+table+" WHERE source NOT IN (SELECT value FROM json_each(?) UNION SELECT value FROM json_each(?))", on, off); err != nil {
+				return err
+			}
 		}
 		return prune(tx)
 	}))
+}
+
+// list is a list for SQLite's json_each.
+func list[T string | int64](all []T) string {
+	text, err := json.Marshal(append([]T{}, all...)) // nil would be null, which nothing is or isn't among
+	if err != nil {
+		panic(err) // there is no string or number that can't be encoded
+	}
+	return string(text)
 }
 
 func prune(tx *sql.Tx) error {
 	for _, s := range []string{
 		"DELETE FROM entry WHERE shard IN (SELECT id FROM shard WHERE sha256 NOT IN (SELECT sha256 FROM listed))",
 		"DELETE FROM shard WHERE sha256 NOT IN (SELECT sha256 FROM listed)",
+		"DELETE FROM owned WHERE sha256 NOT IN (SELECT files_sha256 FROM entry)",
 	} {
 		if _, err := tx.Exec(s); err != nil {
 			return err
@@ -140,11 +181,37 @@ func (r *Record) AddShard(sha256 string, entries func(add func(*tree.Entry) erro
 			return err
 		}
 		defer insert.Close()
-		return entries(func(e *tree.Entry) error {
-			_, err := insert.Exec(id, e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
-				e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size)
+		provided, err := tx.Prepare("INSERT OR IGNORE INTO provided (entry, name) VALUES (?, ?)")
+		if err != nil {
 			return err
+		}
+		defer provided.Close()
+		return entries(func(e *tree.Entry) error {
+			row, err := insert.Exec(id, e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
+				e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size)
+			if err != nil || len(e.Provides) == 0 {
+				return err
+			}
+			entry, err := row.LastInsertId()
+			if err != nil {
+				return err
+			}
+			for _, name := range e.Provides {
+				if _, err := provided.Exec(entry, name); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
+	}))
+}
+
+// Settle makes searches fast after many shards were loaded: it merges the parts that loading them has left of the index of texts.
+// It reads and writes the whole index.
+func (r *Record) Settle() error {
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO entry_text (entry_text) VALUES ('optimize')")
+		return err
 	}))
 }
 
@@ -186,4 +253,83 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 		all = append(all, sha)
 	}
 	return all, r.failed("reading", rows.Err())
+}
+
+// A Listless is a top-level package whose paths are not in the record yet.
+type Listless struct {
+	Source string // id
+	Entry  *tree.Entry
+}
+
+// Listless are the packages in the loaded catalogues that aren't installed, whose file lists are published, and whose
+// paths are not in the record yet. Of each Entry only the NEVRA and Files are set. A file list that two sources publish comes once.
+func (r *Record) Listless() ([]Listless, error) {
+	rows, err := r.query(`SELECT p.name, p.evr, p.arch, min(l.source), p.files_path, p.files_sha256, p.files_size
+		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled
+		WHERE p.files_sha256 <> '' AND p.files_sha256 NOT IN (SELECT sha256 FROM owned) AND ` + notInstalled + `
+		GROUP BY p.files_sha256 ORDER BY p.name`)
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []Listless
+	for rows.Next() {
+		var name, evr, arch string
+		l := Listless{Entry: new(tree.Entry)}
+		if err := rows.Scan(&name, &evr, &arch, &l.Source, &l.Entry.Files.Path, &l.Entry.Files.SHA256, &l.Entry.Files.Size); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		l.Entry.NEVRA = nevra(name, evr, arch)
+		all = append(all, l)
+	}
+	return all, r.failed("reading", rows.Err())
+}
+
+// KeepPaths keeps the paths of top-level packages, by the digests of the file lists that they come from.
+func (r *Record) KeepPaths(paths map[string][]string) error {
+	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+		for sha, all := range paths {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO owned (sha256, paths) VALUES (?, ?)", sha, "\n"+strings.Join(all, "\n")+"\n"); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source, until yield fails. It
+// holds one tree in memory.
+func (r *Record) KeptTrees(yield func(source string, body []byte) error) error {
+	rows, err := r.query(`SELECT DISTINCT p.tree_sha256, min(l.source) FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled
+		WHERE p.tree_sha256 IN (SELECT tree_sha256 FROM member) GROUP BY p.tree_sha256 ORDER BY p.name`)
+	if err != nil {
+		return r.failed("reading", err)
+	}
+	defer rows.Close()
+	type kept struct{ sha256, source string }
+	var all []kept
+	for rows.Next() {
+		var k kept
+		if err := rows.Scan(&k.sha256, &k.source); err != nil {
+			return r.failed("reading", err)
+		}
+		all = append(all, k)
+	}
+	if err := rows.Err(); err != nil {
+		return r.failed("reading", err)
+	}
+	rows.Close() // there is one connection
+	for _, k := range all {
+		body, ok, err := r.Published(k.sha256)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := yield(k.source, body); err != nil {
+			return err
+		}
+	}
+	return nil
 }

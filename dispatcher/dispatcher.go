@@ -27,6 +27,7 @@ type Dispatcher struct {
 	Mux     ops.Mux
 	In      io.Reader        // commands, one a line, words separated by tabs
 	Out     io.Writer        // replies
+	Err     io.Writer        // those that a dialect has on stderr; nil: Out
 	Signals <-chan os.Signal // each cancels what runs, or ends an idle dispatcher
 	Idle    time.Duration    // how long it waits for the next command
 	OneShot bool             // only the first command
@@ -44,7 +45,11 @@ const (
 func (d *Dispatcher) Run(first []string) int {
 	hangup, hungUp := context.WithCancel(context.Background())
 	defer hungUp()
-	w := wire.NewWriter(d.Out, d.Dialect, hungUp)
+	stderr := d.Err
+	if stderr == nil {
+		stderr = d.Out
+	}
+	w := wire.NewSplitWriter(d.Out, stderr, d.Dialect, hungUp)
 	lines := make(chan line)
 	if !d.OneShot {
 		go d.read(lines, hangup.Done())
@@ -97,7 +102,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 // do runs the op of a command. A signal cancels it; a panic is an error like others, and the record's transactions see to it
 // that nothing is half-done.
 func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (err error) {
-	r, err := wire.Parse(words)
+	r, err := d.Dialect.Parse(words)
 	if err != nil {
 		return err
 	}

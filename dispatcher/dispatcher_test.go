@@ -134,7 +134,7 @@ func TestConversations(t *testing.T) {
 		{"last line without an end", "resolve\tnone\ta\nresolve\tnone\tb", found("a") + found("b")},
 		{"exit without an end", "resolve\tnone\ta\nexit", found("a")},
 		{"empty line", "\nresolve\tnone\ta\n", internal("an empty line came where a command was expected") + found("a")},
-		{"unknown command", "frobnicate\nresolve\tnone\ta\n", "error\tnot-supported\tthe command \"frobnicate\" is not known: known are depends-on, download-packages, get-details, get-files, get-packages, install-packages, refresh-cache, resolve, search-details, search-name\nfinished\n" + found("a")},
+		{"unknown command", "frobnicate\nresolve\tnone\ta\n", "error\tnot-supported\tthe command \"frobnicate\" is not known\nfinished\n" + found("a")},
 		{"command without an op", "get-packages\tnone\nresolve\tnone\ta\n", "error\tnot-supported\tthe command get-packages is not supported\nfinished\n" + found("a")},
 		{"not UTF-8", "\xff\xfe\nresolve\tnone\ta\n", internal("the command \"\\xff\\xfe\" is not UTF-8") + found("a")},
 		{"NUL", "resolve\tnone\ta\x00\nresolve\tnone\ta\n", internal("an argument of the command \"resolve none a\\x00\" has a NUL byte, a tab or a newline") + found("a")},
@@ -184,6 +184,18 @@ func TestOneShot(t *testing.T) {
 	h.out.Close()
 	if s := <-h.exit; s != GaveUp {
 		t.Errorf("with a broken stdout the exit status is %d", s)
+	}
+}
+
+// In the oldest dialects a command has another name, what goes wrong is told on stderr, and the end by ending.
+func TestOldDialect(t *testing.T) {
+	var stderr strings.Builder
+	old := func(d *Dispatcher) { d.OneShot, d.In, d.Err, d.Dialect = true, nil, &stderr, wire.V0_1 }
+	start(t, old, "resolve", "a").ends(Success, "package\tavailable\ta;;;\t\n")
+	start(t, old, "resolve", "fails-known").ends(GaveUp)
+	start(t, old, "get-details", "a;;;").ends(GaveUp)
+	if want := "error\tpackage-not-found\tno such package\nerror\tnot-supported\tthe command \"get-details\" is not known\n"; stderr.String() != want {
+		t.Errorf("stderr has %q\nwant %q", stderr.String(), want)
 	}
 }
 

@@ -29,7 +29,7 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	tools, err := testbed.Build(dir)
 	if err == nil {
-		school, err = testbed.NewSchool(dir, tools)
+		school, err = testbed.NewSchool(dir, tools, testbed.Patient)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)

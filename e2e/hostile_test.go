@@ -175,7 +175,7 @@ func TestHostile(t *testing.T) {
 			f.write(t, f.packages[0]["location"].(string), body)
 			f.packages[0]["sha256"], f.packages[0]["size"] = ref.SHA256, ref.Size
 			f.seal(t)
-		}, "install", "package-corrupt", "cannot be installed"},
+		}, "install", "package-corrupt", "is no RPM"},
 		{"a base that this laptop hasn't", func(t *testing.T, f *forgery) {
 			f.tree["needs"] = []any{map[string]any{"name": "libschool", "version": "3.0", "release": "1", "arch": "x86_64"}}
 			f.seal(t)

@@ -31,7 +31,11 @@ func (s *System) look() error {
 	if err != nil {
 		return err
 	}
-	if s.view.loaded != nil && s.view.version == version {
+	changed := s.view.loaded == nil || s.view.version != version
+	if err := s.follow(changed); err != nil {
+		return err
+	}
+	if s.view.loaded != nil && !changed {
 		return nil
 	}
 	v := view{version: version, platforms: make(map[string]*tree.Platform), listed: make(map[string][]string)}
@@ -105,9 +109,13 @@ func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names
 	if p == nil {
 		return nil // Sugar Network's catalogue comes in one piece
 	}
+	had := len(s.view.loaded)
 	err := s.load(ctx, w, source, p.Catalogue, s.shards(p, names), nil)
 	if notFound(err) { // the source has moved on
 		return s.renew(ctx, w, source, names, false, nil)
+	}
+	if err == nil && names == nil && len(s.view.loaded) > had {
+		return s.loadTexts(ctx, source)
 	}
 	return err
 }
@@ -180,7 +188,10 @@ func (s *System) renew(ctx context.Context, w *wire.Writer, source Source, names
 		return err
 	}
 	s.view.loaded = nil // our own change doesn't show in the record's version
-	return s.look()
+	if err := s.look(); err != nil || names != nil {
+		return err
+	}
+	return s.loadTexts(ctx, source)
 }
 
 // ask asks a source of the layout presolve what it offers.
@@ -233,6 +244,9 @@ func (s *System) shards(p *tree.Platform, names []string) []int {
 	}
 	return all
 }
+
+// manyShards are so many that the index of texts is worth settling after them.
+const manyShards = 16
 
 // ahead is how many shards are downloaded while one is loaded.
 const ahead = 3
@@ -291,6 +305,9 @@ func (s *System) load(ctx context.Context, w *wire.Writer, source Source, catalo
 		if progress != nil {
 			progress(float64(done+1) / float64(len(missing)))
 		}
+	}
+	if len(missing) >= manyShards {
+		return s.Record.Settle()
 	}
 	return nil
 }

@@ -22,6 +22,10 @@ func AsError(err error) *wire.Error {
 	if errors.Is(err, context.Canceled) {
 		return &wire.Error{Code: wire.TransactionCancelled, Text: "The command was cancelled. What was downloaded is kept.", Err: err}
 	}
+	var damaged *rpm.DamagedError
+	if errors.As(err, &damaged) { // by this code PackageKit's clients know to offer a repair
+		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system (pkcon repair)", Err: err}
+	}
 	return &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}
 }
 
@@ -44,6 +48,8 @@ func codeOf(err error) wire.Code {
 	var r *rpm.Error
 	if errors.As(err, &r) {
 		switch r.Kind {
+		case rpm.Locked:
+			return wire.CannotGetLock
 		case rpm.Dependencies:
 			return wire.DepResolutionFailed
 		case rpm.Conflicts:

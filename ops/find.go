@@ -114,7 +114,7 @@ func (s *System) Find(ctx context.Context, w *wire.Writer, id wire.PackageID) (*
 }
 
 func notOffered(id wire.PackageID) error {
-	return wire.Errorf(wire.PackageNotFound, "no source offers %s: a refresh of the cache (pkcon refresh) may tell what they offer now", id)
+	return wire.Errorf(wire.PackageNotFound, "no source offers %s: a refresh of the cache (pkcon refresh) may tell what they offer now", id.Text())
 }
 
 // matches tells whether an id names a package; what the id leaves out matches all.

@@ -1,10 +1,12 @@
 package ops
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -21,9 +23,11 @@ import (
 
 // A Source is a place that trees and RPMs come from.
 type Source struct {
-	ID     string
-	URL    string // without a "/" at the end
-	Layout Layout
+	ID       string
+	Name     string // for people
+	URL      string // without a "/" at the end
+	Layout   Layout
+	Disabled bool // nothing of it is offered
 }
 
 // A Layout is how a source lays its files out.
@@ -41,12 +45,16 @@ const (
 // Config is what a System is made from. The caller closes Record and Net after the System.
 type Config struct {
 	Platform string
-	Sources  []Source // the enabled ones, in order of preference
-	Record   *db.Record
-	Net      *transport.Client
-	RPM      rpm.Database
-	Cache    string // folder of RPMs, whole and partial
-	State    string // folder of the lock
+	Sources  []Source // in order of preference; a System's are the enabled ones
+	// Configuration is where they were read from; nil: they never change.
+	Configuration *Configuration
+	Record        *db.Record
+	Net           *transport.Client
+	RPM           rpm.Database
+	Cache         string // folder of RPMs, whole and partial
+	State         string // folder of the lock
+	Keyring       string // folder of the keys that a person trusts
+	SignedRPMs    bool   // nothing is installed that RPM's keyring doesn't know who signed
 	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
 	// PackageKit gives it in CACHE_AGE.
 	CacheAge time.Duration
@@ -60,17 +68,17 @@ type System struct {
 	watching  bool
 	stopWatch func()
 	view      view
+
+	configured []Source // all sources, the disabled ones too
+	following  *follower
+	languages  []string // that summaries and descriptions are wanted in, the best first
 }
 
 // NewSystem starts watching the RPM database. The caller closes the System.
 func NewSystem(c Config) (*System, error) {
 	s := &System{Config: c}
 	s.stale.Store(true)
-	ids := make([]string, len(c.Sources))
-	for i, source := range c.Sources {
-		ids[i] = source.ID
-	}
-	if err := c.Record.KeepSources(ids); err != nil {
+	if err := s.use(c.Sources); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -80,6 +88,9 @@ func NewSystem(c Config) (*System, error) {
 func (s *System) Close() {
 	if s.stopWatch != nil {
 		s.stopWatch()
+	}
+	if s.following != nil {
+		s.following.stop()
 	}
 }
 
@@ -144,17 +155,17 @@ func (s *System) Arch() string {
 }
 
 // Change runs f, which changes the system, while no other process does. First it ends what a process that died in the
-// middle left in the journal.
-func (s *System) Change(f func() error) error {
-	unlock, err := lock(filepath.Join(s.State, "lock"))
+// middle left in the journal. f gives the lock to the rpm that it runs.
+func (s *System) Change(ctx context.Context, w *wire.Writer, f func(lock *os.File) error) error {
+	file, err := takeLock(ctx, w, filepath.Join(s.State, "lock"))
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer file.Close()
 	if err := s.recover(); err != nil {
 		return err
 	}
-	return f()
+	return f(file)
 }
 
 // recover ends the transactions that a process began and did not live to end. The RPM database says what became of
@@ -176,22 +187,43 @@ func (s *System) recover() error {
 	return nil
 }
 
-// lock takes the lock file, or says who has it. The kernel gives it back when its holder dies.
-func lock(path string) (unlock func(), err error) {
+// takeLock takes the lock file, or says who has it. The kernel gives it back when its holder and the rpm that the holder ran
+// are gone. An rpm whose helper was killed is waited for: it will end.
+func takeLock(ctx context.Context, w *wire.Writer, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		defer f.Close()
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			f.Close()
 			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
-		holder := make([]byte, 20)
-		n, _ := f.Read(holder)
-		return nil, wire.Errorf(wire.CannotGetLock, "the process %s is changing the system: try again when it is done", strings.TrimSpace(string(holder[:n])))
+		text := make([]byte, 20)
+		n, _ := f.ReadAt(text, 0)
+		holder, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+		if err != nil || !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH) {
+			f.Close()
+			return nil, wire.Errorf(wire.CannotGetLock, "the process %d is changing the system: try again when it is done", holder)
+		}
+		w.Status(wire.StatusWaitingForLock)
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	f.Truncate(0)
-	fmt.Fprintf(f, "%d\n", os.Getpid())
-	return func() { f.Close() }, nil
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("writing the lock: %w", err)
+	}
+	return f, nil
 }

@@ -69,7 +69,7 @@ func (f *folder) removeLeftovers() error {
 
 // each calls do with the name of each file in the folder and in the folders of what never changes.
 func (f *folder) each(do func(name string) error) error {
-	for _, sub := range []string{"", "catalogue", "trees", "files", "rpms"} {
+	for _, sub := range []string{"", "catalogue", "trees", "files", "notices", "texts", "rpms"} {
 		entries, err := os.ReadDir(f.path(sub))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("looking into the platform's folder: %w", err)

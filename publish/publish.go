@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,11 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if err := b.publish(old); err != nil {
 		return nil, err
 	}
+	if o.Presolve {
+		if err := writePlatforms(o.Output, before); err != nil {
+			return nil, err
+		}
+	}
 	return b.report, nil
 }
 
@@ -107,7 +113,8 @@ type builder struct {
 
 	mu      sync.Mutex // guards what is below
 	entries []*tree.Entry
-	nodes   []node // the Sugar Network layout's entries
+	notices []string // their paths
+	nodes   []node   // the Sugar Network layout's entries
 	report  *Report
 
 	claimed sync.Map // file name of an RPM: *solve.Package
@@ -180,6 +187,11 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		}
 		t.Packages = append(t.Packages, entry)
 	}
+	if b.Presolve {
+		if err := b.addNotices(t, r.Packages); err != nil {
+			return err
+		}
+	}
 	content, err := t.Encode()
 	if err != nil {
 		return err
@@ -229,6 +241,26 @@ func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
 	}
 	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: top.EVR(), Packages: len(t.Packages), Download: e.Download})
 	return nil
+}
+
+// addNotices writes what the repositories say of why the tree's versions came, where they say something that laptops read.
+func (b *builder) addNotices(t *tree.Tree, packages []*solve.Package) error {
+	about := b.solved.Notices(packages)
+	if len(about) == 0 {
+		return nil
+	}
+	content, err := (&tree.Notices{Format: tree.Format, Platform: b.Platform, Name: t.Name, Notices: about}).Encode()
+	if err != nil {
+		return err
+	}
+	if _, err := tree.ParseNotices(content, b.Platform, t.Name); err != nil || len(content) > tree.MaxFile {
+		return nil
+	}
+	t.Notices = tree.NewRef("notices/"+t.Name+"@", content, ".json")
+	b.mu.Lock()
+	b.notices = append(b.notices, t.Notices.Path)
+	b.mu.Unlock()
+	return b.folder.add(t.Notices.Path, content)
 }
 
 func (b *builder) unsolved(name, reason string) {
@@ -332,6 +364,9 @@ func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
 		keep.add(e.Tree.Path)
 		keep.add(e.Files.Path)
 	}
+	for _, path := range b.notices {
+		keep.add(path)
+	}
 	for _, entries := range shards {
 		content, err := tree.EncodeShard(entries)
 		if err != nil {
@@ -343,6 +378,9 @@ func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
 		}
 		keep.add(ref.Path)
 		next.Catalogue = append(next.Catalogue, ref)
+	}
+	if err := b.addTexts(next, keep); err != nil {
+		return nil, err
 	}
 	b.rpms.Range(func(_, once any) bool {
 		if r, err := once.(func() (rpm, error))(); err == nil {
@@ -369,7 +407,7 @@ func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
 
 // same tells whether two platforms offer the same.
 func same(a, b *tree.Platform) bool {
-	return a.Arch == b.Arch && a.Serial == b.Serial && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && slices.Equal(a.Keys, b.Keys)
+	return a.Arch == b.Arch && a.Serial == b.Serial && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && slices.Equal(a.Keys, b.Keys)
 }
 
 // old is what was published before.
@@ -410,7 +448,13 @@ func (b *builder) readOld() (*old, error) {
 func (b *builder) oldPaths(p *tree.Platform) []string {
 	var paths []string
 	_, err := os.Stat(b.folder.path("rpms"))
-	hasRPMs := err == nil
+	treesMatter := err == nil // they refer to further files
+	if _, err := os.Stat(b.folder.path("notices")); err == nil {
+		treesMatter = true
+	}
+	for _, ref := range p.Texts {
+		paths = append(paths, ref.Path)
+	}
 	for i, shard := range p.Catalogue {
 		paths = append(paths, shard.Path)
 		data, err := os.ReadFile(b.folder.path(shard.Path))
@@ -422,7 +466,7 @@ func (b *builder) oldPaths(p *tree.Platform) []string {
 			if !e.Files.IsZero() {
 				paths = append(paths, e.Files.Path)
 			}
-			if !hasRPMs {
+			if !treesMatter {
 				return nil
 			}
 			data, err := os.ReadFile(b.folder.path(e.Tree.Path))
@@ -430,6 +474,7 @@ func (b *builder) oldPaths(p *tree.Platform) []string {
 				return nil
 			}
 			if t, err := tree.ParseTree(data, b.Platform, e.Name); err == nil {
+				paths = append(paths, t.Notices.Path)
 				for _, pkg := range t.Packages {
 					paths = append(paths, pkg.Location)
 				}

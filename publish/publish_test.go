@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -637,5 +638,58 @@ func TestADamagedPlatformIsNotReplaced(t *testing.T) {
 	}
 	if _, err := Build(context.Background(), p, p.Names(), o); err == nil || !strings.Contains(err.Error(), "restore it, or remove it") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// What the repository says of why versions came is published with the trees that it is about, and goes with them.
+func TestNotices(t *testing.T) {
+	repo := repotest.New(t, second...)
+	notice := func(text string) string {
+		return `<updates><update type="security"><id>N-1</id><description>` + text + `</description><pkglist><collection>
+			<package name="lib" version="2" release="1" arch="x86_64"><reboot_suggested/></package></collection></pkglist></update></updates>`
+	}
+	say := func(text string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "updateinfo.xml")
+		if err := os.WriteFile(path, []byte(notice(text)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		repotest.CreateRepo(t, repo)
+		if out, err := exec.Command("modifyrepo_c", path, filepath.Join(repo, "repodata")).CombinedOutput(); err != nil {
+			t.Fatalf("modifyrepo_c: %v: %s", err, out)
+		}
+	}
+	o := options(t)
+	dir := filepath.Join(o.Output, o.Platform)
+	var paths []string
+	for i, text := range []string{"one", "two", "three"} {
+		say(text)
+		mustBuild(t, open(t, repotest.URL(repo)), o)
+		p, err := follow(dir, o.Platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.trees["same"].Notices.IsZero() {
+			t.Error("a tree has notices that are about no package of its")
+		}
+		ref := p.trees["write"].Notices
+		data, err := os.ReadFile(filepath.Join(dir, ref.Path))
+		if err != nil || ref.Check(data) != nil {
+			t.Fatal(err, ref.Check(data))
+		}
+		n, err := tree.ParseNotices(data, o.Platform, "write")
+		if err != nil || len(n.Notices) != 1 || n.Notices[0].Text != text || n.Notices[0].Restart != "system" || n.Notices[0].Packages[0].String() != "lib-2-1.x86_64" {
+			t.Errorf("%v: %+v", err, n)
+		}
+		paths = append(paths, ref.Path)
+		// Those of the last build are kept for who reads it, those before aren't.
+		for j, path := range paths {
+			if _, err := os.Stat(filepath.Join(dir, path)); (err == nil) != (j >= i-1) {
+				t.Errorf("after build %d the notices of build %d: %v", i, j, err)
+			}
+		}
+	}
+	if r := mustBuild(t, open(t, repotest.URL(repo)), o); r.Changed {
+		t.Error("the same notices make a change")
 	}
 }

@@ -133,8 +133,11 @@ func (d Database) Read(known func(digest string) bool, yield func(digest string,
 				return nil
 			}
 			h, err := parseHeader(blob)
-			if err != nil || h.Name == "gpg-pubkey" {
-				return err
+			if err != nil {
+				return &DamagedError{err}
+			}
+			if h.Name == "gpg-pubkey" {
+				return nil
 			}
 			return yield(digest, h)
 		})
@@ -144,6 +147,12 @@ func (d Database) Read(known func(digest string) bool, yield func(digest string,
 	}
 	return nil
 }
+
+// A DamagedError is about a header in the database that can't be read. Rebuild may help.
+type DamagedError struct{ Err error }
+
+func (e *DamagedError) Error() string { return e.Err.Error() }
+func (e *DamagedError) Unwrap() error { return e.Err }
 
 // parseHeader reads a header as the database keeps it: an RPM file's without the eight bytes before it. cavaliergopher/rpm
 // reads whole files, so it gets one: a lead, an empty signature, the header.

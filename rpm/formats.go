@@ -35,7 +35,7 @@ var formats = []struct {
 const maxHeader = 64 << 20
 
 func readSQLite(path string, yield func(blob []byte) error) error {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)&_pragma=cache_size(-1024)")
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)&_pragma=cache_size(-64)")
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,8 @@ type Step struct {
 // A Stage is one of the three parts of an rpm run, in this order.
 type Stage int
 
-// The stages: digests and signatures are verified, the transaction is prepared and tested, packages are installed.
+// The stages: digests and signatures are verified, the transaction is prepared and tested, packages are installed and
+// removed: rpm names both in the same words.
 const (
 	Verifying Stage = iota
 	Preparing
@@ -43,6 +44,7 @@ const (
 	NoSpace           // the disk is full
 	Killed            // rpm was killed
 	NotFound          // there is no rpm program
+	Locked            // another rpm is changing the database: rpm only waits for it at a terminal
 )
 
 // An Error is a failed run of rpm. Its text is rpm's own words.
@@ -61,17 +63,59 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Install installs RPM files in one transaction with one run of "rpm -i". It can't be cancelled: a half-done
-// transaction is worse than a late one. The child has a process group of its own, so that a Ctrl-C at the terminal does
-// not reach it. progress is called from the calling goroutine. An *Error says why rpm failed; what it had
-// installed until then stays installed, and the database tells.
-func (d Database) Install(files []string, progress func(Step)) error {
+// Install installs RPM files in one transaction with one run of "rpm -i": what is installed already stays as it is. It can't
+// be cancelled: a half-done transaction is worse than a late one. The child has a process group of its own, so that a Ctrl-C
+// at the terminal does not reach it. progress is called from the calling goroutine. An *Error says why rpm failed; what it had
+// installed until then stays installed, and the database tells. lock is open in rpm too: what it locks stays locked until
+// rpm has ended, even where this process is killed before.
+func (d Database) Install(lock *os.File, files []string, progress func(Step)) error {
+	return d.change(lock, append([]string{"-i", "--"}, files...), progress)
+}
+
+// Again says what Upgrade may put in the place of an installed package beside a newer version.
+type Again struct {
+	Same  bool // the same version once more
+	Older bool // an older version
+}
+
+// Upgrade is Install with "rpm -U": each file takes the place of all other versions of its package, and of what it
+// obsoletes. Files of packages that are not installed are installed.
+func (d Database) Upgrade(lock *os.File, files []string, again Again, progress func(Step)) error {
+	args := []string{"-U"}
+	if again.Same {
+		args = append(args, "--replacepkgs")
+	}
+	if again.Older {
+		args = append(args, "--oldpackage")
+	}
+	return d.change(lock, append(append(args, "--"), files...), progress)
+}
+
+// Erase removes installed packages, each "name-version-release.arch", in one transaction with one run of "rpm -e". All
+// else is as with Install.
+func (d Database) Erase(lock *os.File, packages []string, progress func(Step)) error {
+	return d.change(lock, append([]string{"-e", "--"}, packages...), progress)
+}
+
+// change runs rpm and reads its steps.
+func (d Database) change(lock *os.File, args []string, progress func(Step)) error {
 	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. A file's name is no pattern,
 	// and a file that is no RPM is no list of RPMs.
-	args := append([]string{"--root", d.Root, "--dbpath", d.Path, "-i", "-v", "--percent", "--noglob", "--nomanifest", "--"}, files...)
-	cmd := exec.Command("rpm", args...)
+	options := []string{"-v", "--percent"}
+	if args[0] != "-e" {
+		options = append(options, "--noglob", "--nomanifest")
+	}
+	return d.run(lock, append(append([]string{args[0]}, options...), args[1:]...), func(stdout io.Reader) { readSteps(stdout, progress) })
+}
+
+// run runs rpm on the database, in English, and has its output read.
+func (d Database) run(lock *os.File, args []string, read func(stdout io.Reader)) error {
+	cmd := exec.Command("rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if lock != nil {
+		cmd.ExtraFiles = []*os.File{lock}
+	}
 	var stderr limitedBuffer
 	cmd.Stderr = &stderr
 	stdout, out, err := os.Pipe()
@@ -95,7 +139,7 @@ func (d Database) Install(files []string, progress func(Step)) error {
 		stdout.SetReadDeadline(time.Now().Add(lingering))
 		ended <- err
 	}()
-	readSteps(stdout, progress)
+	read(stdout)
 	if err := <-ended; err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		output := withoutAdvice(stderr.String())
 		return &Error{Kind: kindOf(output, err), Output: output, Err: err}
@@ -155,6 +199,7 @@ func kindOf(output string, err error) Kind {
 		words string
 		kind  Kind
 	}{
+		{"can't create transaction lock on", Locked}, // "(Resource temporarily unavailable)"
 		{" is needed by ", Dependencies},
 		{" conflicts with ", Conflicts}, // packages, "… conflicts with file …" too
 		{" conflicts between attempted installs", Conflicts},

@@ -24,7 +24,7 @@ func TestInstallTellsStepsInOrder(t *testing.T) {
 			pre: `print("chatter of a-script-let 1.2")`, post: `print("%% 50") print("more\n")`}.make(t, dir),
 	}
 	var steps []Step
-	if err := d.Install(files, func(s Step) { steps = append(steps, s) }); err != nil {
+	if err := d.Install(nil, files, func(s Step) { steps = append(steps, s) }); err != nil {
 		t.Fatal(err)
 	}
 	var order []string // each stage and package once, as they came
@@ -109,7 +109,7 @@ func TestInstallFails(t *testing.T) {
 	install(t, d, pack{name: "there", files: map[string]string{"/opt/there": "there"}})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := d.Install(tt.files(t, t.TempDir()), func(Step) {})
+			err := d.Install(nil, tt.files(t, t.TempDir()), func(Step) {})
 			var failed *Error
 			if !errors.As(err, &failed) {
 				t.Fatalf("Install: %v, want an *Error", err)
@@ -137,7 +137,7 @@ func TestInstallTakesAnyFileName(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Install([]string{pack{name: "odd"}.make(t, dir)}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{pack{name: "odd"}.make(t, dir)}, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 }
@@ -153,6 +153,7 @@ func TestKindOf(t *testing.T) {
 		{"\tinstalling package big-1-1.noarch needs 12 more inodes on the /usr filesystem\n", NoSpace},
 		{"error: unpacking of archive failed on file /x: cpio: write failed - No space left on device\n", NoSpace},
 		{"error: unpacking of archive failed: cpio: Bad magic\n", Corrupt},
+		{"error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)\n", Locked},
 		{"\tpackage x-1-1.noarch does not verify: no signature\n", Corrupt},
 		{"\tpackage x-1-1.noarch is obsoleted by y-1-1.noarch\n", Conflicts},
 		{"\tpackage x-1-1.noarch is intended for a different architecture\n", Other},
@@ -168,7 +169,7 @@ func TestKindOf(t *testing.T) {
 
 func TestInstallWithoutRPM(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	err := Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Install([]string{"x.rpm"}, func(Step) {})
+	err := Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Install(nil, []string{"x.rpm"}, func(Step) {})
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Kind != NotFound {
 		t.Errorf("Install: %v, want an *Error of kind NotFound", err)
@@ -187,7 +188,7 @@ func TestInstallKilled(t *testing.T) {
 		pack{name: "later", requires: "waits", files: map[string]string{"/opt/l": "l"}}.make(t, dir),
 	}
 	killed := false
-	err := d.Install(files, func(s Step) {
+	err := d.Install(nil, files, func(s Step) {
 		if s.Stage == Installing && !killed {
 			killed = true
 			pid := child(t, "rpm")
@@ -211,7 +212,7 @@ func TestInstallKilled(t *testing.T) {
 		t.Error("the package after the kill is installed")
 	}
 	// The database is whole: the rest can be installed, and State sees it.
-	if err := d.Install([]string{pack{name: "other"}.make(t, dir)}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{pack{name: "other"}.make(t, dir)}, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 	if after, err := d.State(); err != nil || after == before {
@@ -231,7 +232,7 @@ func TestInstallLeavesDaemonsBehind(t *testing.T) {
 	}
 	// The daemon opens the pipe once for each that opens it to write, and ends with the first.
 	p := pack{name: "service", post: `if posix.fork() == 0 then io.open("/wait"):read() posix._exit(0) end`}.make(t, t.TempDir())
-	if err := d.Install([]string{p}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{p}, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 	w, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/rpmpack"
 )
@@ -40,6 +41,8 @@ type pack struct {
 	name, version, release string // version and release: 1 where empty
 	epoch                  uint32
 	requires, conflicts    string
+	obsoletes              []string
+	source                 bool // a source package
 	files                  map[string]string
 	pre, post              string // Lua
 }
@@ -50,6 +53,7 @@ func (p pack) make(t *testing.T, dir string) string {
 	meta := rpmpack.RPMMetaData{
 		Name: p.name, Version: or1(p.version), Release: or1(p.release), Epoch: p.epoch, Arch: "noarch",
 		Summary: "Summary of " + p.name, Description: "Line one\nÜmlaut two", Licence: "GPL-2.0", URL: "http://example.org/" + p.name, Compressor: "gzip",
+		BuildTime: time.Unix(1700000000, 0), // rpm --rebuilddb drops what has none
 	}
 	if p.epoch == 0 {
 		meta.Epoch = rpmpack.NoEpoch
@@ -61,6 +65,11 @@ func (p pack) make(t *testing.T, dir string) string {
 				t.Fatal(err)
 			}
 			*list = append(*list, r)
+		}
+	}
+	for _, s := range p.obsoletes {
+		if err := meta.Obsoletes.Set(s); err != nil {
+			t.Fatal(err)
 		}
 	}
 	r, err := rpmpack.NewRPM(meta)
@@ -76,6 +85,9 @@ func (p pack) make(t *testing.T, dir string) string {
 			r.AddCustomTag(tag, rpmpack.EntryString(script))
 			r.AddCustomTag(map[int]int{1023: 1085, 1024: 1086}[tag], rpmpack.EntryString("<lua>"))
 		}
+	}
+	if p.source {
+		r.AddCustomTag(tagSourcepackage, rpmpack.EntryInt32([]int32{1}))
 	}
 	var b bytes.Buffer
 	if err := r.Write(&b); err != nil {
@@ -103,7 +115,7 @@ func install(t *testing.T, d Database, packs ...pack) {
 	for _, p := range packs {
 		files = append(files, p.make(t, dir))
 	}
-	if err := d.Install(files, func(Step) {}); err != nil {
+	if err := d.Install(nil, files, func(Step) {}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -26,6 +26,7 @@ func (p *pool) describe(n id, repositories []Repository, share func(string) stri
 			Size:        p.downloadSize(n),
 			Installed:   p.installedSize(n),
 			URLs:        []string{rpmURL(repositories[p.repoOf(n)].URL, p.locationBase(n), p.location(n))},
+			Obsoletes:   p.obsoletes(n),
 		},
 		Provides: askedFor(p.provides(n)),
 		id:       n,

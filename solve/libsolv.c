@@ -477,10 +477,10 @@ void ps_requires(ps *p, Id id)
   queue_free(&deps);
 }
 
-void ps_provides(ps *p, Id id)
+void ps_dependencies(ps *p, Id id, Id key)
 {
   queue_empty(&p->out);
-  solvable_lookup_deparray(ps_solvable(p, id), SOLVABLE_PROVIDES, &p->out, -1);
+  solvable_lookup_deparray(ps_solvable(p, id), key, &p->out, -1);
   text_clear(p);
   FILE *text = open_memstream(&p->text, &p->ntext);
   for (int i = 0; i < p->out.count; i++)

@@ -152,8 +152,14 @@ func (p *pool) requires(n id) []id {
 	return p.out()
 }
 
-func (p *pool) provides(n id) []string {
-	C.ps_provides(p.ps, C.Id(n))
+func (p *pool) provides(n id) []string  { return p.dependencies(n, C.SOLVABLE_PROVIDES) }
+func (p *pool) obsoletes(n id) []string { return p.dependencies(n, C.SOLVABLE_OBSOLETES) }
+
+func (p *pool) dependencies(n id, key C.Id) []string {
+	C.ps_dependencies(p.ps, C.Id(n), key)
+	if p.ps.ntext == 0 {
+		return nil
+	}
 	return strings.FieldsFunc(p.text(), func(r rune) bool { return r == '\n' })
 }
 

@@ -44,8 +44,8 @@ const char *ps_location(ps *p, Id id);
 const char *ps_checksum(ps *p, Id id, const char **kind);
 /* Fills out with one group a requirement: ids of packages that meet it, then 0, or -1 where it holds only sometimes. */
 void ps_requires(ps *p, Id id);
-/* Fills text with what the package provides, files left out. */
-void ps_provides(ps *p, Id id);
+/* Fills text with the package's dependencies of one kind, SOLVABLE_PROVIDES or SOLVABLE_OBSOLETES, files left out. */
+void ps_dependencies(ps *p, Id id, Id key);
 /* Fills text with the files of a package, separated by \0. */
 void ps_files(ps *p, Id id);
 

@@ -33,32 +33,52 @@ const (
 // stall is how long a server may send nothing.
 const stall = time.Minute
 
-// load reads the repositories into a pool: who has which packages, and their files where those are needed or asked for.
-// It tells whether any repository had file lists that were read.
-func load(ctx context.Context, p *pool, c Config, note func(string)) (hasFiles bool, err error) {
+// A loaded is what load found beside the packages.
+type loaded struct {
+	files   bool // there are file lists, and they were read
+	notices notices
+	texts   texts
+}
+
+// load reads the repositories into a pool: who has which packages, and their files where those are needed or asked for, and
+// why versions came where a repository says it.
+func load(ctx context.Context, p *pool, c Config, note func(string)) (l loaded, err error) {
 	dir, err := os.MkdirTemp("", "presolver-")
 	if err != nil {
-		return false, fmt.Errorf("making a folder for downloads: %w", err)
+		return l, fmt.Errorf("making a folder for downloads: %w", err)
 	}
 	defer os.RemoveAll(dir)
 	f := newFetcher(dir)
 	defer f.client.CloseIdleConnections()
+	l.texts = make(texts)
 	mds := make([]*repomd, len(c.Repositories))
 	repos := make([]repo, len(c.Repositories))
 	for i, r := range c.Repositories {
 		note("reading the repository " + r.ID + " from " + r.URL)
 		if mds[i], err = f.repomd(ctx, r.URL); err != nil {
-			return false, fmt.Errorf("repository %s: %w", r.ID, err)
+			return l, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		repos[i] = p.addRepo(r.ID)
 		if err := f.read(ctx, mds[i].primary, func(path string, max int64) error {
 			return p.readPrimary(repos[i], path, max)
 		}); err != nil {
-			return false, fmt.Errorf("repository %s: %w", r.ID, err)
+			return l, fmt.Errorf("repository %s: %w", r.ID, err)
+		}
+		for _, m := range mds[i].texts {
+			if err := f.read(ctx, m, func(path string, max int64) error { return l.texts.read(path, max) }); err != nil {
+				return l, fmt.Errorf("repository %s: %w", r.ID, err)
+			}
+		}
+		if mds[i].updateinfo == nil {
+			continue
+		}
+		if err := f.read(ctx, mds[i].updateinfo, func(path string, max int64) error { return l.notices.read(path, max) }); err != nil {
+			return l, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 	}
+	l.notices.sort()
 	if !c.FileLists && !p.wantsFileLists() {
-		return false, nil
+		return l, nil
 	}
 	for i, r := range c.Repositories {
 		if mds[i].filelists == nil {
@@ -68,17 +88,19 @@ func load(ctx context.Context, p *pool, c Config, note func(string)) (hasFiles b
 		if err := f.read(ctx, mds[i].filelists, func(path string, max int64) error {
 			return p.readFileLists(repos[i], path, max)
 		}); err != nil {
-			return false, fmt.Errorf("repository %s: %w", r.ID, err)
+			return l, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
-		hasFiles = true
+		l.files = c.FileLists
 	}
-	return hasFiles && c.FileLists, nil
+	return l, nil
 }
 
 // A repomd is what repomd.xml says of the files that are read here.
 type repomd struct {
-	primary   *metadata
-	filelists *metadata // nil: the repository has none
+	primary    *metadata
+	filelists  *metadata // nil: the repository has none
+	updateinfo *metadata // the same
+	texts      []*metadata
 }
 
 // metadata is one file of a repository.
@@ -113,7 +135,7 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	}
 	md := new(repomd)
 	for _, d := range doc.Data {
-		if d.Type != "primary" && d.Type != "filelists" {
+		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && !isTexts(d.Type) {
 			continue
 		}
 		m := &metadata{
@@ -136,10 +158,15 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 		if m.size < 0 || m.size > maxMetadata || m.openSize < 0 || m.openSize > maxUnpacked {
 			return nil, fmt.Errorf("its %s has %d bytes, %d unpacked: more than any repository needs", d.Type, m.size, m.openSize)
 		}
-		if d.Type == "primary" {
+		switch d.Type {
+		case "primary":
 			md.primary = m
-		} else {
+		case "filelists":
 			md.filelists = m
+		case "updateinfo":
+			md.updateinfo = m
+		default:
+			md.texts = append(md.texts, m)
 		}
 	}
 	if md.primary == nil {

@@ -62,6 +62,8 @@ type Platform struct {
 	arch     string
 	weak     bool
 	files    bool
+	notices  notices
+	texts    texts
 
 	fetcher *fetcher // for RPMs
 
@@ -115,11 +117,11 @@ func Open(ctx context.Context, c Config) (*Platform, error) {
 }
 
 func (p *Platform) open(ctx context.Context, c Config, note func(string)) error {
-	hasFiles, err := load(ctx, p.main, c, note)
+	l, err := load(ctx, p.main, c, note)
 	if err != nil {
 		return err
 	}
-	p.files = hasFiles
+	p.files, p.notices, p.texts = l.files, l.notices, l.texts
 	if len(c.Base.Packages) == 0 {
 		note("reading the base from " + c.Base.Root)
 		if err := loadBase(p.main, c.Base); err != nil {
@@ -199,6 +201,14 @@ func (p *Platform) Names() []string {
 
 // HasFiles tells whether a repository has file lists and they were asked for.
 func (p *Platform) HasFiles() bool { return p.files }
+
+// Notices are what the repositories say of why packages came in these versions or in older ones: at most tree.MaxNotices of
+// a package, the newest first. They are shared: not to be changed, but for the notices' own Packages.
+func (p *Platform) Notices(packages []*Package) []tree.Notice { return p.notices.about(packages) }
+
+// Texts are the summaries and descriptions that the repositories have in other languages, by language and name of the
+// package. They are shared: not to be changed.
+func (p *Platform) Texts() map[string]map[string]*tree.Text { return p.texts }
 
 // Files lists the files and folders of a package, sorted.
 func (p *Platform) Files(pkg *Package) []string {

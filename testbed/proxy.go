@@ -2,6 +2,8 @@ package testbed
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A Proxy stands between laptops and a school's server, and misbehaves as it is told.
@@ -33,6 +36,7 @@ type Fault string
 const (
 	NoFault Fault = "none"
 	Stall   Fault = "stall"  // 300 bytes of each RPM come, and the rest when the fault has gone
+	Slow    Fault = "slow"   // an RPM comes at 256 KiB a second, until the fault has gone
 	Damage  Fault = "damage" // the RPM of hello comes damaged, every time
 	Gone    Fault = "gone"   // the RPM of libtext isn't there any more
 	Down    Fault = "down"   // the whole server is
@@ -40,7 +44,7 @@ const (
 )
 
 // Faults are all of them.
-var Faults = []Fault{NoFault, Stall, Damage, Gone, Down, Portal}
+var Faults = []Fault{NoFault, Stall, Slow, Damage, Gone, Down, Portal}
 
 // Proxy starts a proxy to the school's server. The caller closes it.
 func (s *School) Proxy() (*Proxy, error) {
@@ -49,6 +53,7 @@ func (s *School) Proxy() (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{school: s, upstream: httputil.NewSingleHostReverseProxy(target), changed: make(chan struct{}), fault: NoFault}
+	p.upstream.ErrorLog = log.New(io.Discard, "", 0)
 	p.server = httptest.NewServer(p)
 	p.URL = p.server.URL
 	return p, nil
@@ -90,6 +95,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case fault == Stall && strings.HasSuffix(r.URL.Path, ".rpm"):
 		http.ServeFile(&stalling{ResponseWriter: w, left: 300, until: changed, gone: r.Context().Done()}, r, file)
+	case fault == Slow && strings.HasSuffix(r.URL.Path, ".rpm"):
+		http.ServeFile(&slow{ResponseWriter: w, until: changed, gone: r.Context().Done()}, r, file)
 	case fault == Damage && strings.Contains(r.URL.Path, "/hello-"):
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -133,4 +140,28 @@ func (s *stalling) Write(b []byte) (int, error) {
 	m, err := s.ResponseWriter.Write(b[n:])
 	s.left = 1 << 62
 	return n + m, err
+}
+
+// slow is a link of 256 KiB a second, until an event.
+type slow struct {
+	http.ResponseWriter
+	until, gone <-chan struct{}
+}
+
+func (s *slow) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		piece := min(n+8<<10, len(b))
+		select {
+		case <-time.After(time.Second / 32):
+		case <-s.until:
+			piece = len(b)
+		case <-s.gone:
+			return n, http.ErrAbortHandler
+		}
+		var m int
+		m, err = s.ResponseWriter.Write(b[n:piece])
+		s.ResponseWriter.(http.Flusher).Flush()
+		n += m
+	}
+	return n, err
 }

@@ -39,6 +39,13 @@ var Programs = []RPM{
 // TopLevel are the names that the school offers.
 var TopLevel = []string{"hello", "paint", "rival", "stubborn", "orphan"}
 
+// Patient is a program whose installation waits until its Gate, a pipe in the laptop's root, was opened for writing and closed.
+var Patient = RPM{Name: "patient", Summary: "Waits before it is installed", Requires: []string{"libtext"},
+	Pre: `io.open("` + Gate + `"):read("a")`, Files: map[string]string{"/usr/bin/patient": "ELF\n"}}
+
+// Gate is Patient's pipe, which the test makes.
+const Gate = "/gate"
+
 // NewSchool makes a repository of Base and Programs, and of more programs that the school offers beside TopLevel,
 // presolves it, and serves it.
 func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {

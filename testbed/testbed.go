@@ -52,7 +52,8 @@ type RPM struct {
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
 	Files                                                map[string]string
-	Pre                                                  string // a %pre scriptlet in Lua: a bare root has no shell
+	// Scriptlets in Lua: a bare root has no shell.
+	Pre, Post, Preun, Postun string
 }
 
 // Write makes the package as an RPM file in a folder and returns its path.
@@ -94,9 +95,15 @@ func (r RPM) Write(dir string) (string, error) {
 	for name, body := range r.Files {
 		p.AddFile(rpmpack.RPMFile{Name: name, Body: []byte(body), Mode: 0o644, Owner: "root", Group: "root", MTime: 1700000000})
 	}
-	if r.Pre != "" {
-		p.AddPrein(r.Pre)
-		p.AddCustomTag(1085, rpmpack.EntryString("<lua>")) // RPMTAG_PREINPROG
+	for _, s := range []struct {
+		text    string
+		add     func(string)
+		program int // the tag of the scriptlet's interpreter: RPMTAG_PREINPROG, …
+	}{{r.Pre, p.AddPrein, 1085}, {r.Post, p.AddPostin, 1086}, {r.Preun, p.AddPreun, 1087}, {r.Postun, p.AddPostun, 1088}} {
+		if s.text != "" {
+			s.add(s.text)
+			p.AddCustomTag(s.program, rpmpack.EntryString("<lua>"))
+		}
 	}
 	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", r.Name, r.Version, r.Release, r.Arch))
 	f, err := os.Create(path)

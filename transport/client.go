@@ -11,6 +11,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -20,9 +21,15 @@ import (
 type Options struct {
 	// Parallel is how many files one Fetch downloads at once; 0: 3.
 	Parallel int
+	// PerSource is how many of them come from one host; 0: 4.
+	PerSource int
+	// Background makes downloads yield to what people wait for: one at a time, with so small a window that nothing
+	// else queues behind more than it.
+	Background bool
 	// RetryFor is how long a file of Fetch may get no byte before it fails; 0: 10 minutes.
 	RetryFor time.Duration
-	// SmallRetryFor is the same for Get and Revalidate, where a person waits; 0: 15 seconds.
+	// SmallRetryFor is the same for Get and Revalidate, where a person waits, and for Fetch while no host was ever
+	// reached; 0: 15 seconds.
 	SmallRetryFor time.Duration
 	// UserAgent is what servers are told; empty: "pk-presolve".
 	UserAgent string
@@ -38,7 +45,7 @@ type Client struct {
 	// known fetches content whose digest is known, so it may follow a redirect from https to http; unknown may not.
 	known, unknown *http.Client
 	hosts          hosts
-	stall          time.Duration // a connection of Fetch without a byte for this long is cut
+	stall          time.Duration // a connection of Fetch that is slow for this long is cut
 	now            func() time.Time
 	sleep          func(context.Context, time.Duration) error
 	sync           func(path string) error
@@ -48,6 +55,12 @@ type Client struct {
 func New(o Options) *Client {
 	if o.Parallel <= 0 {
 		o.Parallel = 3
+	}
+	if o.Background {
+		o.Parallel = 1
+	}
+	if o.PerSource <= 0 {
+		o.PerSource = 4
 	}
 	if o.RetryFor <= 0 {
 		o.RetryFor = 10 * time.Minute
@@ -61,9 +74,13 @@ func New(o Options) *Client {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
+	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}
+	if o.Background {
+		dialer.Control = smallWindow
+	}
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    15 * time.Second,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		MaxIdleConns:           2 * o.Parallel,
@@ -78,6 +95,7 @@ func New(o Options) *Client {
 	return &Client{
 		Options:   o,
 		transport: t,
+		hosts:     hosts{known: make(map[string]*standing), seats: o.PerSource},
 		known:     &http.Client{Transport: t, CheckRedirect: follow},
 		unknown: &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
@@ -135,7 +153,7 @@ func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response
 	})
 	w.arm()
 	resp, err := h.Do(req.WithContext(ctx))
-	w.disarm()
+	w.disarm(w.floor) // an answer is a sign of life
 	if err != nil {
 		return nil, unanswered(w.cause(err), connected.Load())
 	}
@@ -157,9 +175,27 @@ func unanswered(err error, connected bool) *trouble {
 	case errors.As(err, &certificate):
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
-		t.kind = NoNetwork
+		t.kind, t.nowhere = NoNetwork, nowhere(err)
 	}
 	return t
+}
+
+// nowhere tells whether an error of connecting says that this computer knows no way to the host.
+func nowhere(err error) bool {
+	var name *net.DNSError
+	if errors.As(err, &name) {
+		return !name.IsTimeout
+	}
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETDOWN)
+}
+
+// smallWindow makes a connection that has little on its way at any time.
+func smallWindow(_, _ string, conn syscall.RawConn) error {
+	var err error
+	if failed := conn.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 32<<10) }); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // plain takes the URL out of an error of net/http: what is told to people has it already.

@@ -10,14 +10,23 @@
 //
 // The layers, from the outside in; each knows only the next:
 //
-//	queue.go      Fetch: which file is next, how many at once, what is reported
+//	queue.go      Fetch: which file is next, how many at once; progress.go: what is reported
 //	file.go       one file: what is there already, what is still missing, whether it is right
+//	lock.go       one file: that nobody else writes it
 //	persist.go    one file, many sources, many tries: which source is next, how long to wait, when to give up
+//	hosts.go      how the sources' hosts did lately, and how many connections each has
 //	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
+//	version.go    one try: that a file without a digest is still the one that was begun
+//	watch.go      one try: that it is not too slow
 //	client.go     one request: connections, proxies, redirects, bounds
 //
 // What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded, and content is
-// compared with its digest. Without a digest (Sugar Network's layout has none) only the length can be checked.
+// compared with its digest. Without a digest (Sugar Network's layout has none) only the length can be checked, and
+// that the source says that it is one version from the first byte to the last.
+//
+// A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A network that is down
+// from the start is an error at once: where this computer knows no way to any source (no route, no name server), and
+// where none answers within SmallRetryFor.
 //
 // This package knows digests and URLs, and nothing of RPM, PackageKit or databases.
 package transport

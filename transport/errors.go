@@ -60,7 +60,9 @@ type trouble struct {
 	kind  Kind          // what it is if it stays so
 	wait  time.Duration // the source asked to be left alone for so long
 	final bool          // no source is worth another try
-	err   error
+	// nowhere tells that there is no way to the source: no route, no name server, no such name.
+	nowhere bool
+	err     error
 }
 
 func (t *trouble) Error() string { return t.err.Error() }

@@ -133,6 +133,26 @@ func good(content []byte) http.HandlerFunc {
 	}
 }
 
+// tagged is good with another ETag.
+func tagged(content []byte, tag string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+}
+
+// tagless is good without an ETag.
+func tagless(content []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	}
+}
+
+// noIfRange hides that a range was wanted of one version only.
+func noIfRange(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { r.Header.Del("If-Range"); h(w, r) }
+}
+
 // dropping cuts the connection after each n bytes of a body.
 func dropping(n int, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { h(&droppingWriter{ResponseWriter: w, left: n}, r) }

@@ -24,10 +24,21 @@ type partial struct {
 	inherited bool
 	// doubted tells that a source of unknown trustworthiness has other bytes.
 	doubted bool
+	// version is the strong validator that the source's answer had; only where digest is not known.
+	version string
 }
 
 func newPartial(path, digest string) *partial {
 	return &partial{path: path, digest: strings.ToLower(digest), sum: sha256.New()}
+}
+
+// setVersion says which version of the file the bytes are of.
+func (p *partial) setVersion(v string) error {
+	if v == p.version {
+		return nil
+	}
+	p.version = v
+	return keepVersion(p.path, v)
 }
 
 func (p *partial) add(b []byte) {
@@ -57,6 +68,9 @@ func (p *partial) load(ctx context.Context) error {
 	doubted := p.doubted
 	p.reset()
 	p.inherited, p.doubted = true, doubted
+	if p.digest == "" {
+		p.version = loadVersion(p.path)
+	}
 	f, err := os.Open(p.path)
 	if err != nil {
 		return err
@@ -80,12 +94,13 @@ func notRegular(path string) error {
 	return &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 }
 
-func (p *partial) remove() error {
+// empty makes it begin anew. The file stays, for its lock.
+func (p *partial) empty() error {
 	p.reset()
-	if err := os.Remove(p.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := p.cut(0); err != nil {
 		return err
 	}
-	return nil
+	return p.setVersion("")
 }
 
 // cut takes back all but the first n bytes; load then reads those again.
@@ -107,12 +122,29 @@ func (p *partial) check(size int64) error {
 	return nil
 }
 
-// fetch makes the whole file be at Path (present), or whole and right at Path + ".part". It returns an *Error, or
-// one that is ctx.Err().
-func (c *Client) fetch(ctx context.Context, f *File, at *meter) (present bool, err error) {
+// fetch makes the job's file be at Path (present), or whole and right at Path + ".part", which is then locked. It
+// returns an *Error, or one that is ctx.Err().
+func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
+	f, at := j.file, j.meter
 	present, err = c.present(ctx, f, at)
 	if present || err != nil {
 		return present, c.local(ctx, f, err)
+	}
+	waited := false
+	j.lock, err = c.lock(ctx, f.Path+partSuffix, func() { waited = true; at.wait() })
+	if err != nil {
+		return false, c.local(ctx, f, err)
+	}
+	defer func() {
+		if present || err != nil {
+			j.unlock()
+		}
+	}()
+	if waited { // for somebody who was after the same
+		present, err = c.present(ctx, f, at)
+		if present || err != nil {
+			return present, c.local(ctx, f, err)
+		}
 	}
 	part := newPartial(f.Path+partSuffix, f.SHA256)
 	if err := part.load(ctx); err != nil {
@@ -123,24 +155,37 @@ func (c *Client) fetch(ctx context.Context, f *File, at *meter) (present bool, e
 			at.set(part.n, f.Size)
 			return false, nil
 		}
-		if err := part.remove(); err != nil {
+		if err := part.empty(); err != nil {
 			return false, c.local(ctx, f, err)
 		}
 	}
 	at.set(part.n, f.Size)
+	return false, c.persist(ctx, errand{
+		label: f.label(), urls: f.URLs, quiet: c.RetryFor, seated: true, waiting: at.wait, try: c.continuing(f, part, at),
+	})
+}
 
+// continuing returns the try of an errand that continues part until it is the whole file.
+func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.Context, url string, patient bool) (int64, error) {
 	wrong := false // a file that is all from this Fetch was wrong
-	return false, c.persist(ctx, f.label(), f.URLs, c.RetryFor, func(ctx context.Context, url string) (int64, error) {
+	return func(ctx context.Context, url string, patient bool) (int64, error) {
 		if err := part.load(ctx); err != nil {
 			return 0, err
 		}
 		had, size := part.n, f.Size
-		err := c.download(ctx, url, part, size,
+		err := c.download(ctx, url, patient, part, size,
 			func(n int64) { size = n },
 			func(n int64) { at.gain(n, part.n, size) })
 		var t *trouble
 		if err != nil && !errors.As(err, &t) {
 			return part.n - had, err
+		}
+		if errors.Is(err, errChanged) {
+			if err := part.empty(); err != nil {
+				return 0, err
+			}
+			at.set(0, f.Size)
+			return 0, t
 		}
 		if errors.Is(err, errShort) {
 			if err := part.cut(had); err != nil {
@@ -163,12 +208,12 @@ func (c *Client) fetch(ctx context.Context, f *File, at *meter) (present bool, e
 		// Twice a whole file for nothing is all that we make a person pay for.
 		t = &trouble{kind: Corrupt, err: err, final: wrong}
 		wrong = wrong || !part.inherited
-		if err := part.remove(); err != nil {
+		if err := part.empty(); err != nil {
 			return 0, err
 		}
 		at.set(0, f.Size)
 		return 0, t
-	})
+	}
 }
 
 // present tells whether the whole file is at Path. One that is wrong there is removed.
@@ -196,7 +241,7 @@ func (c *Client) present(ctx context.Context, f *File, at *meter) (bool, error) 
 		}
 	}
 	c.Log.Debug("a file is there and wrong: fetched anew", "file", f.label(), "path", f.Path)
-	return false, whole.remove()
+	return false, os.Remove(f.Path)
 }
 
 // local gives an error of the disk its kind and lets the end of the context through.
@@ -212,10 +257,17 @@ func (c *Client) local(ctx context.Context, f *File, err error) error {
 
 // settle syncs a whole part and gives it its name.
 func (c *Client) settle(f *File) error {
-	if err := c.sync(f.Path + partSuffix); err != nil {
+	part := f.Path + partSuffix
+	if err := c.sync(part); err != nil {
 		return err
 	}
-	return os.Rename(f.Path+partSuffix, f.Path)
+	if err := os.Rename(part, f.Path); err != nil {
+		return err
+	}
+	if f.SHA256 == "" {
+		return keepVersion(part, "")
+	}
+	return nil
 }
 
 // syncPath brings a file's content or a folder's names to the disk.

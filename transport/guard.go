@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cavaliergopher/grab/v3"
 )
@@ -31,9 +32,19 @@ type guard struct {
 	learned, gained func(int64)
 }
 
+// A connection that gives less than this is cut, and another one made.
+const (
+	slowest  = 1 << 10  // bytes a second, for as long as Client.stall
+	sluggish = 16 << 10 // for a third of that, where another source promises to do better
+)
+
 // download continues part from url: grab writes, a guard watches. Its errors are a *trouble's or of the disk.
-func (c *Client) download(ctx context.Context, url string, part *partial, size int64, learned, gained func(int64)) error {
-	w := newWatch(ctx, min(c.stall, c.RetryFor))
+func (c *Client) download(ctx context.Context, url string, patient bool, part *partial, size int64, learned, gained func(int64)) error {
+	limit, rate := min(c.stall, c.RetryFor), int64(slowest)
+	if !patient {
+		limit, rate = limit/3, sluggish
+	}
+	w := newWatch(ctx, limit, rate*int64(limit)/int64(time.Second))
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -62,6 +73,13 @@ func (g *guard) Do(req *http.Request) (*http.Response, error) {
 	have := g.part.n
 	req = req.Clone(req.Context())
 	req.Header.Del("Range")
+	if have > 0 && g.part.digest == "" {
+		if g.part.version == "" {
+			have = 0 // nothing vouches for the rest being of the same file
+		} else {
+			req.Header.Set("If-Range", g.part.version)
+		}
+	}
 	if have > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
 	}
@@ -79,6 +97,7 @@ func (g *guard) Do(req *http.Request) (*http.Response, error) {
 		}
 		drop(resp.Body)
 		req.Header.Del("Range")
+		req.Header.Del("If-Range")
 		if resp, err = g.c.do(g.http(), req, g.w); err != nil {
 			return nil, err
 		}
@@ -113,7 +132,7 @@ func (g *guard) head(req *http.Request) *http.Response {
 // answer is of no use, a full one may be.
 func (g *guard) continued(resp *http.Response) (bool, error) {
 	r, err := parseContentRange(resp.Header.Get("Content-Range"))
-	if err != nil {
+	if err != nil || g.part.digest == "" && otherVersion(resp.Header, g.part.version) {
 		return false, nil
 	}
 	if g.size > 0 && r.Size >= 0 && r.Size != g.size {
@@ -146,6 +165,8 @@ func (g *guard) full(resp *http.Response) error {
 	case g.size == 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
 		// Where neither size nor digest may tell, this does: nobody fetches pages, but captive portals give them.
 		return wrongContent("the server gave a web page")
+	case g.part.digest == "" && g.part.version != "" && otherVersion(resp.Header, g.part.version):
+		return &trouble{kind: Interrupted, err: errChanged}
 	case size >= 0 && size < g.part.n:
 		return &trouble{kind: Corrupt, err: fmt.Errorf("%w: the server has only %d bytes", errDiffers, size)}
 	}
@@ -160,6 +181,10 @@ func (g *guard) pass(resp *http.Response, size, skip int64) {
 	if skip > 0 {
 		b.skipped = sha256.New()
 	}
+	if g.part.digest == "" && resp.StatusCode == http.StatusOK {
+		version := strong(resp.Header, g.c.now())
+		b.begin = func() error { return g.part.setVersion(version) }
+	}
 	if size > 0 || resp.StatusCode == http.StatusOK && size == 0 {
 		b.left = size - g.part.n
 		g.learned(size)
@@ -170,6 +195,8 @@ func (g *guard) pass(resp *http.Response, size, skip int64) {
 var (
 	// errDiffers says that the partial file and the source's file do not begin alike.
 	errDiffers = errors.New("what is there already is not the beginning of the file")
+	// errChanged says that the source has another version now, so that what is there is worth nothing.
+	errChanged = errors.New("the file has changed at the source: it is begun anew")
 	// errShort says that the bytes of a try are not the file's: the answer was whole, and too short.
 	errShort = errors.New("the server has less than the file")
 )
@@ -178,11 +205,12 @@ var (
 type body struct {
 	*guard
 	io.ReadCloser
-	skip    int64     // bytes still to leave out
-	skipped hash.Hash // of those left out; nil where there are none
-	left    int64     // bytes still to come; -1 where unknown
-	exact   bool      // net/http knows the end, so there is no need to look behind it
-	chunked bool      // net/http can tell the end from a drop
+	skip    int64        // bytes still to leave out
+	skipped hash.Hash    // of those left out; nil where there are none
+	left    int64        // bytes still to come; -1 where unknown
+	begin   func() error // called before the first byte that is new; nil: nothing is to be done
+	exact   bool         // net/http knows the end, so there is no need to look behind it
+	chunked bool         // net/http can tell the end from a drop
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -196,6 +224,12 @@ func (b *body) Read(p []byte) (int, error) {
 		if b.skip == 0 && string(b.skipped.Sum(nil)) != string(b.part.sum.Sum(nil)) {
 			return 0, b.differs()
 		}
+	}
+	if b.begin != nil {
+		if err := b.begin(); err != nil {
+			return 0, err
+		}
+		b.begin = nil
 	}
 	if b.left == 0 {
 		return 0, b.end()

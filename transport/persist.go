@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -17,6 +15,8 @@ const (
 	// A try that gained less than this waits before the next, or a link that gives a byte per connection would have
 	// us hammer the server.
 	goodGain = 16 << 10
+	// A shorter wait than this is not told to anybody.
+	noticed = time.Second
 )
 
 // A source is one URL of one file.
@@ -29,19 +29,36 @@ type source struct {
 	last  *trouble
 }
 
-// persist calls try with one source after the other until it succeeds, the disk fails, every source is out, or
+// An errand is a file to be got from one of its sources.
+type errand struct {
+	label string
+	urls  []string
+	quiet time.Duration // it is given up after so long without a byte
+	// try asks one source. It returns how many bytes it gained for good, and nil, a *trouble or an error of the local
+	// disk. patient tells that no other source promises to do better than a slow one.
+	try func(ctx context.Context, url string, patient bool) (int64, error)
+	// seated tells that a try takes one of its host's few connections.
+	seated bool
+	// waiting, if not nil, is called before a wait that a person may notice.
+	waiting func()
+}
+
+// persist tries one source after the other until one succeeds, the disk fails, every source is out, or
 // nothing was gained for as long as quiet. A source that drops is asked again at once as long as it gives bytes;
 // one that gives none waits, longer each time, while the others are asked. One that can't help is out; if its
 // content was wrong it gets a second chance when all are out.
 //
-// try returns how many bytes it gained for good, and nil, a *trouble or an error of the local disk. persist
-// returns nil, an *Error or one that is ctx.Err().
-func (c *Client) persist(ctx context.Context, label string, urls []string, quiet time.Duration, try func(ctx context.Context, url string) (int64, error)) error {
-	sources := c.hosts.order(urls, c.now())
+// While no host was reached for as long as quiet there may be no network at all, and nobody is kept waiting for it:
+// it ends at once where the first tries say that there is no way to any source, and after SmallRetryFor where they
+// don't answer.
+//
+// persist returns nil, an *Error or one that is ctx.Err().
+func (c *Client) persist(ctx context.Context, e errand) error {
+	sources := c.hosts.order(e.urls, c.now())
 	current, gainedAt, secondChance := 0, c.now(), true // current: where the search for the next begins
 	asked := ""
 	for {
-		s := next(sources, current, c.now())
+		s := c.next(e, sources, current)
 		if s == nil && secondChance {
 			secondChance = false
 			for _, s := range sources {
@@ -49,68 +66,122 @@ func (c *Client) persist(ctx context.Context, label string, urls []string, quiet
 			}
 			continue
 		}
-		if s == nil || s.ready.After(gainedAt.Add(quiet)) {
-			return c.givenUp(label, sources, asked)
+		if s == nil || s.ready.After(gainedAt.Add(c.patience(e.quiet))) {
+			return c.givenUp(e.label, sources, asked)
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
-			c.Log.Debug("waiting before the next try", "file", label, "url", redacted(s.url), "wait", wait)
+			c.Log.Debug("waiting before the next try", "file", e.label, "url", redacted(s.url), "wait", wait)
+			if wait >= noticed && e.waiting != nil {
+				e.waiting()
+			}
 			_ = c.sleep(ctx, wait) // ended early only by ctx
 		}
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s: %w", label, err)
+			return fmt.Errorf("%s: %w", e.label, err)
 		}
 		current = slices.Index(sources, s)
 
 		s.tries++
 		asked = s.url
-		gained, err := try(ctx, s.url)
+		gained, waited, err := c.try(ctx, e, s, sources)
+		gainedAt = gainedAt.Add(waited)
 		if err == nil {
-			c.hosts.reached(s.url)
+			c.hosts.reached(s.url, c.now())
 			return nil
 		}
 		if ctxErr := ctx.Err(); ctxErr != nil {
-			return fmt.Errorf("%s: %w", label, ctxErr)
+			return fmt.Errorf("%s: %w", e.label, ctxErr)
 		}
 		if !errors.As(err, &s.last) {
-			return localError(label, err)
+			return localError(e.label, err)
 		}
-		c.Log.Debug("a try failed", "file", label, "url", redacted(s.url), "gained", gained, "error", err)
+		c.Log.Debug("a try failed", "file", e.label, "url", redacted(s.url), "gained", gained, "error", err)
 		if s.last.kind == NoNetwork {
 			c.hosts.missed(s.url, c.now())
 		} else {
-			c.hosts.reached(s.url)
+			c.hosts.reached(s.url, c.now())
 		}
 		if gained > 0 {
 			gainedAt = c.now()
 		}
 		switch {
-		case s.last.final:
-			return c.givenUp(label, sources, asked)
+		case s.last.final, c.offline(e, sources):
+			return c.givenUp(e.label, sources, asked)
 		case !s.last.passing():
 			s.out = true
+		case errors.Is(s.last, errStalled):
+			c.hosts.slow(s.url, c.now())
+			current++
 		case gained >= goodGain:
 			s.fails = 0
+			continue
 		default:
+			current++
+		}
+		if s.last.passing() && gained < goodGain {
 			s.ready = c.now().Add(max(pause(s.fails), s.last.wait))
 			s.fails++
-			current++
 		}
 	}
 }
 
-// next is the source to ask: the first from current on that is ready, or the one that will be first; nil if all
-// are out.
-func next(sources []*source, current int, now time.Time) *source {
-	var soonest *source
+// try asks a source, when its host has a connection left. waited is how long it had none.
+func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source) (gained int64, waited time.Duration, err error) {
+	if e.seated {
+		began := c.now()
+		leave, err := c.hosts.sit(ctx, s.url)
+		if err != nil {
+			return 0, 0, err
+		}
+		defer leave()
+		waited = c.now().Sub(began)
+	}
+	patient := !slices.ContainsFunc(sources, func(o *source) bool {
+		return o != s && !o.out && !o.ready.After(c.now()) && c.hosts.good(o.url, c.now())
+	})
+	gained, err = e.try(ctx, s.url, patient)
+	return gained, waited, err
+}
+
+// patience is how long to go on without a byte.
+func (c *Client) patience(quiet time.Duration) time.Duration {
+	if c.hosts.online(c.now().Add(-quiet)) {
+		return quiet
+	}
+	return min(quiet, c.SmallRetryFor)
+}
+
+// offline tells whether there is no network, and was none before: each source that is left was tried, and there is no
+// way to it.
+func (c *Client) offline(e errand, sources []*source) bool {
+	if c.hosts.online(c.now().Add(-e.quiet)) {
+		return false
+	}
+	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !s.last.nowhere) })
+}
+
+// next is the source to ask: the first from current on that is ready, and of those one with a connection left; or the
+// one that will be ready first; nil if all are out.
+func (c *Client) next(e errand, sources []*source, current int) *source {
+	now := c.now()
+	var ready, soonest *source
 	for i := range sources {
 		s := sources[(current+i)%len(sources)]
 		switch {
 		case s.out:
 		case !s.ready.After(now):
-			return s
+			if !e.seated || !c.hosts.full(s.url) {
+				return s
+			}
+			if ready == nil {
+				ready = s
+			}
 		case soonest == nil || s.ready.Before(soonest.ready):
 			soonest = s
 		}
+	}
+	if ready != nil {
+		return ready
 	}
 	return soonest
 }
@@ -146,51 +217,4 @@ func (c *Client) givenUp(label string, sources []*source, last string) *Error {
 	}
 	c.Log.Debug("a file is given up", "file", label, "error", e)
 	return e
-}
-
-// hosts remembers which hosts could not be reached, so that a dead first source costs its timeout once and not
-// once a file.
-type hosts struct {
-	mu    sync.Mutex
-	until map[string]time.Time
-}
-
-const avoidFor = time.Minute
-
-// order makes sources of URLs: as given, but those on hosts that were not reached lately come last.
-func (h *hosts) order(urls []string, now time.Time) []*source {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var near, far []*source
-	for _, u := range urls {
-		if now.Before(h.until[host(u)]) {
-			far = append(far, &source{url: u})
-		} else {
-			near = append(near, &source{url: u})
-		}
-	}
-	return append(near, far...)
-}
-
-func (h *hosts) missed(url string, now time.Time) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.until == nil {
-		h.until = make(map[string]time.Time)
-	}
-	h.until[host(url)] = now.Add(avoidFor)
-}
-
-func (h *hosts) reached(url string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.until, host(url))
-}
-
-func host(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }

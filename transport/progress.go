@@ -18,6 +18,9 @@ type Progress struct {
 	Speed int64
 	// Finished tells that this file is whole at its Path. It comes once for each file.
 	Finished bool
+	// Waiting tells that nothing comes at all, and that all downloads wait before they try again: the link is down, or the
+	// servers are. The first report without it says that bytes come again.
+	Waiting bool
 }
 
 const (
@@ -37,6 +40,10 @@ type meters struct {
 	came    int64
 	since   time.Time // came counts from here
 	speed   float64
+
+	running int // files that are being brought
+	waiting int // of them
+	said    bool
 }
 
 // A meter is one file's.
@@ -45,6 +52,7 @@ type meter struct {
 	indexes    []int
 	done, size int64 // size 0: unknown
 	reported   time.Time
+	waits      bool
 }
 
 func newMeters(jobs []*job, now func() time.Time, report func(Progress)) *meters {
@@ -108,7 +116,8 @@ func (m *meter) gain(n, done, size int64) {
 		m.speed += (speed - m.speed) * s / (s + w)
 		m.came, m.since = 0, now
 	}
-	if now.Sub(m.reported) >= reportEvery {
+	m.waiting -= m.waitsNo()
+	if now.Sub(m.reported) >= reportEvery || m.said {
 		m.reported = now
 		m.tell(false)
 	}
@@ -121,8 +130,55 @@ func (m *meter) finish() {
 	m.tell(true)
 }
 
+// begin says that the file is being brought, end that it isn't any more.
+func (m *meter) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running++
+}
+
+func (m *meter) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.running--
+	m.waiting -= m.waitsNo()
+	// The others may have waited for a while, and not said so because this one did well.
+	if m.running > 0 && m.waiting == m.running && !m.said {
+		m.tellWaiting()
+	}
+}
+
+// wait says that the file waits, until a byte of it comes.
+func (m *meter) wait() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.waits {
+		m.waits = true
+		m.waiting++
+	}
+	if m.waiting == m.running && !m.said {
+		m.tellWaiting()
+	}
+}
+
+// waitsNo ends the file's waiting and returns how many that makes fewer.
+func (m *meter) waitsNo() int {
+	if !m.waits {
+		return 0
+	}
+	m.waits = false
+	return 1
+}
+
+func (m *meter) tellWaiting() {
+	m.said, m.speed = true, 0
+	m.tell(false)
+}
+
 func (m *meter) tell(finished bool) {
 	p := Progress{FileDone: m.done, Done: m.meters.done, Total: m.total, Speed: int64(m.speed), Finished: finished}
+	p.Waiting = m.said && m.waiting == m.running && !finished
+	m.said = p.Waiting
 	if m.unknown > 0 {
 		p.Total = 0
 	}

@@ -15,7 +15,8 @@ import (
 type File struct {
 	// URLs are tried in this order.
 	URLs []string
-	// Path is where the whole file ends up. On its way it is Path + ".part", which belongs to Fetch.
+	// Path is where the whole file ends up. On its way it is Path + ".part", which belongs to Fetch, as does what
+	// begins with that name.
 	Path string
 	// Size in bytes; 0: unknown, what the source says counts.
 	Size int64
@@ -37,7 +38,8 @@ func (f *File) label() string {
 // Fetch downloads files, in order, Parallel at once, and blocks until each is whole at its Path, one fails for
 // good, or ctx ends. In the latter two cases all stop and keep their partial files, from which the next Fetch goes
 // on. A file that is at its Path already is read once and counts as done if it is right. Folders are made.
-// A Path given twice is fetched once. One Fetch at a time may write to a Path.
+// A Path given twice is fetched once. Where another Fetch, of this process or another, is bringing the same file, this
+// one waits for it and takes what it brought.
 //
 // report, if not nil, is called by one goroutine at a time and must not block for long: downloads wait for it.
 // Fetch returns an *Error, or one that is ctx.Err().
@@ -55,7 +57,7 @@ func (c *Client) Fetch(ctx context.Context, files []File, report func(Progress))
 	q.stop = stop
 
 	// Syncing is for a goroutine of its own: a connection must not idle while the disk works.
-	whole := make(chan *job, len(jobs))
+	whole := make(chan *job, unsettled)
 	settled := make(chan struct{})
 	go func() {
 		defer close(settled)
@@ -84,7 +86,18 @@ type job struct {
 	file    *File
 	indexes []int
 	meter   *meter
+	lock    *os.File // of the partial file, while it is ours
 }
+
+func (j *job) unlock() {
+	if j.lock != nil {
+		unlock(j.lock)
+		j.lock = nil
+	}
+}
+
+// unsettled is how many whole files may wait for a slow disk.
+const unsettled = 16
 
 // plan checks files and makes one job of those with the same Path.
 func plan(files []File) ([]*job, error) {
@@ -148,7 +161,9 @@ func (q *queue) work(ctx context.Context, whole chan<- *job) {
 			q.stop(localError(j.file.label(), err))
 			return
 		}
-		present, err := q.c.fetch(ctx, j.file, j.meter)
+		j.meter.begin()
+		present, err := q.c.fetch(ctx, j)
+		j.meter.end()
 		switch {
 		case err != nil:
 			q.stop(err)
@@ -178,9 +193,12 @@ func (q *queue) folder(f *File) error {
 func (q *queue) settle(ctx context.Context, whole <-chan *job) {
 	for j := range whole {
 		if ctx.Err() != nil {
+			j.unlock()
 			continue
 		}
-		if err := q.c.settle(j.file); err != nil {
+		err := q.c.settle(j.file)
+		j.unlock()
+		if err != nil {
 			q.stop(localError(j.file.label(), err))
 			continue
 		}

@@ -21,7 +21,7 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	}
 	// One byte more, so that reading to the end needs no larger buffer.
 	body := make([]byte, 0, ref.Size+1)
-	err := c.persist(ctx, ref.Path, urls, c.SmallRetryFor, func(ctx context.Context, url string) (int64, error) {
+	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: c.SmallRetryFor, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
 		body, err = c.getOnce(ctx, url, body, ref, c.smallStall(len(urls)))
@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 			}
 		}
 		return gained, err
-	})
+	}})
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (c *Client) smallStall(sources int) time.Duration {
 // getOnce adds to body, the beginning of the file that an earlier try brought, what is missing. Where nothing is
 // there yet the answer may be compressed; its plain beginning can be continued as well as any other.
 func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.Ref, stall time.Duration) ([]byte, error) {
-	w := newWatch(ctx, stall)
+	w := newWatch(ctx, stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -132,11 +132,11 @@ type Answer struct {
 func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) (Answer, error) {
 	var a Answer
 	label := url[strings.LastIndexByte(url, '/')+1:]
-	err := c.persist(ctx, label, []string{url}, c.SmallRetryFor, func(ctx context.Context, url string) (int64, error) {
+	err := c.persist(ctx, errand{label: label, urls: []string{url}, quiet: c.SmallRetryFor, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		var err error
 		a, err = c.revalidateOnce(ctx, url, etag, limit)
 		return 0, err
-	})
+	}})
 	if err != nil {
 		return Answer{}, err
 	}
@@ -144,7 +144,7 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 }
 
 func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64) (Answer, error) {
-	w := newWatch(ctx, c.smallStall(1))
+	w := newWatch(ctx, c.smallStall(1), 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -186,10 +186,12 @@ func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int
 	return Answer{Body: body, ETag: validator(resp.Header, c.now())}, nil
 }
 
+// maxValidator is in bytes: it is stored.
+const maxValidator = 256
+
 // validator is what tells this version of a file from the next.
 func validator(h http.Header, now time.Time) string {
-	const most = 256 // bytes: the caller stores it
-	if tag := h.Get("ETag"); isEntityTag(tag) && len(tag) <= most {
+	if tag := h.Get("ETag"); isEntityTag(tag) && len(tag) <= maxValidator {
 		return tag
 	}
 	modified, err := http.ParseTime(h.Get("Last-Modified"))

@@ -10,25 +10,46 @@ import (
 
 var errStalled = errors.New("stalled")
 
-// A watch cuts a connection on which nothing arrives. It runs only while we wait for the network: a slow disk is
-// no reason to cut.
+// A watch cuts a connection that is too slow: each floor bytes must come within limit. It runs only while we wait
+// for the network: a slow disk is no reason to cut.
 type watch struct {
 	ctx   context.Context
 	limit time.Duration
+	floor int64
 	timer *time.Timer
 	stop  context.CancelFunc
+
+	came  int64         // of floor
+	left  time.Duration // of limit
+	armed time.Time
 }
 
 // newWatch derives the context of one try. The caller calls stop.
-func newWatch(ctx context.Context, limit time.Duration) *watch {
+func newWatch(ctx context.Context, limit time.Duration, floor int64) *watch {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("no byte for %v: %w", limit, errStalled)) })
+	slow := fmt.Errorf("no byte for %v: %w", limit, errStalled)
+	if floor > 1 {
+		slow = fmt.Errorf("less than %d bytes in %v: %w", floor, limit, errStalled)
+	}
+	timer := time.AfterFunc(limit, func() { cancel(slow) })
 	timer.Stop()
-	return &watch{ctx: ctx, limit: limit, timer: timer, stop: func() { timer.Stop(); cancel(nil) }}
+	return &watch{ctx: ctx, limit: limit, floor: max(floor, 1), left: limit, timer: timer, stop: func() { timer.Stop(); cancel(nil) }}
 }
 
-func (w *watch) arm()    { w.timer.Reset(w.limit) }
-func (w *watch) disarm() { w.timer.Stop() }
+func (w *watch) arm() {
+	w.armed = time.Now()
+	w.timer.Reset(max(w.left, 1))
+}
+
+// disarm says that so many bytes came.
+func (w *watch) disarm(n int64) {
+	w.timer.Stop()
+	w.came += n
+	w.left -= time.Since(w.armed)
+	if w.came >= w.floor {
+		w.came, w.left = 0, w.limit
+	}
+}
 
 // cause says that it was the watch where err only says that the context ended.
 func (w *watch) cause(err error) error {
@@ -46,7 +67,7 @@ type watchedBody struct {
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.w.arm()
 	n, err := b.ReadCloser.Read(p)
-	b.w.disarm()
+	b.w.disarm(int64(n))
 	if err != nil && err != io.EOF {
 		err = &trouble{kind: Interrupted, err: b.w.cause(err)}
 	}

@@ -11,6 +11,7 @@
 //	catalogue/<digest>.jsonl.zst     a shard: one Entry a line; an Entry has the digests of its tree and files
 //	trees/<name>@<digest>.json       a Tree; it has the digests of its RPMs
 //	files/<name>@<digest>.json       FileLists: the paths in a tree's packages
+//	notices/<name>@<digest>.json     Notices: why a tree's versions came; the tree has its digest
 //	rpms/<file>                      the RPMs that this source holds itself
 //
 // where <digest> is the first 16 hexadecimal digits of the file's SHA-256. So one digest, platform.json's,

@@ -70,6 +70,29 @@ func CompareEVR(a, b string) int {
 	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
 }
 
+// Meets tells whether a dependency on a package, as spec files have them ("hello", "hello < 1:2.0-1"), is met by p: by its
+// name, and its version as rpm compares them, the release only where both have one.
+func (p NEVRA) Meets(dependency string) bool {
+	f := strings.Fields(dependency)
+	if len(f) == 0 || f[0] != p.Name {
+		return false
+	}
+	if len(f) != 3 {
+		return len(f) == 1
+	}
+	evr := p.EVR()
+	if !strings.Contains(f[2], "-") {
+		evr = strings.TrimSuffix(evr, "-"+p.Release)
+	}
+	switch c := CompareEVR(evr, f[2]); {
+	case c < 0:
+		return strings.Contains(f[1], "<")
+	case c > 0:
+		return strings.Contains(f[1], ">")
+	}
+	return strings.Contains(f[1], "=")
+}
+
 // Compatible are the architectures of packages that a machine of an architecture can run, its own first,
 // "noarch" last: rpm's own table (rpmrc, arch_compat), as far as PackageKit's platforms need it.
 func Compatible(arch string) []string {

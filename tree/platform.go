@@ -20,7 +20,9 @@ type Platform struct {
 	Expires   time.Time `json:"expires"`
 	Base      Base      `json:"base"`
 	Catalogue []Ref     `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
-	Keys      []string  `json:"keys,omitempty"`
+	// Texts are summaries and descriptions by language; none where the repositories have none.
+	Texts map[string]Ref `json:"texts,omitempty"`
+	Keys  []string       `json:"keys,omitempty"`
 }
 
 // Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its packages.
@@ -52,6 +54,14 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	}
 	for _, shard := range p.Catalogue {
 		if err := shard.check("catalogue"); err != nil {
+			return nil, err
+		}
+	}
+	for language, ref := range p.Texts {
+		if err := CheckLanguage(language); err != nil {
+			return nil, fmt.Errorf("platform.json has texts: %w", err)
+		}
+		if err := ref.check("texts"); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,9 @@ type Tree struct {
 	// Needs are the base's packages that Packages depend on directly, as they were when the tree was
 	// solved: what a laptop lacks of them is known before anything is downloaded.
 	Needs []NEVRA `json:"needs,omitempty"`
+	// Notices is what the repository says of why these versions came: a file of its own, since only updates are
+	// described with it. Absent where the repository says nothing.
+	Notices Ref `json:"notices,omitzero"`
 }
 
 // A Package is one package of a tree.
@@ -31,6 +34,8 @@ type Package struct {
 	// Requires are indexes of the tree's Packages, each lower than the package's own. Where packages
 	// require each other in a loop, the edge that closes it is left out.
 	Requires []int `json:"requires,omitempty"`
+	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello", "hello < 1:2.0-1".
+	Obsoletes []string `json:"obsoletes,omitempty"`
 }
 
 // Top is the top-level package itself.
@@ -95,6 +100,11 @@ func ParseTree(data []byte, platform, name string) (*Tree, error) {
 			return nil, fmt.Errorf("the tree of %s needs: %w", name, err)
 		}
 	}
+	if !t.Notices.IsZero() {
+		if err := t.Notices.check("notices"); err != nil {
+			return nil, fmt.Errorf("the tree of %s: %w", name, err)
+		}
+	}
 	return t, nil
 }
 
@@ -127,6 +137,11 @@ func (p *Package) check(index int) error {
 	for _, r := range p.Requires {
 		if r < 0 || r >= index {
 			return fmt.Errorf("%s, package %d, requires package %d, which does not come before it: a loop or not in install order", p.Name, index, r)
+		}
+	}
+	for _, o := range p.Obsoletes {
+		if err := checkText("obsoletes", o, "\uFFFD"); err != nil || o == "" || len(o) > maxPath {
+			return fmt.Errorf("%s obsoletes %.80q, which names no package", p.Name, o)
 		}
 	}
 	return nil

@@ -7,5 +7,12 @@
 // src/pk-backend-spawn.c of each release). Every generation of PackageKit has its own dialect of this; what is known
 // of a dialect is known here and nowhere else.
 //
+// A dialect is a table in a file of its own: v1_3.go has the newest one, v1_2.go in what the one before it differs, and so on
+// to external.go. Ops know none of this: a Request has PackageKit 1.0's names, whatever the command was called and however
+// its arguments were ordered, and a Writer has what is newest. What a generation lacks is told by what it has, or left out.
+//
+// The words and forms are those of the releases' sources, and where releases of a generation differ, those that the first of
+// them understands. wiretest reads replies as each generation does.
+//
 // The package knows the words of the protocol and nothing of what they ask for.
 package wire

@@ -2,8 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"path"
-	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,18 +11,35 @@ const MaxLine = 1 << 20
 
 // A Request is one command with the arguments that it takes; the fields of other commands are empty.
 type Request struct {
-	Command   string // e.g. "search-name", as PackageKit 1.0 calls it
-	Filters   Filters
-	Flags     Flags
-	Values    []string // search terms; names or package ids for resolve
+	Command string // e.g. "search-name", as PackageKit 1.0 calls it
+	Filters Filters
+	Flags   Flags
+	Values  []string // search terms; names or package ids for resolve
+	// IDs are packages; none in update-packages: all that have an update (the older "update-system"). Before the first release
+	// packages come by their names alone.
 	IDs       []PackageID
-	Folder    string // an absolute path
+	Files     []string // absolute paths
+	Folder    string   // an absolute path; empty: the helper's cache
 	Force     bool
-	Recursive bool
+	Recursive bool // depends-on, required-by: also what is required by way of others
+	// AllowDeps and Autoremove are remove-packages': packages that depend on a removed one may go too; packages that nothing
+	// needs any more go too.
+	AllowDeps  bool
+	Autoremove bool
+	// Name is the id of a source (repo-enable, repo-set-data), of a release (upgrade-system), a locale (set-locale), a kind of
+	// signature (install-signature).
+	Name      string
+	Enabled   bool   // repo-enable
+	Parameter string // repo-set-data
+	Value     string // repo-set-data's; install-signature's package id
+	KeyID     string // install-signature
 }
 
+// Parse reads the words of a command in dialect 1.2.
+func Parse(words []string) (*Request, error) { return V1_2.Parse(words) }
+
 // Parse reads the words of a command. The error is for PackageKit: an *Error.
-func Parse(words []string) (*Request, error) {
+func (d Dialect) Parse(words []string) (*Request, error) {
 	if len(words) == 0 || words[0] == "" {
 		return nil, Errorf(InternalError, "an empty line came where a command was expected")
 	}
@@ -36,75 +51,33 @@ func Parse(words []string) (*Request, error) {
 			return nil, Errorf(InternalError, "an argument of the command %.40q has a NUL byte, a tab or a newline", strings.Join(words, " "))
 		}
 	}
-	args, ok := commands[words[0]]
-	if !ok {
-		return nil, Errorf(NotSupported, "the command %.40q is not known: known are %s", words[0], strings.Join(commandNames(), ", "))
+	forms := d.command(words[0])
+	if len(forms) == 0 {
+		return nil, Errorf(NotSupported, "the command %.40q is not known", words[0])
 	}
-	if len(words)-1 != len(args) {
-		return nil, Errorf(InternalError, "%s takes %d arguments and came with %d", words[0], len(args), len(words)-1)
+	args := words[1:]
+	c, ok := match(forms, len(args))
+	if !ok {
+		return nil, Errorf(InternalError, "%s takes %s and came with %d", words[0], counts(forms), len(args))
 	}
 	r := &Request{Command: words[0]}
-	for i, arg := range args {
-		if err := r.set(arg, words[i+1]); err != nil {
+	for i, a := range c.args {
+		word := args[i]
+		if a.rest {
+			word = strings.Join(args[i:], " ")
+		}
+		if err := a.read(r, word); err != nil {
 			return nil, err
 		}
 	}
+	if c.name != "" {
+		r.Command = c.name
+	}
+	if c.flag != "" {
+		r.Flags = Flags{c.flag: true}
+	}
+	r.AllowDeps = r.AllowDeps || c.allowDeps
 	return r, nil
-}
-
-func (r *Request) set(arg argument, word string) (err error) {
-	switch arg {
-	case argFilters:
-		r.Filters, err = parseFilters(word)
-	case argFlags:
-		r.Flags, err = parseFlags(word)
-	case argValues:
-		for v := range strings.SplitSeq(word, "&") {
-			if v != "" {
-				r.Values = append(r.Values, v)
-			}
-		}
-		if len(r.Values) == 0 {
-			err = Errorf(InternalError, "%s came without a value", r.Command)
-		}
-	case argIDs:
-		for s := range strings.SplitSeq(word, "&") {
-			id, err := ParsePackageID(s)
-			if err != nil {
-				return err
-			}
-			r.IDs = append(r.IDs, id)
-		}
-	case argFolder:
-		r.Folder = path.Clean(word)
-		if !path.IsAbs(word) {
-			err = Errorf(InternalError, "the folder %.80q is not an absolute path", word)
-		}
-	case argForce:
-		r.Force, err = parseBool(r.Command, word)
-	case argRecursive:
-		r.Recursive, err = parseBool(r.Command, word)
-	}
-	return err
-}
-
-func parseBool(command, word string) (bool, error) {
-	switch word {
-	case "yes", "true":
-		return true, nil
-	case "no", "false":
-		return false, nil
-	}
-	return false, Errorf(InternalError, "%s takes yes or no and came with %.40q", command, word)
-}
-
-func commandNames() []string {
-	var names []string
-	for name := range commands {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // A PackageID names one package of one source: "name;version;arch;data" (PackageKit's document
@@ -128,6 +101,18 @@ func ParsePackageID(s string) (PackageID, error) {
 
 func (id PackageID) String() string {
 	return id.Name + ";" + id.Version + ";" + id.Arch + ";" + id.Data
+}
+
+// Text is the id as people read it, "name-version.arch", for error texts: PackageKit makes line breaks of an id's semicolons.
+func (id PackageID) Text() string {
+	s := id.Name
+	if id.Version != "" {
+		s += "-" + id.Version
+	}
+	if id.Arch != "" {
+		s += "." + id.Arch
+	}
+	return s
 }
 
 // Installed tells whether the id is of a package as it is installed.
@@ -182,8 +167,12 @@ type Flag string
 
 // The transaction flags that this backend gives a meaning.
 const (
-	Simulate     Flag = "simulate"      // say what would be done
-	OnlyDownload Flag = "only-download" // download and don't install
+	Simulate       Flag = "simulate"        // say what would be done
+	OnlyDownload   Flag = "only-download"   // download and don't install
+	OnlyTrusted    Flag = "only-trusted"    // nothing whose signature isn't known
+	AllowReinstall Flag = "allow-reinstall" // what is installed already may be installed again
+	JustReinstall  Flag = "just-reinstall"  // only what is installed already, again
+	AllowDowngrade Flag = "allow-downgrade" // an older version may take the place of a newer one
 )
 
 // knownFlags are all of PackageKit's (pk-enum.c, 1.2).
@@ -195,8 +184,11 @@ type Flags map[Flag]bool
 func parseFlags(word string) (Flags, error) {
 	f := Flags{}
 	for s := range strings.SplitSeq(word, ";") {
-		if s == "" {
+		switch s {
+		case "":
 			continue
+		case "simluate": // 0.8.1 to 0.8.5
+			s = string(Simulate)
 		}
 		if !knownFlags[s] {
 			return nil, Errorf(NotSupported, "the transaction flag %.40q is not known", s)

@@ -12,10 +12,26 @@ type Info string
 
 // The infos that this backend sends.
 const (
-	InfoInstalled   Info = "installed"
-	InfoAvailable   Info = "available"
-	InfoDownloading Info = "downloading"
-	InfoInstalling  Info = "installing"
+	InfoInstalled    Info = "installed"
+	InfoAvailable    Info = "available"
+	InfoUnavailable  Info = "unavailable" // installed, and nowhere to be had
+	InfoDownloading  Info = "downloading"
+	InfoInstalling   Info = "installing"
+	InfoUpdating     Info = "updating"
+	InfoRemoving     Info = "removing"
+	InfoObsoleting   Info = "obsoleting"
+	InfoCleanup      Info = "cleanup"
+	InfoReinstalling Info = "reinstalling"
+	InfoDowngrading  Info = "downgrading"
+	// Of updates: how urgent they are.
+	InfoLow         Info = "low"
+	InfoEnhancement Info = "enhancement"
+	InfoNormal      Info = "normal"
+	InfoBugfix      Info = "bugfix"
+	InfoImportant   Info = "important"
+	InfoSecurity    Info = "security"
+	InfoBlocked     Info = "blocked"
+	InfoCritical    Info = "critical"
 )
 
 // A Status is what a command is busy with.
@@ -32,11 +48,19 @@ const (
 	StatusSigCheck            Status = "sig-check"
 	StatusTestCommit          Status = "test-commit"
 	StatusInstall             Status = "install"
+	StatusUpdate              Status = "update"
+	StatusRemove              Status = "remove"
+	StatusWaitingForLock      Status = "waiting-for-lock"
+	StatusWait                Status = "wait"
+	StatusInfo                Status = "info"
+	StatusDownloadRepository  Status = "download-repository"
+	StatusDownloadFilelist    Status = "download-filelist"
+	StatusDownloadUpdateinfo  Status = "download-updateinfo"
+	StatusLoadingCache        Status = "loading-cache"
+	StatusCommit              Status = "commit"
+	StatusCleanup             Status = "cleanup"
+	StatusRunning             Status = "running"
 )
-
-// maxSize is the largest size in a details line that PackageKit 1.0 to 1.2 take (pk-backend-spawn.c): they drop the
-// whole line over it.
-const maxSize = 1 << 30
 
 // A Writer writes the replies of one command after another. Each line is written at once, in one Write. It keeps the
 // promises of the protocol, whatever its caller does: percentages never go back within a command (those of an item within a
@@ -44,16 +68,17 @@ const maxSize = 1 << 30
 // tabs and newlines.
 // It may be used by several goroutines.
 type Writer struct {
-	out     io.Writer
-	dialect Dialect
+	out, stderr io.Writer
+	encoder     *encoder
 
 	mu               sync.Mutex
 	err              error // of the first Write that failed; nothing is written after it
 	broken           func()
 	open             bool // between Begin and Finish
 	percent          int
-	status           Status
+	status           string
 	items            map[PackageID]item
+	shown            PackageID // whose progress is shown where a line doesn't say whose it is
 	speed, remaining int64
 	cancel           bool
 	buffer           []byte
@@ -68,14 +93,19 @@ type item struct {
 // NewWriter writes to out. When writing fails, because nobody reads any more, broken is called once; it must not call the
 // Writer.
 func NewWriter(out io.Writer, d Dialect, broken func()) *Writer {
-	return &Writer{out: out, dialect: d, broken: broken}
+	return NewSplitWriter(out, out, d, broken)
+}
+
+// NewSplitWriter writes to out, and to stderr the replies that the dialect has there.
+func NewSplitWriter(out, stderr io.Writer, d Dialect, broken func()) *Writer {
+	return &Writer{out: out, stderr: stderr, encoder: newEncoder(d), broken: broken}
 }
 
 // Begin starts the replies to a command.
 func (w *Writer) Begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open, w.percent, w.status, w.items, w.speed, w.remaining, w.cancel = true, -1, "", nil, -1, -1, true
+	w.open, w.percent, w.status, w.items, w.shown, w.speed, w.remaining, w.cancel = true, -1, "", nil, PackageID{}, -1, -1, true
 }
 
 // Finish ends the replies to a command, with an error where there is one.
@@ -91,7 +121,20 @@ func (w *Writer) Finish(err *Error) {
 
 // Package reports a package.
 func (w *Writer) Package(info Info, id PackageID, summary string) {
-	w.send("package", string(info), id.String(), summary)
+	reply := "package"
+	if info.working() {
+		reply = "working"
+	}
+	w.send(reply, string(info), id.String(), summary)
+}
+
+// working tells whether a package is being changed, as opposed to what it is.
+func (i Info) working() bool {
+	switch i {
+	case InfoDownloading, InfoInstalling, InfoUpdating, InfoRemoving, InfoObsoleting, InfoReinstalling, InfoDowngrading, InfoCleanup, "preparing", "decompressing":
+		return true
+	}
+	return false
 }
 
 // Details are what is known of one package.
@@ -103,6 +146,7 @@ type Details struct {
 	Description string
 	URL         string
 	Size        int64 // bytes: to download where it is not installed, on disk where it is
+	Download    int64 // bytes to be downloaded before it is there, the tree included; 0: Size where it is neither installed nor a local file
 }
 
 // Details reports what is known of one package.
@@ -113,8 +157,10 @@ func (w *Writer) Details(d Details) {
 	if d.License == "" {
 		d.License = "unknown"
 	}
-	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL,
-		strconv.FormatInt(min(max(d.Size, 0), maxSize), 10))
+	if d.Download == 0 && !d.ID.Installed() && d.ID.Data != "local" {
+		d.Download = d.Size
+	}
+	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.size(d.Download))
 }
 
 // Files reports the files of a package. A path that has a ";" or a newline can't be told and is left out.
@@ -136,8 +182,8 @@ func (w *Writer) Files(id PackageID, paths []string) {
 func (w *Writer) Status(s Status) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.status != s {
-		w.status = s
+	if word := w.encoder.word("status", string(s)); w.status != word && word != "" {
+		w.status = word
 		w.line("status", string(s))
 	}
 }
@@ -164,7 +210,24 @@ func (w *Writer) ItemProgress(id PackageID, s Status, p int) {
 		w.items = make(map[PackageID]item)
 	}
 	w.items[id] = item{s, p}
+	if !w.shows(id, s) {
+		return
+	}
 	w.line("item-progress", id.String(), string(s), strconv.Itoa(p))
+}
+
+// shows tells whether the progress of a package is to be told. Where the line doesn't say whose it is, several that go on at
+// once would make it jump: there one is followed until it is done, or busy with something else than the one at hand.
+func (w *Writer) shows(id PackageID, s Status) bool {
+	if w.encoder.itemised {
+		return true
+	}
+	followed := w.items[w.shown]
+	if w.shown != (PackageID{}) && w.shown != id && followed.percent < 100 && followed.status == s {
+		return false
+	}
+	w.shown = id
+	return true
 }
 
 // Speed reports how fast a download goes, in bytes a second.
@@ -197,27 +260,26 @@ func (w *Writer) AllowCancel(allow bool) {
 	}
 }
 
-func (w *Writer) send(fields ...string) {
+func (w *Writer) send(reply string, values ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.line(fields...)
+	w.line(reply, values...)
 }
 
-// line writes one line; w.mu is held.
-func (w *Writer) line(fields ...string) {
+// line writes the line of a reply, if the dialect has it; w.mu is held.
+func (w *Writer) line(reply string, values ...string) {
 	if !w.open || w.err != nil {
 		return
 	}
-	b := w.buffer[:0]
-	for i, f := range fields {
-		if i > 0 {
-			b = append(b, '\t')
-		}
-		b = append(b, plain(f)...)
+	b, stderr := w.encoder.append(w.buffer[:0], reply, values)
+	if w.buffer = b; len(b) == 0 {
+		return
 	}
-	b = append(b, '\n')
-	w.buffer = b
-	if _, w.err = w.out.Write(b); w.err != nil && w.broken != nil {
+	to := w.out
+	if stderr {
+		to = w.stderr
+	}
+	if _, w.err = to.Write(b); w.err != nil && w.broken != nil {
 		w.broken()
 	}
 }

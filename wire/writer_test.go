@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"unicode/utf8"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/wire/wiretest"
 )
 
 var anID = PackageID{"gbrainy", "1:2.4-1", "noarch", "school"}
@@ -121,34 +120,24 @@ func TestWriterByManyGoroutines(t *testing.T) {
 	all.Go(func() { w.Finish(Errorf(InternalError, "x")) })
 	all.Go(func() { w.Finish(Errorf(InternalError, "y")) })
 	all.Wait()
-	percent, status, errs := -1, "", 0
-	for i, line := range out.lines {
-		if problem := accepted(line); problem != "" {
-			t.Errorf("%q: %s", line, problem)
+	reader, status, errs := wiretest.New("1.2"), "", 0
+	for _, line := range out.lines {
+		reply, err := reader.Read(line, false)
+		if err != nil {
+			t.Error(err)
 		}
-		f := strings.Split(line, "\t")
-		switch f[0] {
-		case "percentage":
-			p, _ := strconv.Atoi(f[1])
-			if p <= percent {
-				t.Errorf("percentage %d after %d", p, percent)
-			}
-			percent = p
+		switch reply.Word {
 		case "status":
-			if f[1] == status {
+			if reply.Fields["status"] == status {
 				t.Errorf("status %s twice", status)
 			}
-			status = f[1]
+			status = reply.Fields["status"]
 		case "error":
 			errs++
-		case "finished":
-			if i != len(out.lines)-1 {
-				t.Errorf("%q after finished", out.lines[i+1:])
-			}
 		}
 	}
-	if errs != 1 {
-		t.Errorf("%d errors", errs)
+	if err := reader.End(); err != nil || errs != 1 {
+		t.Errorf("%d errors; %v", errs, err)
 	}
 }
 
@@ -174,116 +163,4 @@ func TestBroken(t *testing.T) {
 	if calls != 1 || out.writes != 3 {
 		t.Errorf("broken was called %d times after %d writes, want once after the third", calls, out.writes)
 	}
-}
-
-// What PackageKit 1.2 knows (lib/packagekit-glib2/pk-enum.c), as far as this backend writes it.
-var (
-	pkInfos    = strings.Fields("installed available unavailable low normal important security bugfix enhancement blocked downloading updating installing removing cleanup obsoleting finished reinstalling downgrading preparing decompressing untrusted trusted critical")
-	pkStatuses = strings.Fields("wait setup running query info refresh-cache remove download install update cleanup obsolete dep-resolve sig-check test-commit commit request finished cancel download-repository download-packagelist download-filelist download-updateinfo loading-cache waiting-for-lock copy-files run-hook")
-	pkErrors   = strings.Fields(`no-cache no-network not-supported internal-error filter-invalid package-id-invalid transaction-error transaction-cancelled
-		package-not-found package-already-installed all-packages-already-installed package-download-failed package-corrupt invalid-package-file file-conflicts
-		package-conflicts package-failed-to-install dep-resolution-failed repo-not-available no-space-on-device cannot-get-lock cannot-get-filelist process-kill
-		failed-initialization failed-config-parsing`)
-)
-
-// accepted tells why PackageKit 1.2 drops a line (src/pk-backend-spawn.c), or what would come out wrong; "" where it doesn't.
-func accepted(line string) string {
-	if !utf8.ValidString(line) || strings.ContainsAny(line, "\x00\n\r\f") {
-		return "not plain UTF-8"
-	}
-	f := strings.Split(line, "\t")
-	number := func(s string, max uint64) string {
-		if n, err := strconv.ParseUint(s, 10, 64); err != nil || n > max {
-			return "bad number " + s
-		}
-		return ""
-	}
-	id := func(s string) string {
-		if parts := strings.Split(s, ";"); len(parts) != 4 || parts[0] == "" {
-			return "bad package id " + s
-		}
-		return ""
-	}
-	word := func(s string, known []string) string {
-		if !slices.Contains(known, s) {
-			return "unknown word " + s
-		}
-		return ""
-	}
-	type check func() string
-	checks := map[string][]check{ // one for each field
-		"package":                 {func() string { return word(f[1], pkInfos) }, func() string { return id(f[2]) }, nil},
-		"details":                 {func() string { return id(f[1]) }, nil, nil, nil, nil, nil, func() string { return number(f[7], 1<<30) }},
-		"files":                   {func() string { return id(f[1]) }, nil},
-		"status":                  {func() string { return word(f[1], pkStatuses) }},
-		"percentage":              {func() string { return number(f[1], 100) }},
-		"item-progress":           {func() string { return id(f[1]) }, func() string { return word(f[2], pkStatuses) }, func() string { return number(f[3], 100) }},
-		"error":                   {func() string { return word(f[1], pkErrors) }, nil},
-		"speed":                   {func() string { return number(f[1], 1<<63) }},
-		"download-size-remaining": {func() string { return number(f[1], 1<<63) }},
-		"allow-cancel":            {func() string { return word(f[1], []string{"true", "false"}) }},
-		"finished":                {},
-	}
-	of, known := checks[f[0]]
-	if !known || len(f) != len(of)+1 {
-		return "unknown, or a wrong number of fields"
-	}
-	for _, c := range of {
-		if c != nil {
-			if problem := c(); problem != "" {
-				return problem
-			}
-		}
-	}
-	return ""
-}
-
-// Every word that this package can send is one that PackageKit knows.
-func TestWordsAreKnown(t *testing.T) {
-	for _, c := range []Code{AllPackagesAlreadyInstalled, CannotGetFilelist, CannotGetLock, DepResolutionFailed, FailedConfigParsing, FailedInitialization,
-		FileConflicts, FilterInvalid, InternalError, InvalidPackageFile, NoCache, NoNetwork, NoSpaceOnDevice, NotSupported, PackageAlreadyInstalled,
-		PackageConflicts, PackageCorrupt, PackageDownloadFailed, PackageFailedToInstall, PackageIDInvalid, PackageNotFound, ProcessKill, RepoNotAvailable,
-		TransactionCancelled, TransactionError} {
-		if problem := accepted("error\t" + string(c) + "\tx"); problem != "" {
-			t.Error(problem)
-		}
-	}
-	for _, s := range []Status{StatusSetup, StatusQuery, StatusRefreshCache, StatusDownloadPackagelist, StatusDepResolve, StatusDownload, StatusSigCheck, StatusTestCommit, StatusInstall} {
-		if problem := accepted("status\t" + string(s)); problem != "" {
-			t.Error(problem)
-		}
-	}
-	for _, i := range []Info{InfoInstalled, InfoAvailable, InfoDownloading, InfoInstalling} {
-		if problem := accepted("package\t" + string(i) + "\ta;;;\t"); problem != "" {
-			t.Error(problem)
-		}
-	}
-}
-
-func FuzzReplies(f *testing.F) {
-	f.Add("a", "1-1", "text", int64(1))
-	f.Add("a\u00a0", "\xff", "a\tb\nc\x00", int64(-1))
-	f.Add(" ", "\u0085\r", "\n", int64(1<<40))
-	f.Fuzz(func(t *testing.T, name, version, text string, n int64) {
-		id, err := ParsePackageID(name + ";" + version + ";x;school")
-		if err != nil || strings.ContainsAny(id.String(), "\n") {
-			return // what Parse refuses
-		}
-		out := &lines{t: t}
-		w := NewWriter(out, V1_2, nil)
-		w.Begin()
-		w.Package(InfoAvailable, id, text)
-		w.Details(Details{ID: id, Summary: text, License: text, Group: text, Description: text, URL: text, Size: n})
-		w.Files(id, []string{text, "/" + text})
-		w.Percentage(int(n))
-		w.ItemProgress(id, StatusInstall, int(n))
-		w.Speed(n)
-		w.Remaining(n)
-		w.Finish(&Error{Code: InternalError, Text: text})
-		for _, line := range out.lines {
-			if problem := accepted(line); problem != "" {
-				t.Errorf("%q: %s", line, problem)
-			}
-		}
-	})
 }

@@ -2,8 +2,9 @@
 //
 // Start builds the stub from the sources beside this package, puts it where packagekitd loads backends from, and starts
 // dbus-daemon, polkitd and packagekitd. Nothing of the host's is touched: the stub goes by a name that no other test
-// and no distribution uses, and the clients are told the private bus's address. (packagekitd's list of transactions, in
-// /var/lib/PackageKit, is the host's all the same.) The tests that use it need root, and
+// and no distribution uses, the clients are told the private bus's address, and packagekitd has folders of its own in the
+// place of /var/lib/PackageKit and /var/cache/PackageKit (where unshare is not allowed it has the host's, and two that
+// start at once may get into each other's way). The tests that use it need root, and
 // Debian's packagekit, polkitd, dbus, libpackagekit-glib2-dev and gcc; where something of it isn't there they are
 // skipped, but for CI, where that is a failure.
 //
@@ -14,6 +15,7 @@ package pktest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -54,6 +56,8 @@ type Options struct {
 	Stub string
 	// Flags are given to backend/build.
 	Flags []string
+	// Offline takes packagekitd's network away, the loopback interface included.
+	Offline bool
 	// Quiet leaves out --verbose, for measuring.
 	Quiet bool
 }
@@ -121,10 +125,11 @@ func StartWith(t testing.TB, o Options) *Daemon {
 	}
 	d.startBus()
 	d.start(exec.Command(polkitd, "--no-debug"), "org.freedesktop.PolicyKit1", syscall.SIGTERM)
-	cmd := exec.Command(packagekitd, "--backend="+d.backend, "--keep-environment")
+	args := []string{packagekitd, "--backend=" + d.backend, "--keep-environment"}
 	if !o.Quiet {
-		cmd.Args = append(cmd.Args, "--verbose")
+		args = append(args, "--verbose")
 	}
+	cmd := d.alone(args, o.Offline)
 	cmd.Env = append([]string{"LC_ALL=C.UTF-8"}, o.Env...)
 	if o.Helper != "" {
 		cmd.Env = append(cmd.Env, "PRESOLVE_HELPER="+o.Helper)
@@ -135,6 +140,54 @@ func StartWith(t testing.TB, o Options) *Daemon {
 
 // Address is what DBUS_SYSTEM_BUS_ADDRESS has to be for a client of this packagekitd.
 func (d *Daemon) Address() string { return "unix:path=" + filepath.Join(d.dir, "bus") }
+
+// folders are those that packagekitd keeps its state in, wherever it's told to run.
+var folders = []string{"/var/lib/PackageKit", "/var/cache/PackageKit"}
+
+// isolated tells whether processes may have mounts of their own.
+var isolated = sync.OnceValue(func() bool { return exec.Command("unshare", "--mount", "true").Run() == nil })
+
+// alone is the command of a process that has folders of its own: two packagekitds that open one list of transactions at
+// once end with an error, and each empties the folder of downloads when it starts.
+func (d *Daemon) alone(args []string, offline bool) *exec.Cmd {
+	d.t.Helper()
+	if !isolated() {
+		if offline {
+			d.t.Skip("unshare isn't allowed: the network can't be taken away")
+		}
+		d.t.Log("unshare isn't allowed: packagekitd shares its folders with others")
+		return exec.Command(args[0], args[1:]...)
+	}
+	var script strings.Builder
+	for _, folder := range folders {
+		check(d.t, os.MkdirAll(folder, 0o755))
+		own := filepath.Join(d.dir, folder)
+		check(d.t, os.MkdirAll(own, 0o755))
+		fmt.Fprintf(&script, "mount --bind '%s' '%s' && ", own, folder)
+	}
+	script.WriteString(`exec "$@"`)
+	command := []string{"--mount", "sh", "-c", script.String(), "sh"}
+	if offline {
+		command = append([]string{"--net"}, command...)
+	}
+	return exec.Command("unshare", append(command, args...)...)
+}
+
+// Path is where a file that packagekitd names is for others.
+func (d *Daemon) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", d.Pid(), path) }
+
+// Client is the command of a client of this packagekitd, which sees the same files. It's killed after Patience.
+func (d *Daemon) Client(name string, args ...string) *exec.Cmd {
+	if isolated() {
+		args = append([]string{"--mount", "--wd=.", fmt.Sprintf("--target=%d", d.Pid()), name}, args...)
+		name = "nsenter"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	d.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = d.Environ()
+	return cmd
+}
 
 // Environ is the environment for a client of this packagekitd, in whatever language.
 func (d *Daemon) Environ() []string {
@@ -170,9 +223,7 @@ func (d *Daemon) Pkcon(args ...string) (string, error) {
 
 // PkconCommand is pkcon with the arguments, to be started by the caller.
 func (d *Daemon) PkconCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command("pkcon", args...)
-	cmd.Env = d.Environ()
-	return cmd
+	return d.Client("pkcon", args...)
 }
 
 // Stop ends packagekitd as an administrator does, so that the backend is destroyed, and then the rest. The test fails

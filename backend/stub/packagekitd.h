@@ -54,6 +54,7 @@ const gchar *pk_backend_job_get_proxy_socks (PkBackendJob *job);
 /* what a job answers */
 void pk_backend_job_finished (PkBackendJob *job);
 void pk_backend_job_error_code (PkBackendJob *job, PkErrorEnum code, const gchar *format, ...) G_GNUC_PRINTF (3, 4);
+PkRoleEnum pk_backend_job_get_role (PkBackendJob *job);
 void pk_backend_job_package (PkBackendJob *job, PkInfoEnum info, const gchar *package_id, const gchar *summary);
 void pk_backend_job_files (PkBackendJob *job, const gchar *package_id, gchar **files);
 void pk_backend_job_update_detail (PkBackendJob *job, const gchar *package_id, gchar **updates, gchar **obsoletes,

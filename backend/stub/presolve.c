@@ -44,8 +44,8 @@
 #define HELPER_PATH "/usr/share/PackageKit/helpers/presolve/pk-presolve"
 #endif
 
-/* What the helper is told to speak. replies.c reads "details" of 1.2 and of 1.3. */
-#define DIALECT "1.2"
+/* What the helper is told to speak: the newest, whatever packagekitd speaks with stubs of its own. */
+#define DIALECT "1.3"
 
 /* The PATH of the helper, and so of rpm and its scriptlets. */
 #define HELPER_SEARCH_PATH "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -64,8 +64,13 @@
 /* Seconds without a command until a helper is asked to exit, where PackageKit.conf has no BackendShutdownTimeout. */
 #define DEFAULT_IDLE_SECONDS 5
 
-/* A helper with a longer line, or with more lines that can't be read in one command, is not ours. */
-#define MAX_LINE (1024 * 1024)
+/*
+ * A helper with a longer line, or with more lines that can't be read in one command, is not ours. The longest lines are
+ * lists of files: that of an icon theme has some megabytes.
+ */
+#ifndef MAX_LINE
+#define MAX_LINE (32 * 1024 * 1024)
+#endif
 #define MAX_BAD_LINES 100
 
 /* Linux takes no longer word on a command line (MAX_ARG_STRLEN), nor, by default, more than 2 MiB of them. */
@@ -182,7 +187,8 @@ static gchar **environment_new (PkBackend *backend, PkBackendJob *job);
 #define IDS_WORDS			, write_list (ids, "&")
 
 #define IDS_FOLDER_PARAMETERS		, gchar **ids, const gchar *folder
-#define IDS_FOLDER_WORDS		, g_strdup (folder), write_list (ids, "&")
+/* No folder: the helper's cache. */
+#define IDS_FOLDER_WORDS		, g_strdup (folder != NULL ? folder : ""), write_list (ids, "&")
 
 #define FILES_PARAMETERS		, gchar **files
 #define FILES_WORDS			, write_list (files, "&")
@@ -223,45 +229,36 @@ static gchar **environment_new (PkBackend *backend, PkBackendJob *job);
  *
  * A download changes nothing, but it would keep searches waiting for long.
  */
-#define ROLES_OF_HELPER(R) \
+#define ROLES(R) \
 	R (depends_on,		DEPENDS_ON,		"depends-on",		QUERIES, FILTERS_IDS_DEEP) \
 	R (download_packages,	DOWNLOAD_PACKAGES,	"download-packages",	CHANGES, IDS_FOLDER) \
-	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, IDS) \
-	R (get_files,		GET_FILES,		"get-files",		QUERIES, IDS) \
-	R (get_packages,	GET_PACKAGES,		"get-packages",		QUERIES, FILTERS) \
-	R (install_packages,	INSTALL_PACKAGES,	"install-packages",	CHANGES, FLAGS_IDS) \
-	R (refresh_cache,	REFRESH_CACHE,		"refresh-cache",	CHANGES, FORCE) \
-	R (resolve,		RESOLVE,		"resolve",		QUERIES, FILTERS_VALUES) \
-	R (search_details,	SEARCH_DETAILS,		"search-details",	QUERIES, FILTERS_VALUES) \
-	R (search_names,	SEARCH_NAME,		"search-name",		QUERIES, FILTERS_VALUES)
-
-/* Those that the helper has no command for yet: move the line up when it has. The tests build with all of them. */
-#ifdef PRESOLVE_ALL_ROLES
-#define ROLES_TO_COME(R) \
 	R (get_categories,	GET_CATEGORIES,		"get-categories",	QUERIES, NOTHING) \
+	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, IDS) \
 	R (get_details_local,	GET_DETAILS_LOCAL,	"get-details-local",	QUERIES, FILES) \
 	R (get_distro_upgrades,	GET_DISTRO_UPGRADES,	"get-distro-upgrades",	QUERIES, NOTHING) \
+	R (get_files,		GET_FILES,		"get-files",		QUERIES, IDS) \
 	R (get_files_local,	GET_FILES_LOCAL,	"get-files-local",	QUERIES, FILES) \
+	R (get_packages,	GET_PACKAGES,		"get-packages",		QUERIES, FILTERS) \
 	R (get_repo_list,	GET_REPO_LIST,		"get-repo-list",	QUERIES, FILTERS) \
 	R (get_update_detail,	GET_UPDATE_DETAIL,	"get-update-detail",	QUERIES, IDS) \
 	R (get_updates,		GET_UPDATES,		"get-updates",		QUERIES, FILTERS) \
 	R (install_files,	INSTALL_FILES,		"install-files",	CHANGES, FLAGS_FILES) \
+	R (install_packages,	INSTALL_PACKAGES,	"install-packages",	CHANGES, FLAGS_IDS) \
 	R (install_signature,	INSTALL_SIGNATURE,	"install-signature",	CHANGES, KEY) \
+	R (refresh_cache,	REFRESH_CACHE,		"refresh-cache",	CHANGES, FORCE) \
 	R (remove_packages,	REMOVE_PACKAGES,	"remove-packages",	CHANGES, FLAGS_IDS_OTHERS) \
 	R (repair_system,	REPAIR_SYSTEM,		"repair-system",	CHANGES, FLAGS) \
 	R (repo_enable,		REPO_ENABLE,		"repo-enable",		CHANGES, REPO_ENABLED) \
 	R (repo_set_data,	REPO_SET_DATA,		"repo-set-data",	CHANGES, REPO_DATA) \
 	R (required_by,		REQUIRED_BY,		"required-by",		QUERIES, FILTERS_IDS_DEEP) \
+	R (resolve,		RESOLVE,		"resolve",		QUERIES, FILTERS_VALUES) \
+	R (search_details,	SEARCH_DETAILS,		"search-details",	QUERIES, FILTERS_VALUES) \
 	R (search_files,	SEARCH_FILE,		"search-file",		QUERIES, FILTERS_VALUES) \
 	R (search_groups,	SEARCH_GROUP,		"search-group",		QUERIES, FILTERS_VALUES) \
+	R (search_names,	SEARCH_NAME,		"search-name",		QUERIES, FILTERS_VALUES) \
 	R (update_packages,	UPDATE_PACKAGES,	"update-packages",	CHANGES, FLAGS_IDS) \
 	R (upgrade_system,	UPGRADE_SYSTEM,		"upgrade-system",	CHANGES, DISTRIBUTION) \
 	R (what_provides,	WHAT_PROVIDES,		"what-provides",	QUERIES, FILTERS_VALUES)
-#else
-#define ROLES_TO_COME(R)
-#endif
-
-#define ROLES(R) ROLES_OF_HELPER (R) ROLES_TO_COME (R)
 
 /* Each pk_backend_… of the table. They are exported: packagekitd finds them by name. */
 #define ROLE_ENTRY(entry, role, command, lane, form)					\
@@ -673,8 +670,8 @@ set_error_of_end (Command *command, Helper *helper, gint status)
 }
 
 /*
- * Helpers exit by themselves when they are idle, or have given up. A command that was written at that moment was read by nobody, and may
- * be run again; one that a helper crashed on may not.
+ * Helpers exit by themselves when they are idle, or have given up. A command that was written at that moment was read
+ * by nobody, and may be run again; one that a helper crashed on may not.
  */
 static gboolean
 was_not_read (Lane *lane, Helper *helper, gint status)
@@ -758,7 +755,7 @@ helper_lines (Helper *helper)
 		const gchar *end = unread->len > start ? memchr (line, '\n', unread->len - start) : NULL;
 
 		if ((end == NULL ? unread->len - start : (gsize) (end - line)) > MAX_LINE)
-			helper_fault (helper, "a line is longer than 1 MiB");
+			helper_fault (helper, "a line is too long");
 		else if (end == NULL)
 			break;
 		else {

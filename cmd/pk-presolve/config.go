@@ -59,7 +59,6 @@ func defaults() config {
 		Root:        "/",
 		State:       "/var/lib/pk-presolve",
 		Cache:       "/var/cache/pk-presolve",
-		Dialect:     string(wire.V1_2),
 		IdleTimeout: duration(5 * time.Second),
 		LogLevel:    "warn",
 		Transport:   transport{Parallel: 3, RetryFor: duration(10 * time.Minute)},
@@ -133,15 +132,17 @@ func (c *config) check() (key, problem string) {
 		return "log_level", "one of trace, debug, info, warn, error and off is needed"
 	case c.Transport.Parallel < 1 || c.Transport.Parallel > 16:
 		return "parallel", "a number from 1 to 16 is needed"
+	case !abs(c.Trust.Keyring):
+		return "keyring", "an absolute path is needed"
 	case c.Trust.RPMSignatures != "optional" && c.Trust.RPMSignatures != "required":
 		return "rpm_signatures", `"optional" or "required" is needed`
-	case c.Trust.RPMSignatures == "required":
-		return "rpm_signatures", `this version can't check them: only "optional" works`
 	case len(c.Source) == 0:
 		return "source", "at least one [[source]] is needed"
 	}
-	if _, err := wire.ParseDialect(c.Dialect); err != nil {
-		return "dialect", err.Error()
+	if c.Dialect != "" {
+		if _, err := wire.ParseDialect(c.Dialect); err != nil {
+			return "dialect", err.Error()
+		}
 	}
 	var ids []string
 	for _, s := range c.Source {
@@ -177,18 +178,16 @@ func (s *source) check() (problem string) {
 	return ""
 }
 
-// sources are the enabled ones.
+// sources are all of them.
 func (c *config) sources() []ops.Source {
 	var all []ops.Source
 	for _, s := range c.Source {
-		if s.Enabled != nil && !*s.Enabled {
-			continue
-		}
 		layout := ops.Layout(s.Layout)
 		if layout == "" {
 			layout = ops.Presolve
 		}
-		all = append(all, ops.Source{ID: s.ID, URL: strings.TrimRight(s.URL, "/"), Layout: layout})
+		disabled := s.Enabled != nil && !*s.Enabled
+		all = append(all, ops.Source{ID: s.ID, Name: s.Name, URL: strings.TrimRight(s.URL, "/"), Layout: layout, Disabled: disabled})
 	}
 	return all
 }

@@ -2,6 +2,9 @@
 //
 //	pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
 //
+// Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name": links to the same file), it
+// carries out that command alone, in the dialect that the name belongs to unless the configuration has one.
+//
 // This file and config.go are flags, configuration and wiring, nothing else.
 package main
 
@@ -26,9 +29,16 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/describe"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/install"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/locale"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/platform"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/refresh"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/remove"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/repair"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/resolve"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/search"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/signature"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/sources"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/update"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	net "github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -42,83 +52,171 @@ hand it is good for trying things:
 
     pk-presolve --one-shot resolve none sugar-write-activity
 
+PackageKits before 0.3.2 have a program for each command. Links to this one that
+are called search-name.py, presolve-search-name and so on are those programs.
+
 `
 
 func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	// The machines are small: little garbage is worth more than little work.
-	debug.SetGCPercent(50)
+	debug.SetGCPercent(25)
+	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of Write, and no reason to leave rpm alone
+
+	a, err := parseArguments(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return dispatcher.Success
+	} else if err != nil {
+		return 2
+	}
+	c, dialect, err := a.configuration()
+	if err == nil {
+		var status int
+		if status, err = serve(c, a, dialect, signals, stdin, stdout, stderr); err == nil {
+			return status
+		}
+	}
+	// PackageKit is told why there will be no helper.
+	var known *wire.Error
+	if !errors.As(err, &known) {
+		known = wire.Errorf(wire.FailedInitialization, "%w", err)
+	}
+	w := wire.NewSplitWriter(stdout, stderr, dialect, nil)
+	w.Begin()
+	w.Finish(known)
+	return dispatcher.GaveUp
+}
+
+// arguments are the command line.
+type arguments struct {
+	config  string
+	dialect string // of --dialect
+	oneShot bool
+	command []string
+	named   wire.Dialect // what belongs to the program's name
+}
+
+func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
+	a := &arguments{named: wire.V1_2}
 	flags := flag.NewFlagSet("pk-presolve", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		fmt.Fprint(stderr, usage)
 		flags.PrintDefaults()
 	}
-	path := flags.String("config", "/etc/PackageKit/presolve.toml", "the configuration")
-	dialect := flags.String("dialect", "", "the generation of the protocol, e.g. 1.2 (default: the configuration's)")
-	oneShot := flags.Bool("one-shot", false, "stop after COMMAND")
-	if err := flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
-		return dispatcher.Success
-	} else if err != nil {
-		return 2
+	flags.StringVar(&a.config, "config", "/etc/PackageKit/presolve.toml", "the configuration")
+	flags.StringVar(&a.dialect, "dialect", "", "the generation of the protocol, or the PackageKit release that speaks it, e.g. 1.2.8 (default: the\nconfiguration's, else what belongs to the name of the program, else 1.2)")
+	flags.BoolVar(&a.oneShot, "one-shot", false, "stop after COMMAND")
+	if err := flags.Parse(args[1:]); err != nil {
+		return nil, err
 	}
-	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
-	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of Write, and no reason to leave rpm alone
+	a.command = flags.Args()
+	if name, dialect := wire.ParseProgram(args[0]); name != "" {
+		a.oneShot, a.named, a.command = true, dialect, append([]string{name}, a.command...)
+	}
+	return a, nil
+}
 
-	c, err := readConfig(*path)
-	if err == nil && *dialect != "" {
-		c.Dialect = *dialect
-		_, err = wire.ParseDialect(c.Dialect)
+// configuration reads the configuration, and finds the dialect: the command line's, else the configuration's, else what belongs
+// to the program's name. The dialect is there even where the error isn't nil: it has to be told in one.
+func (a *arguments) configuration() (*config, wire.Dialect, error) {
+	c, err := readConfig(a.config)
+	name := a.dialect
+	if name == "" && err == nil {
+		name = c.Dialect
+	}
+	if name == "" {
+		name = string(a.named)
+	}
+	dialect, wrong := wire.ParseDialect(name)
+	if wrong != nil {
+		dialect = a.named
+		err = wrong
 	}
 	if err != nil {
-		return giveUp(stdout, wire.Errorf(wire.FailedConfigParsing, "%w", err))
+		return nil, dialect, wire.Errorf(wire.FailedConfigParsing, "%w", err)
 	}
-	logTo := stderr
-	if c.LogFile != "" {
-		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-		if err != nil {
-			return giveUp(stdout, wire.Errorf(wire.FailedInitialization, "opening the log: %w", err))
-		}
-		defer f.Close()
-		logTo = f
-	}
-	log := hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: logTo})
+	return c, dialect, nil
+}
 
+// serve puts the parts together and runs the dispatcher. The error says why that can't be.
+func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
+	log, closeLog, err := openLog(c, dialect, stderr)
+	if err != nil {
+		return 0, err
+	}
+	defer closeLog()
 	record, err := db.Open(filepath.Join(c.State, "record.sqlite"))
 	if err != nil {
-		return giveUp(stdout, wire.Errorf(wire.FailedInitialization, "%w", err))
+		return 0, err
 	}
 	defer record.Close()
-	client := net.New(net.Options{Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), Log: log.Named("transport")})
+	client := net.New(net.Options{
+		Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), SmallRetryFor: patience(os.Getenv("NETWORK")),
+		Log: log.Named("transport"),
+	})
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{
-		Platform: c.Platform, Sources: c.sources(), Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB),
-		Cache: c.Cache, State: c.State, CacheAge: cacheAge(os.Getenv("CACHE_AGE")), Log: log,
+		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB),
+		Cache: c.Cache, State: c.State, Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", CacheAge: cacheAge(os.Getenv("CACHE_AGE")), Log: log,
 	})
 	if err != nil {
-		return giveUp(stdout, wire.Errorf(wire.FailedInitialization, "%w", err))
+		return 0, err
 	}
 	defer system.Close()
+	system.SetLocale(os.Getenv("LANG"))
 	mux := make(ops.Mux)
-	for _, register := range []func(ops.Mux, *ops.System){search.Register, resolve.Register, describe.Register, refresh.Register, install.Register} {
+	for _, register := range []func(ops.Mux, *ops.System){
+		search.Register, resolve.Register, describe.Register, refresh.Register, install.Register, remove.Register, update.Register,
+		repair.Register, signature.Register, sources.Register, platform.Register, locale.Register,
+	} {
 		register(mux, system)
 	}
 	d := dispatcher.Dispatcher{
-		Mux: mux, In: stdin, Out: stdout, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: *oneShot,
-		Dialect: wire.Dialect(c.Dialect), Log: log,
+		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
+		Dialect: dialect, Log: log,
 	}
-	return d.Run(flags.Args())
+	return d.Run(a.command), nil
 }
 
-// giveUp tells PackageKit why there will be no helper.
-func giveUp(stdout io.Writer, err *wire.Error) int {
-	w := wire.NewWriter(stdout, wire.V1_2, nil)
-	w.Begin()
-	w.Finish(err)
-	return dispatcher.GaveUp
+// openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
+func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
+	to, done := stderr, func() {}
+	if dialect.RepliesOnStderr() {
+		to = io.Discard
+	}
+	if c.LogFile != "" {
+		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening the log: %w", err)
+		}
+		to, done = f, func() { f.Close() }
+	}
+	return hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: to}), done, nil
+}
+
+// polled is stdin, read without blocking where it is a pipe: a thread that blocks in a read keeps the only processor of a small
+// computer from Go until Go's monitor takes it back, which makes a command of 50 µs one of 200.
+func polled(stdin *os.File) io.Reader {
+	info, err := stdin.Stat()
+	fd := stdin.Fd()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 || syscall.SetNonblock(int(fd), true) != nil {
+		return stdin
+	}
+	return os.NewFile(fd, stdin.Name())
+}
+
+// patience is how long a person waits for a small file, 0 being the default. Where PackageKit knows of no network there is
+// little hope, but a school's server may be reached all the same.
+func patience(network string) time.Duration {
+	if network == "FALSE" {
+		return time.Second
+	}
+	return 0
 }
 
 // cacheAge reads CACHE_AGE, seconds; absent or negative: any age will do.

@@ -245,7 +245,7 @@ func (s *site) digest(f *os.File, info fs.FileInfo) (string, error) {
 }
 
 // addressed matches the paths of files that are named by their content.
-var addressed = regexp.MustCompile(`(?:^|/)(?:catalogue/|(?:trees|files)/[^/]+@)([0-9a-f]{16})\.json(?:l\.zst)?$`)
+var addressed = regexp.MustCompile(`(?:^|/)(?:catalogue/|(?:trees|files|texts)/[^/]+@)([0-9a-f]{16})\.json(?:l\.zst)?$`)
 
 // nameDigest is the digest in a content-addressed file's name, "" for other files.
 func nameDigest(name string) string {

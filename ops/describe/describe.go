@@ -1,10 +1,9 @@
-// Package describe has the ops that tell more about packages whose ids are known: get-details, get-files and
-// depends-on.
+// Package describe has the ops that tell more about packages whose ids or files are known: get-details and get-files, the
+// same of local files, depends-on and required-by.
 package describe
 
 import (
 	"context"
-	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
@@ -17,7 +16,10 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["get-details"] = each(s, details)
 	m["get-files"] = each(s, files)
+	m["get-details-local"] = eachFile(localDetails)
+	m["get-files-local"] = eachFile(localFiles)
 	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
+	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
 }
 
 // each answers for each id of a request.
@@ -109,72 +111,4 @@ func installedFiles(s *ops.System, w *wire.Writer, p *db.Package) error {
 		}
 		return nil
 	})
-}
-
-// dependsOn answers depends-on: the packages of the tree that a package requires, itself or, if recursive, by way of
-// others; for a whole tree also the base's packages that it needs. What the packages of the base require among
-// themselves is not known: trees end where the base begins.
-func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
-	w.Status(wire.StatusDepResolve)
-	told := make(map[tree.NEVRA]bool)
-	for _, id := range r.IDs {
-		o, err := s.Find(ctx, w, id)
-		if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
-			installed, err := s.FindInstalled(id)
-			if err == nil && installed != nil {
-				continue // a package of the base
-			}
-		}
-		if err != nil {
-			return err
-		}
-		indexes := o.Package().Requires
-		if r.Recursive {
-			all := o.Tree.Closure(o.Index)
-			indexes = all[:len(all)-1]
-		}
-		for _, i := range indexes {
-			p := &o.Tree.Packages[i]
-			if !told[p.NEVRA] {
-				told[p.NEVRA] = true
-				if err := tell(s, w, r.Filters, p, o.Source); err != nil {
-					return err
-				}
-			}
-		}
-		if !r.Recursive || !o.IsTop() {
-			continue
-		}
-		for _, n := range o.Tree.Needs {
-			if !told[n] {
-				told[n] = true
-				if err := tell(s, w, r.Filters, &tree.Package{NEVRA: n}, o.Source); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// tell reports a package of a tree as installed, in whatever version, or as available.
-func tell(s *ops.System, w *wire.Writer, f wire.Filters, p *tree.Package, source string) error {
-	if err := s.SyncInstalled(); err != nil {
-		return err
-	}
-	installed, err := s.Record.InstalledByName(p.Name)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(installed, func(q db.Package) bool { return q.Arch == p.Arch })
-	if i >= 0 {
-		if f.Pass(wire.Installed, true) {
-			w.Package(wire.InfoInstalled, ops.ID(&installed[i]), installed[i].Summary)
-		}
-		return nil
-	}
-	if f.Pass(wire.Installed, false) {
-		w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: p.NEVRA, Source: source}), p.Summary)
-	}
-	return nil
 }

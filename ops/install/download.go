@@ -5,11 +5,13 @@ import (
 	"path/filepath"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// download answers download-packages: the RPMs of these very packages, without what they need, into a folder.
+// download answers download-packages: the RPMs of these very packages, without what they need, into a folder, or
+// into the cache for a later install.
 func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Percentage(0)
 	var offers []*ops.Offer
@@ -20,7 +22,10 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			return err
 		}
 		f := s.Download(o.Source, o.Package())
-		f.Path = filepath.Join(r.Folder, fileName(o.Package()))
+		f.Path = filepath.Join(r.Folder, transaction.FileName(o.Package()))
+		if r.Folder == "" {
+			f.Path = transaction.CachePath(s, o.Source, o.Package())
+		}
 		offers, files = append(offers, o), append(files, f)
 	}
 	w.Status(wire.StatusDownload)

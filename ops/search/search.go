@@ -1,5 +1,5 @@
-// Package search has the ops that look for packages by what a person types: search-name, search-details and
-// get-packages.
+// Package search has the ops that look for packages: by what a person types (search-name, search-details, get-packages), by group
+// (search-group, get-categories), by file (search-file), and by what they provide (what-provides).
 package search
 
 import (
@@ -13,27 +13,40 @@ import (
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["search-name"] = search(s, func(r *wire.Request) db.Query { return db.Query{In: words(r.Values)} })
-	m["search-details"] = search(s, func(r *wire.Request) db.Query { return db.Query{Text: words(r.Values)} })
-	m["get-packages"] = search(s, func(*wire.Request) db.Query { return db.Query{} })
+	m["search-name"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
+	m["search-details"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{Text: words(r.Values)}, nil })
+	m["get-packages"] = search(s, func(*wire.Request) (db.Query, error) { return db.Query{}, nil })
+	m["search-group"] = search(s, func(r *wire.Request) (db.Query, error) { return inGroups(s, r.Values) })
+	m["get-categories"] = ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error { return categories(ctx, s, w) })
+	m["search-file"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return files(ctx, s, w, r) })
+	m["what-provides"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return provides(ctx, s, w, r) })
 }
 
 // search lists the packages that a query is for. Each word must be found: PackageKit's SearchDetails says that the
 // operator is AND.
-func search(s *ops.System, query func(*wire.Request) db.Query) ops.Op {
+func search(s *ops.System, query func(*wire.Request) (db.Query, error)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		// What is installed is known without any source.
-		var unready error
-		if r.Filters.Pass(wire.Installed, false) {
-			unready = s.Ready(ctx, w, nil)
+		q, err := query(r)
+		if err != nil {
+			return err
 		}
-		w.Status(wire.StatusQuery)
-		if _, err := s.List(ctx, w, r.Filters, query(r)); err != nil {
+		unready := ready(ctx, s, w, r.Filters)
+		if _, err := s.List(ctx, w, r.Filters, q); err != nil {
 			return err
 		}
 		return unready
 	})
+}
+
+// ready makes the catalogue ready for a search of all of it. What is installed is known without any source: the error is for
+// the end.
+func ready(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters) (unready error) {
+	if f.Pass(wire.Installed, false) {
+		unready = s.Ready(ctx, w, nil)
+	}
+	w.Status(wire.StatusQuery)
+	return unready
 }
 
 // words splits the values at spaces.

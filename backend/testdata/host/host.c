@@ -116,6 +116,8 @@ EXPORT gchar *pk_backend_convert_uri_socks (const gchar *p) { return g_strdup_pr
 EXPORT gboolean pk_backend_job_get_background (PkBackendJob *j) { (void) j; return is_set ("background"); }
 EXPORT gboolean pk_backend_job_get_interactive (PkBackendJob *j) { (void) j; return is_set ("interactive"); }
 
+EXPORT PkRoleEnum pk_backend_job_get_role (PkBackendJob *j) { (void) j; return PK_ROLE_ENUM_SEARCH_NAME; }
+
 EXPORT guint
 pk_backend_job_get_cache_age (PkBackendJob *j)
 {

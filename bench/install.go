@@ -1,0 +1,399 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+// parallel is how many connections everybody has, as the helper's configuration has it.
+const parallel = 3
+
+// A shop is a repository of RPMs and what was presolved from it, each with a server.
+type shop struct {
+	platform   string
+	program    string
+	base       []string
+	rpms       []string // of the program, in install order, relative to the platform's folder
+	repository string   // folder
+	// The servers of what is published, and of the repository.
+	published, packages *testbed.Server
+}
+
+func (s *shop) Close() {
+	s.published.Stop()
+	s.packages.Stop()
+}
+
+// shop makes the shop: the corpus' RPMs, or the testbed's school.
+func (b *bench) shop() (*shop, error) {
+	s := &shop{platform: testbed.Platform, program: "hello"}
+	if b.corpus == "" {
+		school, err := testbed.NewSchool(b.folder("school"), b.tools)
+		if err != nil {
+			return nil, err
+		}
+		s.repository, s.published = filepath.Join(school.Dir, "repository"), school.Server
+		for _, name := range []string{"basesystem-1.0-1.noarch.rpm", "libschool-2.0-1.x86_64.rpm"} {
+			s.base = append(s.base, filepath.Join(s.repository, name))
+		}
+		if err := s.readTree(school.Published()); err != nil {
+			return nil, err
+		}
+	} else {
+		s.platform, s.program, s.repository = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms")
+		s.base, _ = filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
+		dir := b.folder("shop")
+		if err := testbed.Root(filepath.Join(dir, "root"), s.base...); err != nil {
+			return nil, err
+		}
+		out := filepath.Join(dir, "published")
+		config := filepath.Join(dir, "presolver.toml")
+		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n",
+			s.platform, out, s.repository, filepath.Join(dir, "root"), testbed.DBPath, s.program)
+		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		if _, err := b.tools.Build(config); err != nil {
+			return nil, err
+		}
+		if err := s.readTree(out); err != nil {
+			return nil, err
+		}
+		var err error
+		if s.published, err = b.tools.Serve(out); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.packages, err = b.tools.Serve(s.repository); err != nil {
+		s.published.Stop()
+	}
+	return s, err
+}
+
+// readTree reads where the RPMs are.
+func (s *shop) readTree(published string) error {
+	paths, _ := filepath.Glob(filepath.Join(published, s.platform, "trees", s.program+"@*.json"))
+	if len(paths) != 1 {
+		return fmt.Errorf("%s has %d trees of %s", published, len(paths), s.program)
+	}
+	data, err := os.ReadFile(paths[0])
+	if err != nil {
+		return err
+	}
+	var t struct{ Packages []struct{ Location string } }
+	if err := json.Unmarshal(data, &t); err != nil {
+		return err
+	}
+	for _, p := range t.Packages {
+		s.rpms = append(s.rpms, p.Location)
+	}
+	return nil
+}
+
+// install measures installing a program with what it needs, beside those who do the same.
+func (b *bench) install() error {
+	s, err := b.shop()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	template := filepath.Join(b.folder("template"), "root")
+	if err := testbed.Root(template, s.base...); err != nil {
+		return err
+	}
+	if err := b.installs(s, template, "loopback", 0); err != nil {
+		return err
+	}
+	return b.installs(s, template, fmt.Sprintf("%.3g MB/s a connection", float64(b.rate)/1e6), b.rate)
+}
+
+// A visit is one install with one program: each in a root of its own.
+type visit struct {
+	cost
+	download, rpm took // parts of it, where they are known
+}
+
+// installs measures one kind of link.
+func (b *bench) installs(s *shop, template, where string, speed int) error {
+	published, packages := s.published.URL, s.packages.URL
+	if speed > 0 {
+		for _, u := range []*string{&published, &packages} {
+			l, err := newLink(*u, speed)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			*u = l.URL
+		}
+	}
+	type contender struct {
+		name string
+		run  func(root string) (visit, error)
+	}
+	contenders := []contender{
+		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, true) }},
+		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, false) }},
+	}
+	if b.installed("curl") {
+		contenders = append(contenders, contender{"curl + rpm", func(root string) (visit, error) { return b.byHand(s, root, published) }})
+	}
+	if b.installed("dnf") {
+		contenders = append(contenders, contender{"dnf", func(root string) (visit, error) { return b.byDNF(s, root, packages, "") }})
+		if b.corpus != "" {
+			if _, err := b.platform(); err != nil {
+				return err
+			}
+			distribution, err := b.tools.Serve(b.big.repository)
+			if err != nil {
+				return err
+			}
+			defer distribution.Stop()
+			l, err := newLink(distribution.URL, speed)
+			if err != nil {
+				return err
+			}
+			defer l.Close()
+			contenders = append(contenders, contender{"dnf, 63,440 packages", func(root string) (visit, error) { return b.byDNF(s, root, packages, l.URL) }})
+		}
+	}
+	if b.installed("zypper") {
+		contenders = append(contenders, contender{"zypper", func(root string) (visit, error) { return b.byZypper(s, root, packages) }})
+	}
+	all := make(map[string][]visit)
+	for n := range b.runs {
+		b.say("installing %s, %s, %d of %d", s.program, where, n+1, b.runs)
+		for i := range contenders {
+			c := contenders[(i+n)%len(contenders)] // nobody always follows the same one
+			if all[c.name] == nil && n > 0 {
+				continue // it failed
+			}
+			// It stays until the end: ext4 creates files slowly for minutes after many were removed, since it looks
+			// for inodes that weren't used lately.
+			root := filepath.Join(b.folder("install"), "root")
+			if err := os.CopyFS(root, os.DirFS(template)); err != nil {
+				return err
+			}
+			syscall.Sync() // what others wrote is not to be waited for
+			v, err := c.run(root)
+			if b.Err() != nil {
+				return b.Err()
+			}
+			if err == nil {
+				err = s.check(root)
+			}
+			if err != nil {
+				b.table.note("%s, %s: %v", c.name, where, err)
+				delete(all, c.name)
+				if c.name == contenders[0].name {
+					return errors.New("nothing to compare with")
+				}
+				continue
+			}
+			all[c.name] = append(all[c.name], v)
+		}
+	}
+	of := func(name string, f func(visit) quantity) quantity {
+		var values []quantity
+		for _, v := range all[name] {
+			values = append(values, f(v))
+		}
+		if len(values) == 0 {
+			return nil
+		}
+		slices.SortFunc(values, func(a, b quantity) int { return cmp.Compare(a.number(), b.number()) })
+		return values[len(values)/2]
+	}
+	wall := func(v visit) quantity { return v.wall }
+	peak := func(v visit) quantity { return v.peak }
+	compare := func(what, name, other string, f func(visit) quantity, r row) {
+		r.what = fmt.Sprintf("install: %d packages, %s: %s", len(s.rpms), where, what)
+		if r.figure = of(name, f); r.figure == nil {
+			return
+		}
+		if r.other = of(other, f); r.other != nil {
+			r.peer = other
+		}
+		b.table.add(r)
+	}
+	compare("wall, warm helper", "presolve", "curl + rpm", wall, row{times: 1.05})
+	compare("its downloads", "presolve", "curl + rpm", func(v visit) quantity { return v.download }, row{})
+	compare("its rpm", "presolve", "curl + rpm", func(v visit) quantity { return v.rpm }, row{})
+	peers := []string{"curl + rpm", "dnf", "dnf, 63,440 packages", "zypper"}
+	for _, peer := range peers {
+		if len(all[peer]) > 0 {
+			compare("wall, new helper", "presolve, nothing known", peer, wall, row{})
+		}
+	}
+	if speed > 0 {
+		return nil
+	}
+	compare("peak memory, warm helper", "presolve", "", peak, row{budget: bytes(16 << 20)})
+	compare("peak memory, new helper", "presolve, nothing known", "", peak, row{budget: bytes(16 << 20)})
+	for _, peer := range peers {
+		if len(all[peer]) > 0 {
+			compare("peak memory, new helper", "presolve, nothing known", peer, peak, row{})
+		}
+	}
+	b.table.note("install: a warm helper has resolved the name before, as PackageKit's clients do; a new one begins with no record and no catalogue, as dnf and zypper begin with no metadata.")
+	b.table.note("install: memory is without child processes: the helper and zypper run rpm, curl + rpm is rpm alone.")
+	return nil
+}
+
+// check tells whether everything is installed.
+func (s *shop) check(root string) error {
+	out, err := testbed.RPMQuery(root, "-qa")
+	if n, want := strings.Count(out, "\n"), len(s.base)+len(s.rpms); err == nil && n != want {
+		err = fmt.Errorf("%d packages are installed and should be %d", n, want)
+	}
+	return err
+}
+
+// byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients do.
+func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
+	dir := filepath.Dir(root)
+	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
+	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
+	if err := os.WriteFile(l.Config, []byte(text), 0o644); err != nil {
+		return v, err
+	}
+	start := time.Now()
+	h, err := b.start(l)
+	if err != nil {
+		return v, err
+	}
+	defer h.Kill()
+	id, _, err := resolve(h, s.program)
+	if err != nil {
+		return v, err
+	}
+	if warm {
+		start = time.Now()
+	}
+	var downloading, installing time.Time
+	if err := h.Send("install-packages", "none", id); err != nil {
+		return v, err
+	}
+	lines, err := h.Reply(func(line string) {
+		switch line {
+		case "status\tdownload":
+			downloading = time.Now()
+		case "allow-cancel\tfalse":
+			installing = time.Now()
+		case "allow-cancel\ttrue":
+			v.rpm = took(time.Since(installing))
+		}
+	})
+	v.wall = took(time.Since(start))
+	if err := failed(lines, err); err != nil {
+		return v, err
+	}
+	v.download = took(installing.Sub(downloading))
+	v.peak = memory(h.Process.Pid, "VmHWM")
+	return v, h.Stop()
+}
+
+// byHand installs with curl and rpm, for one who knows what is needed.
+func (b *bench) byHand(s *shop, root, url string) (v visit, err error) {
+	dir := filepath.Join(filepath.Dir(root), "rpms")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return v, err
+	}
+	curl := exec.Command("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", strconv.Itoa(parallel), "--output-dir", dir, "--remote-name-all")
+	rpm := exec.Command("rpm", "--root", root, "--dbpath", testbed.DBPath, "-i", "-v", "--percent", "--noglob", "--nomanifest", "--")
+	for _, location := range s.rpms {
+		curl.Args = append(curl.Args, url+"/"+s.platform+"/"+location)
+		rpm.Args = append(rpm.Args, filepath.Join(dir, filepath.Base(location)))
+	}
+	start := time.Now()
+	c, _, err := b.cost(curl)
+	if err != nil {
+		return v, err
+	}
+	v.download = c.wall
+	if c, _, err = b.cost(rpm); err != nil {
+		return v, err
+	}
+	v.rpm, v.peak = c.wall, c.peak
+	v.wall = took(time.Since(start))
+	return v, nil
+}
+
+// home makes a home folder that tells rpm's libraries where the database is: Debian's would look into the home folder itself.
+func home(root string) (string, error) {
+	dir := filepath.Join(filepath.Dir(root), "home")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, ".rpmmacros"), []byte("%_dbpath "+testbed.DBPath+"\n"), 0o644)
+}
+
+// dnf is a dnf that knows a root and these repositories, and nothing of the host.
+func dnf(root string, repositories ...string) (*exec.Cmd, error) {
+	home, err := home(root)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(filepath.Dir(root), "dnf")
+	var config strings.Builder
+	fmt.Fprintf(&config, "[main]\ncachedir=%[1]s/cache\npersistdir=%[1]s/persist\nlogdir=%[1]s/log\nreposdir=%[1]s/none\nvarsdir=%[1]s/none\npluginpath=%[1]s/none\nplugins=0\ngpgcheck=0\ninstall_weak_deps=0\nmax_parallel_downloads=%[2]d\nmodule_platform_id=platform:none\n", dir, parallel)
+	for i, url := range repositories {
+		fmt.Fprintf(&config, "[repository%d]\nname=%d\nbaseurl=%s/\npriority=%d\n", i, i, url, i+1)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "dnf.conf")
+	if err := os.WriteFile(path, []byte(config.String()), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("dnf", "--config", path, "--installroot", root, "--releasever=1", "--forcearch=x86_64", "--assumeyes")
+	cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C.UTF-8")
+	return cmd, nil
+}
+
+// byDNF installs with dnf. more is a further repository of whose metadata it has to know.
+func (b *bench) byDNF(s *shop, root, url, more string) (v visit, err error) {
+	repositories := []string{url}
+	if more != "" {
+		repositories = append(repositories, more)
+	}
+	cmd, err := dnf(root, repositories...)
+	if err != nil {
+		return v, err
+	}
+	cmd.Args = append(cmd.Args, "install", s.program)
+	v.cost, _, err = b.cost(cmd)
+	return v, err
+}
+
+// byZypper installs with zypper.
+func (b *bench) byZypper(s *shop, root, url string) (v visit, err error) {
+	home, err := home(root)
+	if err != nil {
+		return v, err
+	}
+	zypper := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("zypper", append([]string{"--root", root, "--non-interactive", "--no-gpg-checks"}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+home, "LC_ALL=C.UTF-8")
+		return cmd
+	}
+	if _, _, err := b.cost(zypper("addrepo", "--no-gpgcheck", url+"/", "repository")); err != nil {
+		return v, err
+	}
+	v.cost, _, err = b.cost(zypper("--no-cd", "install", "--no-recommends", s.program))
+	return v, err
+}

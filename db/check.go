@@ -1,0 +1,70 @@
+package db
+
+import (
+	"database/sql"
+	"strings"
+)
+
+// Check tells whether the record's file is whole, as SQLite sees it: the problems that it finds, none in a good one.
+func (r *Record) Check() ([]string, error) {
+	// Not by prepared statements: they would stay around, and this one is slow and rare.
+	rows, err := r.db.Query("PRAGMA integrity_check(10)")
+	if err != nil {
+		return nil, r.failed("checking", err)
+	}
+	defer rows.Close()
+	var problems []string
+	for rows.Next() {
+		var problem string
+		if err := rows.Scan(&problem); err != nil {
+			return nil, r.failed("checking", err)
+		}
+		if problem != "ok" {
+			problems = append(problems, strings.ReplaceAll(problem, "\n", "; "))
+		}
+	}
+	return problems, r.failed("checking", rows.Err())
+}
+
+// Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its state, and removes trees, file
+// lists and notices that no catalogue and no tree leads to any more. It tells how many those were.
+func (r *Record) Forget() (unused int64, err error) {
+	err = r.failed("updating", r.write(func(tx *sql.Tx) error {
+		for _, s := range []string{
+			"DELETE FROM meta WHERE key = 'rpm-state'",
+			"INSERT INTO entry_text (entry_text) VALUES ('rebuild')",
+			"INSERT INTO installed_text (installed_text) VALUES ('rebuild')",
+			"DELETE FROM member WHERE tree_sha256 NOT IN (SELECT tree_sha256 FROM entry)",
+		} {
+			if _, err := tx.Exec(s); err != nil {
+				return err
+			}
+		}
+		res, err := tx.Exec(`DELETE FROM published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
+			AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))`)
+		if err != nil {
+			return err
+		}
+		unused, err = res.RowsAffected()
+		return err
+	}))
+	return unused, err
+}
+
+// Trees are the digests of the kept trees that the loaded catalogues lead to.
+func (r *Record) Trees() ([]string, error) {
+	rows, err := r.query("SELECT sha256 FROM published WHERE sha256 IN (SELECT tree_sha256 FROM entry)")
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var sha string
+		if err := rows.Scan(&sha); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		all = append(all, sha)
+	}
+	return all, r.failed("reading", rows.Err())
+}

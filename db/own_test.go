@@ -1,0 +1,85 @@
+package db
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A removal that failed leaves what was recorded; one that went through takes it away.
+func TestRemovalsInTheJournal(t *testing.T) {
+	r := fresh(t)
+	update(t, r, "s1", "a", "b", "c")
+	n := func(name string) tree.NEVRA { return pkg(name, "1-1").NEVRA }
+	tx := &Transaction{Began: time.Unix(1, 0), Command: "install-packages", Plan: []Planned{
+		{NEVRA: n("a"), Source: "school", Asked: true}, {NEVRA: n("b"), Source: "stick", By: []string{"a"}}}}
+	must(t, r.Begin(tx))
+	must(t, r.Conclude(tx, Done))
+	owned := func() (s string) {
+		all, err := r.Owned()
+		must(t, err)
+		for _, p := range all {
+			s += fmt.Sprint(p.Name, " ", p.Source, " ", p.Asked, " ", p.By, "; ")
+		}
+		return s
+	}
+	if got := owned(); got != "a school true []; b stick false [a]; " {
+		t.Errorf("owned: %s", got)
+	}
+	tx = &Transaction{Began: time.Unix(1, 0), Command: "remove-packages", Plan: []Planned{{NEVRA: n("a"), Source: "school", Removed: true}, {NEVRA: n("b"), Removed: true}}}
+	must(t, r.Begin(tx))
+	all, err := r.Unfinished()
+	must(t, err)
+	if len(all) != 1 || !all[0].Plan[0].Removed {
+		t.Errorf("unfinished: %+v", all)
+	}
+	must(t, r.Conclude(all[0], Failed)) // nothing went
+	if got := owned(); got != "a school true []; b stick false [a]; " {
+		t.Errorf("owned after a removal that failed: %s", got)
+	}
+	must(t, r.Begin(tx))
+	update(t, r, "s2", "b", "c")
+	must(t, r.Conclude(tx, Done))
+	if got := owned(); got != "b stick false []; " {
+		t.Errorf("owned after a removal: %s", got)
+	}
+}
+
+func TestCheckAndForget(t *testing.T) {
+	r := fresh(t)
+	update(t, r, "s1", "a")
+	load(t, r, "school", "shard", entry("hello", "1-1"))
+	offers, err := r.Offers("hello")
+	must(t, err)
+	kept := offers[0].Entry.Tree.SHA256
+	must(t, r.KeepPublished(kept, []byte(`{"notices": {"sha256": "why"}}`), nil))
+	must(t, r.KeepPublished("why", []byte("{}"), nil))
+	must(t, r.KeepPublished("old", []byte("{}"), []tree.Package{{NEVRA: pkg("gone", "1-1").NEVRA}}))
+	if problems, err := r.Check(); problems != nil || err != nil {
+		t.Errorf("%q, %v", problems, err)
+	}
+	unused, err := r.Forget()
+	if unused != 1 || err != nil {
+		t.Errorf("%d were unused, %v", unused, err)
+	}
+	for sha, want := range map[string]bool{kept: true, "why": true, "old": false} {
+		if _, ok, err := r.Published(sha); ok != want || err != nil {
+			t.Errorf("%s is there: %v, %v", sha, ok, err)
+		}
+	}
+	if trees, err := r.Trees(); len(trees) != 1 || trees[0] != kept || err != nil {
+		t.Errorf("trees: %q, %v", trees, err)
+	}
+	if trees, err := r.TreesWith("gone", "1-1", "noarch"); trees != nil || err != nil {
+		t.Errorf("trees with gone: %q, %v", trees, err)
+	}
+	if s, err := r.RPMState(); s != "" || err != nil {
+		t.Errorf("the state is %q, %v", s, err)
+	}
+	update(t, r, "s1", "a")
+	if got := names(t, r.Installed, Query{Text: []string{"summary of a"}}); got != "a" {
+		t.Errorf("found %q", got)
+	}
+}

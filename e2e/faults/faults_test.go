@@ -1,0 +1,528 @@
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+const kib = 1 << 10
+
+// scaled is a time in the long tier, and less of it in the short one.
+func scaled(d time.Duration, by int) time.Duration {
+	if long {
+		return d
+	}
+	return d / time.Duration(by)
+}
+
+// A fault is one way in which an install is let down.
+type fault struct {
+	name   string
+	long   bool // only in the long tier
+	link   *link
+	server misbehaviour
+	layout string
+	swarm  bool    // many small packages instead of a few large ones
+	code   string  // of the error that it ends with; "": it ends installed
+	says   string  // a part of the error's text
+	wire   float64 // bytes on the wire by the RPMs' size, at most; 0: 1.01, more where it can't be. Those of the install after the fault count too
+	told   []string
+	with   func(t *testing.T) // anything else, in place of all that
+}
+
+var faults = []fault{
+	{name: "none"},
+	{name: "none, sugar-network", layout: "sugar-network"},
+
+	// The link.
+	{name: "drops every 256 KiB", link: &link{Every: 256 * kib}},
+	{name: "drops every 256 KiB, sugar-network", link: &link{Every: 256 * kib}, layout: "sugar-network"},
+	{name: "drops every 20 KiB", link: &link{Every: 20 * kib}, wire: 1.04, long: true},   // a drop costs the next answer's headers
+	{name: "drops 1 % of requests", server: dropsRequests(100), swarm: true, wire: 1.02}, // headers, of small packages
+	{name: "is down for 1 s in every 3", link: &link{Period: scaled(3*time.Second, 5), Down: scaled(time.Second, 5), Rate: scaledRate(1 << 20)}},
+	{name: "has 2 s latency", link: &link{Latency: scaled(2*time.Second, 20)}},
+	{name: "has 2 s latency and drops", link: &link{Latency: scaled(2*time.Second, 20), Every: 256 * kib}, long: true},
+	{name: "is down for a while in the middle", link: &link{After: 2 << 20, For: scaled(90*time.Second, 30)}, told: []string{"status\tdownload", "status\twait", "status\tdownload"}},
+
+	// The server.
+	{name: "Range answered with 200", link: &link{Every: 700 * kib}, server: forgets("Range"), wire: 2},
+	{name: "Range answered with 416", link: &link{Every: 700 * kib}, server: once("Range", status(416)), wire: 2},
+	{name: "wrong Content-Range", link: &link{Every: 700 * kib}, server: once("Range", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Range", "bytes 5-9/10")
+		w.WriteHeader(206)
+		io.WriteString(w, "12345")
+	}), wire: 2},
+	{name: "changed in the middle", link: &link{Every: 256 * kib}, server: once("Range", func(w http.ResponseWriter, r *http.Request) {
+		var first int
+		fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &first)
+		// Another file of the same size, its rest.
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, sizeOfFile(r))))
+	}), wire: 2.1},
+	{name: "changed in the middle, sugar-network", link: &link{Every: 256 * kib}, server: changesOnce(), layout: "sugar-network", wire: 2},
+	{name: "garbage after the right length", server: garbage(5 * kib), wire: 1.02},
+	{name: "garbage after the right length, announced", server: rpms(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(sizeOfFile(r)+5*kib))
+		w.Write(append(fileOf(r), make([]byte, 5*kib)...))
+	}), code: "package-corrupt", says: "bytes and the file has"},
+	{name: "cut short", server: rpms(func(w http.ResponseWriter, r *http.Request) { w.Write(fileOf(r)[:100*kib]) }), code: "package-corrupt", says: "less than the file"},
+	{name: "redirects", server: redirects()},
+	{name: "redirects into this computer", server: rpms(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+	}), code: "package-download-failed", says: "redirect refused"},
+	{name: "redirects for ever", server: rpms(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+	}), code: "package-download-failed", says: "redirect refused"},
+	{name: "captive portal", server: rpms(portal), code: "package-corrupt"},
+	{name: "captive portal, sugar-network", server: rpms(portal), layout: "sugar-network", code: "package-corrupt", says: "web page"},
+	{name: "captive portal for everything", server: func(http.Handler) http.Handler { return http.HandlerFunc(portal) }, code: "repo-not-available"},
+	{name: "captive portal once", server: once("", portal)},
+	{name: "404", server: rpms(status(404)), code: "package-download-failed", says: "404"},
+	{name: "403", server: rpms(status(403)), code: "package-download-failed", says: "403"},
+	{name: "503 once", server: once("", status(503))},
+	{name: "hangs up once", server: once("", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })},
+	{name: "damaged once", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
+	{name: "damaged for ever", server: rpms(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), code: "package-corrupt", says: "SHA-256", wire: 3.5},
+	{name: "damaged once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
+
+	// More than one server, and proxies.
+	{name: "404 on the first of two sources", with: func(t *testing.T) { firstOfTwo(t, rpms(status(404)), 1.01) }},
+	{name: "first of two sources drops", with: func(t *testing.T) { firstOfTwo(t, cuts(300*kib), 1.01) }},
+	{name: "first of two sources is slow", with: func(t *testing.T) { firstOfTwo(t, rpms(trickle), 1.02) }},
+	{name: "first of two sources is damaged", with: func(t *testing.T) { firstOfTwo(t, rpms(portal), 1.01) }},
+	{name: "through the environment's proxy", with: throughProxy},
+
+	// The laptop.
+	{name: "disk full before", with: func(t *testing.T) { diskFull(t, "presolve", 1.02) }},
+	{name: "disk full in the middle", with: func(t *testing.T) { diskFull(t, "sugar-network", 1.5) }},
+	{name: "file in place of the cache", with: fileInPlace},
+	{name: "folder in place of an RPM", with: folderInPlace},
+	{name: "read-only cache, nothing in it", with: readOnlyEmpty},
+	{name: "read-only cache, all in it", with: readOnlyWhole},
+	{name: "no network from the start", with: noNetwork},
+	{name: "rpm fails for a part", with: partFails},
+}
+
+func scaledRate(perSecond int) int {
+	if long {
+		return perSecond
+	}
+	return 4 * perSecond
+}
+
+func TestFaults(t *testing.T) {
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			if f.long && !long {
+				t.Skip("in the long tier: PRESOLVE_LONG=1")
+			}
+			t.Parallel()
+			if f.with != nil {
+				f.with(t)
+				return
+			}
+			f.test(t)
+		})
+	}
+}
+
+func (f *fault) test(t *testing.T) {
+	server := newFront(t, f.server)
+	l := f.link
+	if l == nil {
+		l = new(link)
+	}
+	l.lay(t, server.URL)
+	laptop := makeLaptop(t, l.url, f.layout, "")
+	program := atlas
+	if f.swarm {
+		program = swarm
+	}
+	before := installed(t, laptop)
+	h := start(t, laptop)
+	lines := h.do(installOf(program[0].Name)...)
+	e := isError(lines)
+	switch {
+	case f.code == "" && e != "":
+		t.Fatalf("the install failed: %s", e)
+	case f.code != "":
+		if !strings.HasPrefix(e, f.code+"\t") || !strings.Contains(e, f.says) {
+			t.Errorf("answered %q, want %s with %q", e, f.code, f.says)
+		}
+		if now := installed(t, laptop); len(now) != len(before) {
+			t.Errorf("installed all the same: %q", now)
+		}
+		server.on.Store(false)
+		l.lifted.Store(true)
+		h.ok(installOf(program[0].Name)...)
+	}
+	if f.told != nil && !inOrder(lines, f.told) {
+		t.Errorf("%q was not told: %q", f.told, lines)
+	}
+	whole(t, h, laptop, program)
+	most := f.wire
+	switch {
+	case most > 0:
+	case f.code != "": // what was on its way when the others were stopped
+		most = 1.5
+	case f.layout == "sugar-network": // a file for each name that the school offers
+		most = 1.02
+	}
+	count(t, l.received.Load(), sizeOf(t, program), most)
+}
+
+// count tells whether so many bytes on the wire are few enough.
+func count(t *testing.T, received, size int64, most float64) {
+	t.Helper()
+	if most == 0 {
+		most = 1.01
+	}
+	ratio := float64(received) / float64(size)
+	t.Logf("%d bytes on the wire for %d of RPMs: %.4f", received, size, ratio)
+	if ratio > most {
+		t.Errorf("%.4f times the RPMs' size came over the wire, at most %.2f should", ratio, most)
+	}
+}
+
+// inOrder tells whether lines have the wanted ones in their order.
+func inOrder(lines, wanted []string) bool {
+	for _, l := range lines {
+		if len(wanted) > 0 && l == wanted[0] {
+			wanted = wanted[1:]
+		}
+	}
+	return len(wanted) == 0
+}
+
+// rpms answers requests of RPMs.
+func rpms(h http.HandlerFunc) misbehaviour {
+	return func(good http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if isRPM(r) {
+				h(w, r)
+			} else {
+				good.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// once answers the first request of each RPM that has a header.
+func once(header string, h http.HandlerFunc) misbehaviour {
+	return func(good http.Handler) http.Handler {
+		var had sync.Map
+		return rpms(func(w http.ResponseWriter, r *http.Request) {
+			if header == "" || r.Header.Get(header) != "" {
+				if _, again := had.LoadOrStore(r.URL.Path, true); !again {
+					h(w, r)
+					return
+				}
+			}
+			good.ServeHTTP(w, r)
+		})(good)
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { http.Error(w, http.StatusText(code), code) }
+}
+
+func portal(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html")
+	io.WriteString(w, "<html><body>Please log in to Airport Wi-Fi</body></html>")
+}
+
+// fileOf is the RPM that is asked for.
+func fileOf(r *http.Request) []byte {
+	b, err := os.ReadFile(filepath.Join(school.Dir, "repository", filepath.Base(r.URL.Path)))
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+func sizeOfFile(r *http.Request) int { return len(fileOf(r)) }
+
+// forgets loses a header of the first request of each RPM that has it.
+func forgets(header string) misbehaviour {
+	return func(good http.Handler) http.Handler {
+		return once(header, func(w http.ResponseWriter, r *http.Request) { r.Header.Del(header); good.ServeHTTP(w, r) })(good)
+	}
+}
+
+// dropsRequests hangs up on every n-th request.
+func dropsRequests(n int64) misbehaviour {
+	return func(good http.Handler) http.Handler {
+		var requests atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1)%n == 0 {
+				panic(http.ErrAbortHandler)
+			}
+			good.ServeHTTP(w, r)
+		})
+	}
+}
+
+// cuts cuts each answer after n bytes, and doesn't know of ranges.
+func cuts(n int) misbehaviour {
+	return rpms(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Range") != "" {
+			http.NotFound(w, r)
+			return
+		}
+		body := fileOf(r)
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		w.Write(body[:n])
+	})
+}
+
+// garbage adds bytes to each RPM, in an answer that doesn't tell its length.
+func garbage(n int) misbehaviour {
+	return rpms(func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		w.Write(fileOf(r))
+		w.Write(make([]byte, n))
+	})
+}
+
+// changesOnce is a server whose files have another version when they are asked for first.
+func changesOnce() misbehaviour {
+	return func(good http.Handler) http.Handler {
+		return once("", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"old"`)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(make([]byte, sizeOfFile(r))))
+		})(good)
+	}
+}
+
+// trickle gives a kilobyte a second.
+func trickle(w http.ResponseWriter, r *http.Request) {
+	body := fileOf(r)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for at := 0; at < len(body); at += 100 {
+		w.Write(body[at : at+100])
+		w.(http.Flusher).Flush()
+		select {
+		case <-tick.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// redirects sends who asks for RPMs to the school's own server.
+func redirects() misbehaviour {
+	return rpms(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, school.Server.URL+r.URL.Path, http.StatusFound)
+	})
+}
+
+// firstOfTwo installs from two sources, of which the first misbehaves.
+func firstOfTwo(t *testing.T, bad misbehaviour, most float64) {
+	var first, second link
+	first.lay(t, newFront(t, bad).URL)
+	second.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, first.url, "", "")
+	config, err := os.OpenFile(laptop.Config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", second.url)
+	config.Close()
+	h := start(t, laptop)
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, first.received.Load()+second.received.Load(), sizeOf(t, atlas), most)
+}
+
+// throughProxy installs from a server whose name only the proxy knows.
+func throughProxy(t *testing.T) {
+	to, err := url.Parse(school.Server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int64
+	front := newFront(t, nil)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Host != "school.invalid" {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		asked.Add(1)
+		r.URL.Scheme, r.URL.Host, r.Host = "", "", to.Host
+		front.Config.Handler.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	var l link
+	l.lay(t, proxy.URL)
+	laptop := makeLaptop(t, "http://school.invalid", "", "")
+	start(t, laptop).fails("no-network", installOf("atlas")...)
+	h := start(t, laptop, "http_proxy="+l.url)
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	if asked.Load() < 5 {
+		t.Errorf("the proxy was asked %d times", asked.Load())
+	}
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// diskFull installs with a cache on a disk of 2 MiB, and again when it has grown.
+func diskFull(t *testing.T, layout string, most float64) {
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, layout, "")
+	mount(t, laptop.Cache, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
+	h := start(t, laptop)
+	h.fails("no-space-on-device", installOf("atlas")...)
+	kept := int64(0)
+	rpms, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*"))
+	for _, r := range rpms {
+		if fi, err := os.Stat(r); err == nil {
+			kept += fi.Size()
+		}
+	}
+	if layout == "sugar-network" && kept < 1<<20 {
+		t.Errorf("%d bytes were kept in %q", kept, rpms)
+	}
+	if layout == "presolve" && l.received.Load() > 100*kib {
+		t.Errorf("%d bytes were downloaded for nothing", l.received.Load())
+	}
+	agrees(t, laptop, h.ok("get-packages", "installed"))
+	if out, err := exec.Command("mount", "-o", "remount,size=64m", laptop.Cache).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	before := l.received.Load()
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	if again := l.received.Load() - before; again > sizeOf(t, atlas)*101/100-kept {
+		t.Errorf("%d bytes came when %d of %d were there", again, kept, sizeOf(t, atlas))
+	}
+	// What was on its way when the disk was full is lost.
+	count(t, l.received.Load(), sizeOf(t, atlas), most)
+}
+
+func fileInPlace(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	if err := os.WriteFile(laptop.Cache, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, laptop)
+	if e := isError(h.do(installOf("atlas")...)); !strings.Contains(e, laptop.Cache) || !strings.Contains(e, "not a directory") {
+		t.Errorf("answered %q", e)
+	}
+	h.ok("search-name", "none", "atlas")
+	os.Remove(laptop.Cache)
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+}
+
+func folderInPlace(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	h := start(t, laptop)
+	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	rpms, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-atlas-1*"))
+	if len(rpms) != 1 {
+		t.Fatalf("the cache has %q", rpms)
+	}
+	os.Remove(rpms[0])
+	if err := os.MkdirAll(filepath.Join(rpms[0], "x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.fails("transaction-error", installOf("atlas")...)
+	os.RemoveAll(rpms[0])
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+}
+
+func readOnlyEmpty(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	mount(t, laptop.Cache, "-t", "tmpfs", "-o", "ro", "tmpfs")
+	h := start(t, laptop)
+	if e := isError(h.do(installOf("atlas")...)); !strings.Contains(e, "read-only file system") {
+		t.Errorf("answered %q", e)
+	}
+	agrees(t, laptop, h.ok("get-packages", "installed"))
+	if out, err := exec.Command("mount", "-o", "remount,rw", laptop.Cache).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+}
+
+// readOnlyWhole installs what was downloaded before from a cache that can't be written any more.
+func readOnlyWhole(t *testing.T) {
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	h := start(t, laptop)
+	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	mount(t, laptop.Cache, "-o", "bind,ro", laptop.Cache)
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// partFails lets rpm install a program without the library that it needs: the next install brings that.
+func partFails(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	fail := filepath.Join(laptop.Root, "fail")
+	if err := os.WriteFile(fail, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, laptop)
+	h.fails("package-failed-to-install", installOf("moody")...)
+	agrees(t, laptop, h.ok("get-packages", "installed"))
+	os.Remove(fail)
+	h.ok(installOf("moody")...)
+	whole(t, h, laptop, moody)
+}
+
+// noNetwork is a laptop without any network: at once it says so, and everything that is there still works.
+func noNetwork(t *testing.T) {
+	cut := testbed.Tools{Helper: filepath.Join(t.TempDir(), "helper")}
+	if err := exec.Command("unshare", "--net", "true").Run(); err != nil {
+		t.Skipf("NOT TESTED, this needs root: %v", err)
+	}
+	if err := os.WriteFile(cut.Helper, fmt.Appendf(nil, "#!/bin/sh\nexec unshare --net %s \"$@\"\n", school.Helper), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	h := startWith(t, cut, laptop)
+	h.fails("no-network", "refresh-cache", "yes")
+	h.fails("no-network", installOf("atlas")...)
+	agrees(t, laptop, h.ok("get-packages", "installed"))
+	h.Stop()
+
+	h = start(t, laptop)
+	h.ok("refresh-cache", "no")
+	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.ok("install-packages", "simulate", "swarm;1.0-1;noarch;school")
+	h.Stop()
+
+	h = startWith(t, cut, laptop)
+	for _, query := range [][]string{{"resolve", "none", "atlas"}, {"search-name", "none", "atlas"}, {"get-details", "atlas;1.0-1;noarch;school"}, {"get-packages", "none"}} {
+		h.ok(query...)
+	}
+	h.fails("no-network", installOf("swarm")...)
+	h.ok(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
+}

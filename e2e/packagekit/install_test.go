@@ -1,0 +1,120 @@
+package packagekit
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
+)
+
+// "task install" puts everything where it belongs below DESTDIR, "task uninstall" takes it away again, and both leave an
+// edited configuration alone.
+func TestInstallation(t *testing.T) {
+	build, dest := t.TempDir(), t.TempDir()
+	for name, from := range map[string]string{"pk-presolve": school.Tools.Helper, "presolver": school.Presolver, "libpk_backend_presolve.so": pktest.Build(t)} {
+		check(t, os.Symlink(from, filepath.Join(build, name)))
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("../../dist/install", args...)
+		cmd.Env = append(os.Environ(), "BUILD="+build, "DESTDIR="+dest)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	libdir, err := exec.Command("pkg-config", "--variable=libdir", "packagekit-glib2").Output()
+	check(t, err)
+	want := []string{
+		"/etc/PackageKit/presolve.toml 644",
+		"/usr/bin/presolver 755",
+		strings.TrimSpace(string(libdir)) + "/packagekit-backend/libpk_backend_presolve.so 644",
+		"/usr/share/PackageKit/helpers/presolve/pk-presolve 755",
+		"/usr/share/doc/packagekit-backend-presolve/presolve.toml 644",
+		"/usr/share/man/man1/presolver.1 644",
+		"/usr/share/man/man5/presolve.toml.5 644",
+		"/usr/share/man/man8/pk-presolve.8 644",
+	}
+	stub, err := os.ReadFile(pktest.Build(t))
+	check(t, err)
+	if helper, _, _ := strings.Cut(want[3], " "); !bytes.Contains(stub, []byte(helper+"\x00")) {
+		t.Errorf("the stub doesn't look for the helper in %s", helper)
+	}
+	config := filepath.Join(dest, "etc/PackageKit/presolve.toml")
+	for range 2 { // the second is an update
+		run()
+		if got := files(t, dest); !slices.Equal(got, want) {
+			t.Errorf("installed\n%q, want\n%q", got, want)
+		}
+		check(t, os.WriteFile(config, []byte("platform = \"mine\"\n"), 0o644))
+	}
+	if said := run("--uninstall"); !strings.Contains(said, "it was edited") {
+		t.Errorf("uninstall says %q", said)
+	}
+	if got := files(t, dest); !slices.Equal(got, want[:1]) {
+		t.Errorf("left: %q", got)
+	}
+	check(t, os.Remove(config))
+	run()
+	run("--uninstall")
+	if got := files(t, dest); len(got) > 0 {
+		t.Errorf("left: %q", got)
+	}
+}
+
+// files are the files below a folder, with their modes.
+func files(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	check(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		all = append(all, strings.TrimPrefix(path, dir)+fmt.Sprintf(" %o", info.Mode().Perm()))
+		return err
+	}))
+	slices.Sort(all)
+	return all
+}
+
+// The configuration to start with says what is missing; with its keys switched on it is a right one.
+func TestConfigurationToStartWith(t *testing.T) {
+	data, err := os.ReadFile("../../dist/presolve.toml")
+	check(t, err)
+	file := filepath.Join(t.TempDir(), "presolve.toml")
+	folder := "state = \"" + t.TempDir() + "\"\ncache = \"" + t.TempDir() + "\"\n"
+	for text, want := range map[string]string{
+		string(data): "error\tfailed-config-parsing\t" + file + ": platform: a platform is needed",
+		folder + string(regexp.MustCompile(`(?m)^#([a-z\[])`).ReplaceAll(data, []byte("$1"))): "error\tnot-supported",
+	} {
+		check(t, os.WriteFile(file, []byte(text), 0o644))
+		out, _ := exec.Command(school.Tools.Helper, "--config", file, "--one-shot", "frobnicate").Output()
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%s\nsays %q, want %q", text, out, want)
+		}
+	}
+}
+
+// Every key that a page about a configuration has to have is there.
+func TestManual(t *testing.T) {
+	for page, source := range map[string]string{"presolve.toml.5": "pk-presolve", "presolver.1": "presolver"} {
+		text, err := os.ReadFile("../../doc/" + page)
+		check(t, err)
+		code, err := os.ReadFile("../../cmd/" + source + "/config.go")
+		check(t, err)
+		for _, key := range regexp.MustCompile(`toml:"([a-z_]+)"`).FindAllStringSubmatch(string(code), -1) {
+			if key[1] != "signing" && key[1] != "key" && !regexp.MustCompile(`\b`+key[1]+`\b`).Match(text) {
+				t.Errorf("%s doesn't have %s", page, key[1])
+			}
+		}
+	}
+}

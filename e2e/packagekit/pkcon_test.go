@@ -1,0 +1,152 @@
+package packagekit
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+var update = flag.Bool("update", false, "write what was said into the transcripts")
+
+// TestPkcon runs testdata/*.txtar. Beside testscript's own commands these have:
+//
+//	laptop [KEY=VALUE…]   makes a laptop and starts its packagekitd; KEY=VALUE goes into the helper's configuration
+//	fault NAME            how the school's server misbehaves from now on: see testbed.Faults
+//	talk FILE             runs the commands in FILE and prints it again as it went: "cmp stdout FILE" tells whether it
+//	                      went as written
+//	kept                  some of the laptop's RPMs are there in part
+//	resumed               the server was asked for the rest of such a one
+//
+// A conversation has the lines
+//
+//	$ pkcon ARG…   a command; what it prints follows
+//	! SIGINT       interrupts it when the first bytes of a download have come; once for each laptop
+//	= N            its exit status, where that isn't 0
+//
+// $WORK is the script's folder, $LAPTOP the laptop's, $SCHOOL the URL of its source.
+//
+// What PackageKit says by itself of any transaction is left out. So are percentages: they only have to grow.
+func TestPkcon(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		UpdateScripts: *update,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"laptop": scriptLaptop,
+			"fault": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(scripted(ts).Proxy.Set(testbed.Fault(args[0])))
+			},
+			"talk":    scriptTalk,
+			"kept":    func(ts *testscript.TestScript, neg bool, _ []string) { want(ts, neg, len(scripted(ts).Partial()) > 0) },
+			"resumed": func(ts *testscript.TestScript, neg bool, _ []string) { want(ts, neg, scripted(ts).Resumed()) },
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Values["test"] = env.T().(testing.TB)
+			env.Values["laptop"] = new(laptop)
+			return nil
+		},
+	})
+}
+
+// scripted is the script's laptop.
+func scripted(ts *testscript.TestScript) *laptop { return ts.Value("laptop").(*laptop) }
+
+func want(ts *testscript.TestScript, neg, is bool) {
+	if is == neg {
+		ts.Fatalf("it is not so")
+	}
+}
+
+func scriptLaptop(ts *testscript.TestScript, _ bool, args []string) {
+	var more strings.Builder
+	for _, a := range args {
+		key, value, _ := strings.Cut(a, "=")
+		fmt.Fprintf(&more, "%s = %s\n", key, value)
+	}
+	l := newLaptop(ts.Value("test").(testing.TB), more.String())
+	l.Daemon = pktest.Start(l.t, l.Helper)
+	*scripted(ts) = *l
+}
+
+func scriptTalk(ts *testscript.TestScript, _ bool, args []string) {
+	work := ts.Getenv("WORK")
+	script := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
+	for i, line := range script {
+		command, ok := strings.CutPrefix(line, "$ pkcon ")
+		if !ok {
+			continue
+		}
+		interrupt := false
+		for _, l := range script[i+1:] {
+			if strings.HasPrefix(l, "$ ") {
+				break
+			}
+			interrupt = interrupt || l == "! SIGINT"
+		}
+		fmt.Fprintln(ts.Stdout(), line)
+		said, err := pkcon(scripted(ts), strings.Fields(strings.ReplaceAll(command, "$WORK", work)), interrupt)
+		ts.Check(err)
+		l := scripted(ts)
+		io.WriteString(ts.Stdout(), strings.NewReplacer(work, "$WORK", l.Dir, "$LAPTOP", l.Proxy.URL, "$SCHOOL").Replace(said))
+	}
+}
+
+// pkcon runs pkcon, and returns what it printed and how it ended.
+func pkcon(l *laptop, args []string, interrupt bool) (string, error) {
+	cmd := l.PkconCommand(append([]string{"-p", "-y"}, args...)...)
+	out, in, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	cmd.Stdout, cmd.Stderr = in, in
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	in.Close()
+	var said strings.Builder
+	percentage := 0
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		key, value, _ := strings.Cut(lines.Text(), ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case key == "Transaction":
+			percentage = 0
+		case key == "Percentage":
+			p, err := strconv.Atoi(value)
+			if err != nil || p < percentage {
+				return "", fmt.Errorf("after %d%% pkcon shows %q", percentage, value)
+			}
+			percentage = p
+			continue
+		case key == "Status" && slices.Contains([]string{"Waiting in queue", "Waiting for authentication", "Starting", "Finished"}, value):
+			continue
+		}
+		said.WriteString(strings.TrimSpace(strings.ReplaceAll(lines.Text(), "\t", " ")) + "\n")
+		if interrupt && key == "Package" {
+			interrupt = false
+			l.WaitLog("emitting item-progress")
+			said.WriteString("! SIGINT\n")
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	out.Close()
+	var exit *exec.ExitError
+	if err := cmd.Wait(); errors.As(err, &exit) {
+		fmt.Fprintf(&said, "= %d\n", exit.ExitCode())
+	} else if err != nil {
+		return "", err
+	}
+	return said.String(), nil
+}

@@ -1,0 +1,61 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A PlatformOffer is a platform that a source publishes.
+type PlatformOffer struct {
+	Platform string
+	Source   Source
+}
+
+// OtherPlatforms are the platforms of this computer's architecture, beside its own, that sources say they publish. A node of
+// Sugar Network doesn't say. It is no error that some sources can't be asked.
+func (s *System) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
+	if err := s.look(); err != nil { // the architecture is known from the catalogue
+		return nil, err
+	}
+	var all []PlatformOffer
+	var failed error // the first source that could not be asked
+	asked := 0
+	seen := map[string]bool{s.Platform: true}
+	for _, source := range s.Sources {
+		if source.Layout != Presolve {
+			continue
+		}
+		answer, err := s.Net.Revalidate(ctx, source.URL+"/platforms.json", "", tree.MaxPlatform)
+		if errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+		if notFound(err) { // an older server
+			asked++
+			continue
+		}
+		var p *tree.Platforms
+		if err == nil {
+			p, err = tree.ParsePlatforms(answer.Body)
+		}
+		if err != nil {
+			s.Log.Warn("a source doesn't say what else it publishes", "source", source.ID, "error", err)
+			if failed == nil {
+				failed = sourceError(source, err)
+			}
+			continue
+		}
+		asked++
+		for _, e := range p.Platforms {
+			if e.Arch == s.Arch() && !seen[e.Platform] {
+				seen[e.Platform] = true
+				all = append(all, PlatformOffer{e.Platform, source})
+			}
+		}
+	}
+	if asked == 0 {
+		return nil, failed
+	}
+	return all, nil
+}

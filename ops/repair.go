@@ -1,0 +1,45 @@
+package ops
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Repair is Change for repair-system: first comes before what was cut off is ended, since that needs an RPM database that can be
+// read.
+func (s *System) Repair(ctx context.Context, w *wire.Writer, first, then func(lock *os.File) error) error {
+	file, err := takeLock(ctx, w, filepath.Join(s.State, "lock"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := first(file); err != nil {
+		return err
+	}
+	if err := s.recover(); err != nil {
+		return err
+	}
+	return then(file)
+}
+
+// Trees gives the trees in the record that the catalogues lead to.
+func (s *System) Trees(yield func(*tree.Tree)) error {
+	all, err := s.Record.Trees()
+	if err != nil {
+		return err
+	}
+	for _, sha := range all {
+		t, err := s.keptTree(sha)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			yield(t)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package repair
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A wanted is an RPM that some tree may ask for.
+type wanted struct {
+	pkg    *tree.Package
+	source string
+}
+
+// cache removes from the cache the RPMs, whole and partial, that no tree of today's catalogues has, and those that are
+// not what their tree says. All others are kept: nothing is downloaded twice.
+func (p *repair) cache(ctx context.Context) error {
+	folder := filepath.Join(p.s.Cache, "rpms")
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking into the cache: %w", err)
+	}
+	if len(entries) == 0 {
+		return nil
+	}
+	known, err := p.wanted()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		path := filepath.Join(folder, e.Name())
+		whole, _, _ := strings.Cut(path, ".rpm")
+		want, ok := known[whole+".rpm"]
+		switch {
+		case !ok:
+			p.remove(path, "No source offers it any more", wanted{})
+		case path == whole+".rpm" && want.pkg.SHA256 != "" && !is(path, want.pkg.SHA256):
+			p.remove(path, "It was damaged", want)
+		}
+	}
+	return nil
+}
+
+func (p *repair) remove(path, why string, what wanted) {
+	id := thing("cache")
+	if what.pkg != nil {
+		id = named(what.pkg.NEVRA, what.source)
+	}
+	if !p.simulate {
+		if err := os.Remove(path); err != nil {
+			p.s.Log.Warn("a file in the cache can't be removed", "error", err)
+			return
+		}
+	}
+	p.told(id, "%s: %s is removed from the cache", why, filepath.Base(path))
+}
+
+// wanted are the RPMs of the trees in the record, by their place in the cache.
+func (p *repair) wanted() (map[string]wanted, error) {
+	all := make(map[string]wanted)
+	err := p.s.Trees(func(t *tree.Tree) {
+		for i := range t.Packages {
+			for _, source := range p.s.Sources {
+				all[transaction.CachePath(p.s, source.ID, &t.Packages[i])] = wanted{&t.Packages[i], source.ID}
+			}
+		}
+	})
+	return all, err
+}
+
+// is tells whether a file has a digest.
+func is(path, digest string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return false
+	}
+	return hex.EncodeToString(sum.Sum(nil)) == digest
+}

@@ -1,0 +1,188 @@
+// Package repair has the op repair-system, which brings record, cache and RPM database into agreement:
+//
+//   - transactions that were cut off are ended as the RPM database says;
+//   - where the RPM database can't be read, rpm writes it anew;
+//   - the record's file is checked, and what it has of installed packages is read anew;
+//   - RPMs in the cache that are damaged, or that nobody will ask for again, are removed.
+//
+// What it did is told as packages with the info cleanup, whose summaries say what was done to them; what is no package is told as
+// one of the names rpm-database, record and cache. With the flag simulate it tells what it would do.
+package repair
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Register puts the family's op into m.
+func Register(m ops.Mux, s *ops.System) {
+	m["repair-system"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+		p := &repair{s: s, w: w, simulate: r.Flags[wire.Simulate]}
+		w.Status(wire.StatusQuery)
+		w.Percentage(0)
+		if p.simulate {
+			if err := p.database(nil); err != nil || p.unreadable {
+				return err
+			}
+			return p.rest(ctx)
+		}
+		return s.Repair(ctx, w, p.database, func(*os.File) error { return p.rest(ctx) })
+	})
+}
+
+type repair struct {
+	s          *ops.System
+	w          *wire.Writer
+	simulate   bool
+	unreadable bool              // the RPM database, in a simulation
+	unfinished []*db.Transaction // what was cut off
+}
+
+// told tells what was done, or would be.
+func (p *repair) told(id wire.PackageID, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	p.s.Log.Info("repaired", "what", id, "how", text, "simulated", p.simulate)
+	p.w.Package(wire.InfoCleanup, id, text)
+}
+
+// thing is the id of what is no package.
+func thing(name string) wire.PackageID { return wire.PackageID{Name: name, Data: "local"} }
+
+// database makes the RPM database readable, and looks what was cut off.
+func (p *repair) database(lock *os.File) (err error) {
+	if p.unfinished, err = p.s.Record.Unfinished(); err != nil || p.readable() {
+		return err
+	}
+	if p.simulate {
+		p.unreadable = true
+		p.told(thing("rpm-database"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
+		return nil
+	}
+	return p.rebuild(lock)
+}
+
+func (p *repair) rest(ctx context.Context) error {
+	p.w.Percentage(30)
+	if err := p.record(); err != nil {
+		return err
+	}
+	p.w.Percentage(60)
+	if err := p.ended(); err != nil {
+		return err
+	}
+	if err := p.cache(ctx); err != nil {
+		return err
+	}
+	p.w.Percentage(100)
+	return nil
+}
+
+// readable tells whether all of the RPM database can be read.
+func (p *repair) readable() bool {
+	nothing := func(string) bool { return false }
+	err := p.s.RPM.Read(nothing, func(string, *rpm.Header) error { return nil })
+	if err != nil {
+		p.s.Log.Warn("the RPM database can't be read", "error", err)
+	}
+	return err == nil
+}
+
+func (p *repair) rebuild(lock *os.File) error {
+	p.w.AllowCancel(false)
+	defer p.w.AllowCancel(true)
+	err := p.s.RPM.Rebuild(lock)
+	if err == nil && !p.readable() {
+		err = fmt.Errorf("it can't be read after that either")
+	}
+	if err != nil {
+		return wire.Errorf(wire.InternalError, "the RPM database in %s is damaged and rpm --rebuilddb did not help: %w; put back a copy of it, or the image", p.s.RPM.Dir(), err)
+	}
+	p.told(thing("rpm-database"), "The RPM database could not be read: rpm wrote it anew")
+	return nil
+}
+
+// record checks the record, and compares it with the RPM database package by package.
+func (p *repair) record() error {
+	problems, err := p.s.Record.Check()
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return wire.Errorf(wire.InternalError, "the record in %s is damaged (%s): move it away; it is made anew, and only why each package was installed is lost", p.s.State, problems[0])
+	}
+	before, err := p.installed()
+	if err != nil {
+		return err
+	}
+	if !p.simulate {
+		unused, err := p.s.Record.Forget()
+		if err != nil {
+			return err
+		}
+		if unused > 0 {
+			p.told(thing("record"), "%d trees and lists that no source offers any more were forgotten", unused)
+		}
+	}
+	if err := p.s.SyncInstalledNow(); err != nil {
+		return err
+	}
+	after, err := p.installed()
+	if err != nil {
+		return err
+	}
+	for _, was := range before {
+		if !slices.ContainsFunc(after, func(is db.Package) bool { return is.NEVRA == was.NEVRA }) {
+			p.told(ops.ID(&was), "It is not in the RPM database any more: the record knows it now")
+		}
+	}
+	return nil
+}
+
+func (p *repair) installed() ([]db.Package, error) {
+	var all []db.Package
+	err := p.s.Record.Installed(db.Query{}, func(is *db.Package) error {
+		all = append(all, *is)
+		return nil
+	})
+	return all, err
+}
+
+// ended tells what became of transactions that were cut off.
+func (p *repair) ended() error {
+	for _, t := range p.unfinished {
+		for _, planned := range t.Plan {
+			if planned.Kept {
+				continue
+			}
+			id := wire.PackageID{Name: planned.Name, Version: planned.EVR(), Arch: planned.Arch, Data: planned.Source}
+			installed, err := p.s.FindInstalled(id)
+			if err != nil {
+				return err
+			}
+			began := t.Began.Format(time.DateTime)
+			switch {
+			case installed != nil && planned.Removed:
+				p.told(ops.ID(installed), "%s of %s was cut off before this was removed", t.Command, began)
+			case installed != nil:
+				p.told(ops.ID(installed), "%s of %s was cut off after this was installed: it is recorded", t.Command, began)
+			case !planned.Removed:
+				p.told(id, "%s of %s was cut off before this was installed: what was downloaded is kept", t.Command, began)
+			}
+		}
+	}
+	return nil
+}
+
+// named is the id of a package of a tree.
+func named(p tree.NEVRA, source string) wire.PackageID {
+	return wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch, Data: source}
+}

@@ -1,0 +1,107 @@
+package search
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// groups are PackageKit's (pk-enum.c, PK_GROUP_ENUM_*), with how a menu shows them: the icons have the names of the
+// freedesktop.org naming specification.
+var groups = []struct{ id, name, icon string }{
+	{"accessibility", "Accessibility", "preferences-desktop-accessibility"},
+	{"accessories", "Accessories", "applications-accessories"},
+	{"admin-tools", "Administration", "applications-system"},
+	{"collections", "Collections", "package-x-generic"},
+	{"communication", "Communication", "applications-internet"},
+	{"desktop-gnome", "GNOME", "user-desktop"},
+	{"desktop-kde", "KDE", "user-desktop"},
+	{"desktop-other", "Other desktops", "user-desktop"},
+	{"desktop-xfce", "Xfce", "user-desktop"},
+	{"documentation", "Documentation", "help-browser"},
+	{"education", "Education", "applications-science"},
+	{"electronics", "Electronics", "applications-engineering"},
+	{"fonts", "Fonts", "preferences-desktop-font"},
+	{"games", "Games", "applications-games"},
+	{"graphics", "Graphics", "applications-graphics"},
+	{"internet", "Internet", "applications-internet"},
+	{"legacy", "Legacy", "package-x-generic"},
+	{"localization", "Localization", "preferences-desktop-locale"},
+	{"maps", "Maps", "applications-other"},
+	{"multimedia", "Multimedia", "applications-multimedia"},
+	{"network", "Network", "network-workgroup"},
+	{"newest", "Newest", "package-x-generic"},
+	{"office", "Office", "applications-office"},
+	{"other", "Other", "applications-other"},
+	{"power-management", "Power management", "preferences-system"},
+	{"programming", "Programming", "applications-development"},
+	{"publishing", "Publishing", "applications-office"},
+	{"repos", "Sources", "network-server"},
+	{"science", "Science", "applications-science"},
+	{"security", "Security", "security-high"},
+	{"servers", "Servers", "network-server"},
+	{"system", "System", "applications-system"},
+	{"vendor", "Vendor", "package-x-generic"},
+	{"virtualization", "Virtualization", "computer"},
+	{"unknown", "Unsorted", "package-x-generic"},
+}
+
+// inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories and PackageKit's
+// document name them, "category:GROUP" and "repo:SOURCE". A package that one of them is for is found.
+func inGroups(s *ops.System, values []string) (db.Query, error) {
+	var q db.Query
+	for _, v := range values {
+		if id, ok := strings.CutPrefix(v, "repo:"); ok {
+			all, err := s.Configured()
+			if err != nil {
+				return q, err
+			}
+			if !slices.ContainsFunc(all, func(c ops.Source) bool { return c.ID == id }) {
+				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: get-repo-list tells which there are", id)
+			}
+			q.Source = append(q.Source, id)
+			continue
+		}
+		group := strings.TrimPrefix(v, "category:")
+		i := slices.IndexFunc(groups, func(known struct{ id, name, icon string }) bool { return known.id == group })
+		if i < 0 {
+			return q, wire.Errorf(wire.GroupNotFound, "there is no group %.80q: get-categories tells which there are", v)
+		}
+		q.Group = append(q.Group, group)
+		if group == "unknown" {
+			q.Group = append(q.Group, "") // what sources that tell no groups offer
+		}
+	}
+	return q, nil
+}
+
+// categories answers get-categories: the groups that packages on offer are in, and the sources. search-group takes each id.
+func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
+	w.Status(wire.StatusQuery)
+	unready := ready(ctx, s, w, nil)
+	var known []string
+	for _, g := range groups {
+		known = append(known, g.id)
+	}
+	used, err := s.Record.Groups(known)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if slices.Contains(used, g.id) {
+			w.Category(wire.Category{ID: g.id, Name: g.name, Summary: "Programs in the group " + g.id, Icon: g.icon})
+		}
+	}
+	for _, source := range s.Sources {
+		name := source.Name
+		if name == "" {
+			name = source.ID
+		}
+		w.Category(wire.Category{ID: "repo:" + source.ID, Name: name, Summary: "Programs from the source " + source.ID, Icon: "network-server"})
+	}
+	return unready
+}

@@ -1,0 +1,41 @@
+// Package sources has the ops that show and change where software comes from: get-repo-list, repo-enable and repo-set-data. What
+// they change is the configuration file; it counts at once, in a helper that runs beside this one too.
+package sources
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Register puts the family's ops into m.
+func Register(m ops.Mux, s *ops.System) {
+	m["get-repo-list"] = list(s)
+	m["repo-enable"] = ops.Func(func(_ context.Context, _ *wire.Writer, r *wire.Request) error {
+		return s.SetSource(r.Name, "enabled", strconv.FormatBool(r.Enabled))
+	})
+	m["repo-set-data"] = ops.Func(func(_ context.Context, _ *wire.Writer, r *wire.Request) error {
+		return s.SetSource(r.Name, r.Parameter, r.Value)
+	})
+}
+
+// list answers get-repo-list. PackageKit's filters have no meaning for sources: none is for development or for source code.
+func list(s *ops.System) ops.Op {
+	return ops.Func(func(_ context.Context, w *wire.Writer, _ *wire.Request) error {
+		w.Status(wire.StatusQuery)
+		all, err := s.Configured()
+		if err != nil {
+			return err
+		}
+		for _, source := range all {
+			name := source.Name
+			if name == "" {
+				name = source.ID
+			}
+			w.RepoDetail(source.ID, name, !source.Disabled)
+		}
+		return nil
+	})
+}

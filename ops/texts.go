@@ -1,0 +1,77 @@
+package ops
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// SetLocale sets the language of summaries and descriptions by the name of a locale, "pt_BR.UTF-8". A source's texts in it come with
+// the next refresh, or whenever all of its catalogue is loaded.
+func (s *System) SetLocale(locale string) {
+	s.languages = languages(locale)
+	language := ""
+	if len(s.languages) > 0 {
+		language = s.languages[0]
+	}
+	s.Record.SetLanguage(language)
+}
+
+// languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin, sr@latin, sr_RS, sr. "C" asks
+// for none.
+func languages(locale string) []string {
+	locale, modifier, _ := strings.Cut(locale, "@")
+	locale, _, _ = strings.Cut(locale, ".")
+	language, country, _ := strings.Cut(strings.ReplaceAll(locale, "-", "_"), "_")
+	var all []string
+	for _, m := range []string{"@" + modifier, ""} {
+		for _, c := range []string{"_" + country, ""} {
+			if m == "@" || c == "_" {
+				continue
+			}
+			if l := language + c + m; tree.CheckLanguage(l) == nil {
+				all = append(all, l)
+			}
+		}
+	}
+	return all
+}
+
+// loadTexts loads a source's texts in the best of the languages that are asked for. Without them everything works: the
+// error is ctx's alone.
+func (s *System) loadTexts(ctx context.Context, source Source) error {
+	p := s.view.platforms[source.ID]
+	if p == nil {
+		return nil
+	}
+	for _, l := range s.languages {
+		ref, ok := p.Texts[l]
+		if !ok {
+			continue
+		}
+		err := s.keepTexts(ctx, source, l, ref)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Warn("a source's texts in another language can't be loaded", "source", source.ID, "language", l, "error", err)
+		}
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (s *System) keepTexts(ctx context.Context, source Source, language string, ref tree.Ref) error {
+	asked := s.languages[0] // what they are kept as: pt may do for pt_BR
+	have, err := s.Record.TextsFrom(source.ID, asked)
+	if err != nil || have == ref.SHA256 {
+		return err
+	}
+	body, err := s.Net.Get(ctx, s.publishedURLs(source.ID, ref.Path), ref)
+	if err != nil {
+		return err
+	}
+	t, err := tree.ParseTexts(body, s.Platform, language)
+	if err != nil {
+		return err
+	}
+	return s.Record.SetTexts(source.ID, asked, ref.SHA256, t.Texts)
+}

@@ -1,0 +1,97 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Complete adds to a plan what its changes bring with them. Where a package is updated that other programs have in their trees too,
+// those trees are brought forward with it: a platform's trees are made to fit together, and an old program need not fit a
+// new library. And it finds the packages that are obsoleted.
+func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) error {
+	for i := 0; i < len(p.Items); i++ { // the plan grows
+		it := p.Items[i]
+		if it.Action != wire.InfoUpdating {
+			continue
+		}
+		grown := false
+		for _, by := range it.By {
+			if p.tops[by] {
+				continue
+			}
+			p.tops[by] = true
+			before := len(p.Items)
+			if err := p.along(ctx, s, w, by); err != nil {
+				return err
+			}
+			grown = grown || len(p.Items) != before
+		}
+		if grown {
+			i = -1 // the items are others now
+		}
+	}
+	return p.Obsolete(s)
+}
+
+// Obsolete finds the installed packages that the plan's obsolete; it is an error where one belongs to the base.
+func (p *Plan) Obsolete(s *ops.System) error {
+	for _, it := range p.Items {
+		if err := p.obsolete(s, it, it.pkg.Obsoletes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// along brings a program forward because it shares something with another one. Where that can't be done it stays, and rpm has the
+// last word on whether it goes with the new packages.
+func (p *Plan) along(ctx context.Context, s *ops.System, w *wire.Writer, name string) error {
+	installed, err := s.FindInstalled(wire.PackageID{Name: name})
+	if err != nil || installed == nil {
+		return err
+	}
+	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
+	if err == nil {
+		err = p.Add(s, o, Why{})
+	}
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		s.Log.Warn("a program that shares packages with what is updated stays as it is", "program", name, "error", err)
+	}
+	return nil
+}
+
+// obsolete finds the installed packages that an item obsoletes: "rpm -U" will remove them.
+func (p *Plan) obsolete(s *ops.System, it *Item, obsoletes []string) error {
+	for _, dependency := range obsoletes {
+		name, _, _ := strings.Cut(dependency, " ")
+		if name == it.Name || slices.ContainsFunc(p.Items, func(other *Item) bool { return other.Name == name }) {
+			continue
+		}
+		installed, err := s.Record.InstalledByName(name)
+		if err != nil {
+			return err
+		}
+		for _, q := range installed {
+			if !q.Meets(dependency) || slices.ContainsFunc(it.Obsoleted, func(old db.Package) bool { return old.NEVRA == q.NEVRA }) {
+				continue
+			}
+			if q.Source == "" {
+				return wire.Errorf(wire.PackageConflicts, "%s would take the place of %s, which belongs to the standard installation: that stays as it is", it.NEVRA, q.NEVRA)
+			}
+			if err := it.inherit(s, q); err != nil {
+				return err
+			}
+			it.Obsoleted = append(it.Obsoleted, q)
+		}
+	}
+	return nil
+}

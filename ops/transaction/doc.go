@@ -1,0 +1,13 @@
+// Package transaction carries out what changes the system. Each command that does (install-packages, install-files,
+// update-packages, remove-packages) makes a Plan in its own way; from there on all go the same way:
+//
+//	plan.go       trees become a Plan: what is installed is taken out, what it takes the place of is noted, and whatever makes
+//	              it impossible ends it, before a byte of RPM is downloaded
+//	along.go      what the Plan changes without having been asked to: packages that share what is updated, obsoletes
+//	space.go      whether there is space, and where RPMs are kept
+//	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
+//	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it
+//	progress.go   downloads and rpm's steps become percentages that only grow
+//
+// The base, all that this backend has not installed, is never touched.
+package transaction

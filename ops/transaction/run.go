@@ -1,0 +1,175 @@
+package transaction
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Run has a plan made and carries it out, or, with the flag simulate, tells what it is.
+func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, plan func() (*Plan, error)) error {
+	if r.Flags[wire.Simulate] {
+		p, err := plan()
+		if err != nil {
+			return err
+		}
+		p.Tell(w)
+		return p.tellUntrusted(s, w, r.Flags[wire.OnlyTrusted])
+	}
+	return s.Change(ctx, w, func(lock *os.File) error {
+		w.Percentage(0)
+		p, err := plan()
+		if err != nil {
+			return err
+		}
+		if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
+			return err
+		}
+		c := &change{Plan: p, s: s, w: w, lock: lock, flags: r.Flags, journal: &db.Transaction{Began: time.Now(), Command: r.Command, Plan: p.planned()}}
+		c.progress = newProgress(w, p, r.Flags[wire.OnlyDownload])
+		if err := s.Record.Begin(c.journal); err != nil {
+			return err
+		}
+		if err := c.carryOut(ctx); err != nil {
+			if c.journal.State == db.Downloading {
+				err = errors.Join(err, s.Record.SetState(c.journal, db.Failed))
+			} // else rpm ran: it is concluded, or will be at the next start
+			return err
+		}
+		w.Percentage(100)
+		return nil
+	})
+}
+
+// A change is a plan that is being carried out.
+type change struct {
+	*Plan
+	s        *ops.System
+	w        *wire.Writer
+	lock     *os.File
+	flags    wire.Flags
+	journal  *db.Transaction
+	progress *progress
+}
+
+// carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no digests that would have told
+// before, is downloaded anew once.
+func (c *change) carryOut(ctx context.Context) error {
+	for again := false; ; again = true {
+		if err := c.fetch(ctx); err != nil {
+			return err
+		}
+		if c.flags[wire.OnlyDownload] {
+			return c.s.Record.SetState(c.journal, db.Done)
+		}
+		err := c.inspect()
+		if err == nil {
+			err = c.runRPM(ctx)
+		}
+		if err == nil {
+			break
+		}
+		if again || ops.AsError(err).Code != wire.PackageCorrupt || !c.dropUnverified() {
+			return err
+		}
+		c.s.Log.Warn("a package is damaged: it is downloaded anew", "error", err)
+	}
+	for _, it := range c.Items {
+		id := wire.PackageID{Name: it.Name, Version: it.EVR(), Arch: it.Arch, Data: "installed:" + it.Source}
+		c.w.Package(wire.InfoInstalled, id, it.Summary)
+		if it.Restart != "" {
+			c.w.RequireRestart(it.Restart, id)
+		}
+		if !it.local {
+			os.Remove(it.file.Path) // what is installed is not downloaded again; the space is worth more
+		}
+	}
+	return nil
+}
+
+// dropUnverified removes the downloaded RPMs whose digests are not known, and tells whether there were any.
+func (c *change) dropUnverified() (any bool) {
+	for _, it := range c.Items {
+		if !it.local && it.file.SHA256 == "" && os.Remove(it.file.Path) == nil {
+			any = true
+		}
+	}
+	return any
+}
+
+func (c *change) fetch(ctx context.Context) error {
+	var items []*Item
+	var files []transport.File
+	for _, it := range c.Items {
+		if !it.local {
+			items, files = append(items, it), append(files, it.file)
+		}
+	}
+	if len(files) == 0 {
+		return ctx.Err()
+	}
+	c.w.Status(wire.StatusDownload)
+	for _, it := range items {
+		c.w.Package(wire.InfoDownloading, it.ID(), it.Summary)
+	}
+	return c.s.Net.Fetch(ctx, files, func(p transport.Progress) { c.progress.downloaded(items[p.File], p) })
+}
+
+// runRPM has rpm carry out the plan and records what became of it. From here on there is no way back.
+func (c *change) runRPM(ctx context.Context) error {
+	c.w.AllowCancel(false)
+	defer c.w.AllowCancel(true)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := c.s.Record.SetState(c.journal, db.Installing); err != nil {
+		return err
+	}
+	failed := c.rpm()
+	// Whatever rpm says, the database tells what is installed.
+	if err := c.s.SyncInstalledNow(); err != nil {
+		return errors.Join(failed, err)
+	}
+	state := db.Done
+	if failed != nil {
+		state = db.Failed
+	}
+	return errors.Join(failed, c.s.Record.Conclude(c.journal, state))
+}
+
+// rpm runs rpm once, as the plan needs it.
+func (c *change) rpm() error {
+	if len(c.Erase) > 0 {
+		err := c.s.RPM.Erase(c.lock, Labels(c.Erase), c.progress.changed)
+		var failed *rpm.Error
+		if errors.As(err, &failed) && failed.Kind == rpm.Other {
+			return wire.Errorf(wire.PackageFailedToRemove, "%w", err)
+		}
+		return err
+	}
+	var paths []string
+	for _, it := range c.Items {
+		paths = append(paths, it.file.Path)
+	}
+	if c.replaces() {
+		return c.s.RPM.Upgrade(c.lock, paths, rpm.Again{Same: c.acts(wire.InfoReinstalling), Older: c.acts(wire.InfoDowngrading)}, c.progress.changed)
+	}
+	// What isn't in the plan can't be touched by "rpm -i", whatever somebody else installed meanwhile.
+	return c.s.RPM.Install(c.lock, paths, c.progress.changed)
+}
+
+// Labels are packages as rpm takes them.
+func Labels(packages []db.Package) []string {
+	var all []string
+	for _, p := range packages {
+		all = append(all, p.Name+"-"+p.Version+"-"+p.Release+"."+p.Arch)
+	}
+	return all
+}

@@ -1,0 +1,147 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// A program is one that was asked for and whose tree has newer versions of packages that this backend installed.
+type program struct {
+	offer   *ops.Offer
+	updates []update
+	blocked error // why its tree can't be brought forward on this computer; nil: it can
+}
+
+// An update is one package in a newer version.
+type update struct {
+	pkg     *tree.Package
+	source  string
+	old     db.Package // the installed one
+	notices []tree.Notice
+}
+
+func (u *update) id() wire.PackageID {
+	return wire.PackageID{Name: u.pkg.Name, Version: u.pkg.EVR(), Arch: u.pkg.Arch, Data: u.source}
+}
+
+// available are the programs that have updates, ordered by name.
+func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, error) {
+	w.Status(wire.StatusQuery)
+	if err := s.SyncInstalled(); err != nil {
+		return nil, err
+	}
+	owned, err := s.Record.Owned()
+	if err != nil {
+		return nil, err
+	}
+	owned = slices.DeleteFunc(owned, func(p db.Own) bool { return !p.Asked })
+	if len(owned) == 0 {
+		return nil, nil
+	}
+	var names []string
+	for _, p := range owned {
+		names = append(names, p.Name)
+	}
+	if err := s.Ready(ctx, w, names); err != nil {
+		return nil, err
+	}
+	var all []*program
+	for _, name := range slices.Compact(names) {
+		p, err := look(ctx, s, w, name)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// look is a program with its updates; nil where it has none, or no source offers it any more.
+func look(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
+	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
+	if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &program{offer: o}
+	for i := range o.Tree.Packages {
+		pkg := &o.Tree.Packages[i]
+		over, err := transaction.Compare(s, pkg)
+		if err != nil {
+			return nil, err
+		}
+		if len(over.Older) > 0 && over.Older[0].Source != "" {
+			p.updates = append(p.updates, update{pkg: pkg, source: o.Source, old: over.Older[0]})
+		}
+	}
+	if len(p.updates) == 0 {
+		return nil, nil
+	}
+	plan := transaction.New(&wire.Request{})
+	if p.blocked = plan.Add(s, o, transaction.Why{}); p.blocked == nil {
+		p.blocked = plan.Obsolete(s)
+	}
+	return p, p.explain(ctx, s)
+}
+
+// explain finds what the repositories say of why the updates came. Where that can't be had the updates are offered all the same.
+func (p *program) explain(ctx context.Context, s *ops.System) error {
+	all, err := s.Notices(ctx, p.offer.Source, p.offer.Tree)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		s.Log.Warn("what a source says of its updates can't be had", "source", p.offer.Source, "error", err)
+	}
+	if all == nil {
+		return nil
+	}
+	for i := range p.updates {
+		u := &p.updates[i]
+		for _, n := range all.Notices {
+			// What came between the installed version and the new one counts too.
+			if slices.ContainsFunc(n.Packages, func(q tree.NEVRA) bool {
+				return q.Name == u.pkg.Name && q.Arch == u.pkg.Arch && q.Compare(u.old.NEVRA) > 0 && q.Compare(u.pkg.NEVRA) <= 0
+			}) {
+				u.notices = append(u.notices, n)
+			}
+		}
+	}
+	return nil
+}
+
+// restart is the most that the notices ask to be started anew.
+func (u *update) restart() string {
+	rank := []string{"", "application", "session", "system", "security-session", "security-system"}
+	most := 0
+	for _, n := range u.notices {
+		r := n.Restart
+		if n.Type == "security" && (r == "session" || r == "system") {
+			r = "security-" + r
+		}
+		most = max(most, slices.Index(rank, r))
+	}
+	return rank[most]
+}
+
+// info is how urgent the update is.
+func (u *update) info() wire.Info {
+	rank := []wire.Info{wire.InfoNormal, wire.InfoEnhancement, wire.InfoBugfix, wire.InfoSecurity}
+	kinds := map[string]wire.Info{"security": wire.InfoSecurity, "bugfix": wire.InfoBugfix, "enhancement": wire.InfoEnhancement, "newpackage": wire.InfoEnhancement}
+	most := 0
+	for _, n := range u.notices {
+		most = max(most, slices.Index(rank, kinds[n.Type]))
+	}
+	return rank[most]
+}

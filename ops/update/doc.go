@@ -1,0 +1,9 @@
+// Package update has the ops for newer versions of what this backend installed:
+//
+//	available.go  which updates there are: the trees of the programs that were asked for, as the sources have them now
+//	list.go       get-updates
+//	detail.go     get-update-detail
+//	update.go     update-packages
+//
+// What it plans is carried out by package transaction.
+package update

@@ -1,0 +1,73 @@
+package solve
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+func TestTexts(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	appstream := write("appstream", `<?xml version="1.0" encoding="UTF-8"?>
+<components version="0.8" origin="school">
+  <component type="desktop">
+    <id>hello.desktop</id><pkgname>hello</pkgname><pkgname>hello-extra</pkgname>
+    <name>Hello</name><name xml:lang="de">Hallo</name>
+    <summary>Says hello</summary>
+    <summary xml:lang="de">Sagt  hallo
+	&amp; winkt</summary>
+    <summary xml:lang="pt-BR">Diz olá</summary>
+    <summary xml:lang="x-test">xxSays helloxx</summary>
+    <description><p>Says hello.</p></description>
+    <description xml:lang="de"><p>Sagt   hallo,
+      <em>laut</em>.</p><ul><li>Einmal</li> <li>Zweimal</li></ul></description>
+  </component>
+  <component><pkgname>hello</pkgname><summary xml:lang="de">Anders</summary><summary xml:lang="fr">Dit bonjour</summary></component>
+  <component><pkgname>a;b</pkgname><summary xml:lang="de">Schlecht</summary></component>
+  <component><summary xml:lang="de">Ohne Paket</summary></component>
+</components>`)
+	susedata := write("susedata", `<susedata xmlns="http://linux.duke.edu/metadata/susedata" packages="1">
+  <package pkgid="00" name="paint" arch="x86_64"><version epoch="0" ver="1" rel="1"/>
+    <summary lang="de">Malt</summary><description lang="de">Malt
+und zeichnet</description><category lang="de">Grafik</category></package>
+</susedata>`)
+	all := make(texts)
+	for _, path := range []string{appstream, susedata} {
+		if err := all.read(path, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []struct {
+		language string
+		text     tree.Text
+	}{
+		{"de", tree.Text{Name: "hello", Summary: "Sagt hallo & winkt", Description: "Sagt hallo, laut.\n- Einmal\n- Zweimal"}},
+		{"de", tree.Text{Name: "hello-extra", Summary: "Sagt hallo & winkt", Description: "Sagt hallo, laut.\n- Einmal\n- Zweimal"}},
+		{"de", tree.Text{Name: "paint", Summary: "Malt", Description: "Malt\nund zeichnet"}},
+		{"pt_BR", tree.Text{Name: "hello", Summary: "Diz olá"}},
+		{"fr", tree.Text{Name: "hello", Summary: "Dit bonjour"}},
+	} {
+		if got := all[want.language][want.text.Name]; got == nil || *got != want.text {
+			t.Errorf("%s: %+q, want %+q", want.language, got, want.text)
+		}
+	}
+	if len(all) != 3 || len(all["de"]) != 3 {
+		t.Errorf("%d languages, %d in German", len(all), len(all["de"]))
+	}
+	if err := all.read(appstream, 100); err == nil || !strings.Contains(err.Error(), "more than 100 bytes") {
+		t.Errorf("one that is too large: %v", err)
+	}
+	if err := all.read(write("broken", "<components><component>"), 1000); err == nil {
+		t.Error("one that is cut off is no error")
+	}
+}

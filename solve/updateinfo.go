@@ -1,0 +1,268 @@
+package solve
+
+import (
+	"bufio"
+	"compress/bzip2"
+	"compress/gzip"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// maxUpdateinfo is how many bytes an updateinfo.xml may unpack to. Fedora's have 30 MiB.
+const maxUpdateinfo = 1 << 30
+
+// notices are what repositories say of why versions came, by the name of the package. A notice is there once for each of its
+// packages, with all of them.
+type notices struct{ byName map[string][]*tree.Notice }
+
+// read adds those of an updateinfo.xml, compressed as its name says, of at most max bytes unpacked.
+func (n *notices) read(path string, max int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := unpack(f, suffix(path))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return n.parse(r, min(max, maxUpdateinfo))
+}
+
+// parse adds those of an updateinfo.xml of at most max bytes.
+func (n *notices) parse(r io.Reader, max int64) error {
+	limited := &io.LimitedReader{R: r, N: max + 1}
+	d := xml.NewDecoder(bufio.NewReader(limited))
+	for {
+		token, err := d.Token()
+		if limited.N <= 0 {
+			return fmt.Errorf("it unpacks to more than %d bytes", max)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("it is no updateinfo.xml: %w", err)
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok || start.Name.Local == "updates" {
+			continue
+		}
+		if start.Name.Local != "update" {
+			if err := d.Skip(); err != nil {
+				return fmt.Errorf("it is no updateinfo.xml: %w", err)
+			}
+			continue
+		}
+		var u update
+		if err := d.DecodeElement(&u, &start); err != nil {
+			return fmt.Errorf("it is no updateinfo.xml: %w", err)
+		}
+		n.add(u.notice())
+	}
+}
+
+func unpack(r io.Reader, suffix string) (io.ReadCloser, error) {
+	switch suffix {
+	case ".gz":
+		return gzip.NewReader(r)
+	case ".zst":
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUpdateinfo))
+		if err != nil {
+			return nil, err
+		}
+		return z.IOReadCloser(), nil
+	case ".xz":
+		x, err := xz.NewReader(bufio.NewReader(r))
+		return io.NopCloser(x), err
+	case ".bz2":
+		return io.NopCloser(bzip2.NewReader(r)), nil
+	case "":
+		return io.NopCloser(r), nil
+	}
+	return nil, fmt.Errorf("it is compressed as %s, which this program can't read", suffix)
+}
+
+// An update is one element of updateinfo.xml.
+type update struct {
+	Status      string `xml:"status,attr"`
+	Type        string `xml:"type,attr"`
+	ID          string `xml:"id"`
+	Title       string `xml:"title"`
+	Severity    string `xml:"severity"`
+	Description string `xml:"description"`
+	Issued      struct {
+		Date string `xml:"date,attr"`
+	} `xml:"issued"`
+	Updated struct {
+		Date string `xml:"date,attr"`
+	} `xml:"updated"`
+	References []struct {
+		Href string `xml:"href,attr"`
+		Type string `xml:"type,attr"`
+	} `xml:"references>reference"`
+	Packages []struct {
+		Name    string    `xml:"name,attr"`
+		Epoch   int       `xml:"epoch,attr"`
+		Version string    `xml:"version,attr"`
+		Release string    `xml:"release,attr"`
+		Arch    string    `xml:"arch,attr"`
+		Reboot  suggested `xml:"reboot_suggested"`
+		Relogin suggested `xml:"relogin_suggested"`
+		Restart suggested `xml:"restart_suggested"`
+	} `xml:"pkglist>collection>package"`
+	Reboot suggested `xml:"reboot_suggested"` // Fedora's older ones say it of the whole update
+}
+
+// suggested is an element that suggests something by being there, unless it says that it doesn't.
+type suggested bool
+
+func (s *suggested) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	var text string
+	if err := d.DecodeElement(&text, &start); err != nil {
+		return err
+	}
+	text = strings.ToLower(strings.TrimSpace(text))
+	*s = text != "0" && text != "false" && text != "no"
+	return nil
+}
+
+func (u *update) notice() *tree.Notice {
+	n := &tree.Notice{
+		ID: line(u.ID, 200), Type: strings.ToLower(line(u.Type, 40)), Severity: strings.ToLower(line(u.Severity, 40)), Title: line(u.Title, 400),
+		Text: cut(strings.TrimSpace(u.Description), tree.MaxNoticeText), State: line(u.Status, 40), Issued: date(u.Issued.Date), Updated: date(u.Updated.Date),
+	}
+	reboot, relogin, restart := u.Reboot, suggested(false), suggested(false)
+	for _, p := range u.Packages {
+		reboot, relogin, restart = reboot || p.Reboot, relogin || p.Relogin, restart || p.Restart
+		n.Packages = append(n.Packages, tree.NEVRA{Name: p.Name, Epoch: p.Epoch, Version: p.Version, Release: p.Release, Arch: p.Arch})
+	}
+	switch {
+	case bool(reboot):
+		n.Restart = "system"
+	case bool(relogin):
+		n.Restart = "session"
+	case bool(restart):
+		n.Restart = "application"
+	}
+	for _, r := range u.References {
+		kind := map[string]string{"bugzilla": "bugzilla", "cve": "cve"}[r.Type]
+		if kind == "" {
+			kind = "vendor"
+		}
+		if (strings.HasPrefix(r.Href, "http://") || strings.HasPrefix(r.Href, "https://")) && len(r.Href) < 400 && len(n.References) < tree.MaxReferences {
+			n.References = append(n.References, tree.Reference{Kind: kind, URL: r.Href})
+		}
+	}
+	return n
+}
+
+// line is a text in one line of at most max bytes.
+func line(s string, max int) string { return cut(strings.Join(strings.Fields(s), " "), max) }
+
+func cut(s string, max int) string {
+	if len(s) > max {
+		s = s[:max-len("…")]
+		for len(s) > 0 && s[len(s)-1]&0xc0 == 0x80 { // not in the middle of a character
+			s = s[:len(s)-1]
+		}
+		if len(s) > 0 && s[len(s)-1] >= 0xc0 {
+			s = s[:len(s)-1]
+		}
+		s += "…"
+	}
+	return s
+}
+
+// date reads what distributions write: "2013-02-01 04:05:06", "2013-02-01", or seconds since 1970.
+func date(s string) time.Time {
+	s = strings.TrimSpace(s)
+	for _, layout := range []string{time.DateTime, time.RFC3339, time.DateOnly, "2006-01-02 15:04:05 MST"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	var seconds int64
+	if _, err := fmt.Sscanf(s, "%d", &seconds); err == nil && seconds > 1e8 && seconds < 1e11 {
+		return time.Unix(seconds, 0).UTC()
+	}
+	return time.Time{}
+}
+
+func (n *notices) add(notice *tree.Notice) {
+	if notice.ID == "" {
+		return
+	}
+	if n.byName == nil {
+		n.byName = make(map[string][]*tree.Notice)
+	}
+	var names []string
+	for _, p := range notice.Packages {
+		if !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+			n.byName[p.Name] = append(n.byName[p.Name], notice)
+		}
+	}
+}
+
+// sort puts the newest first: after the last repository.
+func (n *notices) sort() {
+	for _, all := range n.byName {
+		slices.SortStableFunc(all, func(a, b *tree.Notice) int {
+			if c := when(b).Compare(when(a)); c != 0 {
+				return c
+			}
+			return strings.Compare(b.ID, a.ID)
+		})
+	}
+}
+
+func when(n *tree.Notice) time.Time {
+	if n.Updated.After(n.Issued) {
+		return n.Updated
+	}
+	return n.Issued
+}
+
+// about are the notices of packages in their versions or in older ones.
+func (n *notices) about(packages []*Package) []tree.Notice {
+	var all []*tree.Notice
+	of := make(map[*tree.Notice][]tree.NEVRA)
+	for _, pkg := range packages {
+		enough := 0
+		for _, notice := range n.byName[pkg.Name] {
+			for _, p := range notice.Packages {
+				if p.Name != pkg.Name || p.Arch != pkg.Arch || p.Compare(pkg.NEVRA) > 0 || enough == tree.MaxNotices {
+					continue
+				}
+				if of[notice] == nil {
+					all = append(all, notice)
+				}
+				if !slices.Contains(of[notice], p) {
+					of[notice] = append(of[notice], p)
+					enough++
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *tree.Notice) int { return when(b).Compare(when(a)) })
+	var copies []tree.Notice
+	for _, notice := range all {
+		c := *notice
+		c.Packages = of[notice]
+		copies = append(copies, c)
+	}
+	return copies
+}

@@ -1,0 +1,28 @@
+package tree
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestPlatforms(t *testing.T) {
+	want := &Platforms{Format: 1, Platforms: []PlatformEntry{{"fedora-18-i686", "i686"}, {"fedora-19-i686", "i686"}}}
+	data := mustEncode(t, want)
+	if got, err := ParsePlatforms(data); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("ParsePlatforms: %+v, %v", got, err)
+	}
+	for name, text := range map[string]string{
+		"no JSON":             "<html>",
+		"a newer format":      `{"format":2,"platforms":[]}`,
+		"a name with a path":  `{"format":1,"platforms":[{"platform":"../x","arch":"i686"}]}`,
+		"a name with a tab":   `{"format":1,"platforms":[{"platform":"a\tb","arch":"i686"}]}`,
+		"no architecture":     `{"format":1,"platforms":[{"platform":"a"}]}`,
+		"larger than any is":  `{"format":1,"x":"` + strings.Repeat("x", MaxPlatform) + `"}`,
+		"a list of something": `[]`,
+	} {
+		if p, err := ParsePlatforms([]byte(text)); err == nil {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}

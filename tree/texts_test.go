@@ -1,0 +1,32 @@
+package tree
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestTexts(t *testing.T) {
+	want := &Texts{Format: 1, Platform: "p", Language: "pt_BR", Texts: []Text{{"hello", "Diz olá", "Diz olá.\nEm voz alta."}, {"paint", "", "Pinta"}}}
+	data := mustEncode(t, want)
+	if got, err := ParseTexts(data, "p", "pt_BR"); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("ParseTexts: %+v, %v", got, err)
+	}
+	for name, text := range map[string]string{
+		"another language": string(mustEncode(t, &Texts{Format: 1, Platform: "p", Language: "pt"})),
+		"another platform": string(mustEncode(t, &Texts{Format: 1, Platform: "q", Language: "pt_BR"})),
+		"a newer format":   `{"format":2,"platform":"p","language":"pt_BR"}`,
+		"a bad name":       `{"format":1,"platform":"p","language":"pt_BR","texts":[{"name":"a;b","summary":"x"}]}`,
+		"a long summary":   string(mustEncode(t, &Texts{Format: 1, Platform: "p", Language: "pt_BR", Texts: []Text{{Name: "a", Summary: strings.Repeat("x", MaxSummary+1)}}})),
+		"no JSON":          "<html>",
+	} {
+		if got, err := ParseTexts([]byte(text), "p", "pt_BR"); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for s, ok := range map[string]bool{"de": true, "pt_BR": true, "sr@latin": true, "zh_Hans": true, "": false, "C": false, "x-test": false, "de/../x": false, "DE": false, "pt-BR": false} {
+		if (CheckLanguage(s) == nil) != ok {
+			t.Errorf("CheckLanguage(%q): %v", s, CheckLanguage(s))
+		}
+	}
+}

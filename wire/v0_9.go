@@ -1,0 +1,14 @@
+package wire
+
+// v0_9 is 0.9.1 to 1.0.6: in details the summary comes last. unavailable came with 1.0.4. What-provides always has the type
+// "any".
+var v0_9 = generation{
+	dialect: V0_9,
+	since:   [3]int{0, 9, 0},
+	replies: map[string]string{
+		"details": "details {id} {license} {group} {description} {url} {size} {summary}",
+	},
+	words: map[string]map[string]string{
+		"info": {"unavailable": "blocked"},
+	},
+}
