@@ -53,18 +53,5 @@ func (r *Record) Forget() (unused int64, err error) {
 
 // Trees are the digests of the kept trees that the loaded catalogues lead to.
 func (r *Record) Trees() ([]string, error) {
-	rows, err := r.query("SELECT sha256 FROM published WHERE sha256 IN (SELECT tree_sha256 FROM entry)")
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var sha string
-		if err := rows.Scan(&sha); err != nil {
-			return nil, r.failed("reading", err)
-		}
-		all = append(all, sha)
-	}
-	return all, r.failed("reading", rows.Err())
+	return r.strings("SELECT sha256 FROM published WHERE sha256 IN (SELECT tree_sha256 FROM entry)")
 }

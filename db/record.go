@@ -189,6 +189,24 @@ func (r *Record) query(query string, args ...any) (*sql.Rows, error) {
 	return s.Query(args...)
 }
 
+// strings are the texts in the first column of a query's rows.
+func (r *Record) strings(query string, args ...any) ([]string, error) {
+	rows, err := r.query(query, args...)
+	if err != nil {
+		return nil, r.failed("reading", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, r.failed("reading", err)
+		}
+		all = append(all, s)
+	}
+	return all, r.failed("reading", rows.Err())
+}
+
 // A scanner is a row that may not be there.
 type scanner interface{ Scan(dest ...any) error }
 

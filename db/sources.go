@@ -144,20 +144,7 @@ func (r *Record) Shards() (map[string]bool, error) {
 
 // Listed are the digests of the shards that a source offers, by their number.
 func (r *Record) Listed(source string) ([]string, error) {
-	rows, err := r.query("SELECT sha256 FROM listed WHERE source = ? ORDER BY number", source)
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var sha string
-		if err := rows.Scan(&sha); err != nil {
-			return nil, r.failed("reading", err)
-		}
-		all = append(all, sha)
-	}
-	return all, r.failed("reading", rows.Err())
+	return r.strings("SELECT sha256 FROM listed WHERE source = ? ORDER BY number", source)
 }
 
 // AddShard loads a shard: entries gives its entries to the function that it is called with. If it fails, none is
@@ -239,20 +226,7 @@ func (r *Record) KeepPublished(sha256 string, body []byte, members []tree.Packag
 
 // TreesWith are the digests of the kept trees that have a package.
 func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
-	rows, err := r.query("SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var sha string
-		if err := rows.Scan(&sha); err != nil {
-			return nil, r.failed("reading", err)
-		}
-		all = append(all, sha)
-	}
-	return all, r.failed("reading", rows.Err())
+	return r.strings("SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
 // A Listless is a top-level package whose paths are not in the record yet.

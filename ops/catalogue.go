@@ -248,9 +248,6 @@ func (s *System) shards(p *tree.Platform, names []string) []int {
 // manyShards are so many that the index of texts is worth settling after them.
 const manyShards = 16
 
-// ahead is how many shards are downloaded while one is loaded.
-const ahead = 3
-
 // load loads those of a catalogue's shards that are wanted and not loaded yet.
 func (s *System) load(ctx context.Context, w *wire.Writer, source Source, catalogue []tree.Ref, wanted []int, progress func(float64)) error {
 	var missing []int
@@ -263,40 +260,18 @@ func (s *System) load(ctx context.Context, w *wire.Writer, source Source, catalo
 		return nil
 	}
 	w.Status(wire.StatusDownloadPackagelist)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type download struct {
-		body []byte
-		err  error
-	}
-	next := make(chan chan download, ahead)
-	go func() {
-		defer close(next)
-		for _, i := range missing {
-			d := make(chan download, 1)
-			select {
-			case next <- d:
-			case <-ctx.Done():
-				return
-			}
-			go func() {
-				body, err := s.Net.Get(ctx, s.publishedURLs(source.ID, catalogue[i].Path), catalogue[i])
-				d <- download{body, err}
-			}()
-		}
-	}()
-	for done, i := range missing {
-		d, ok := <-next
-		if !ok {
-			return ctx.Err()
-		}
-		got := <-d
+	bodies := inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]byte, error) {
+		ref := catalogue[missing[i]]
+		return s.Net.Get(ctx, s.publishedURLs(source.ID, ref.Path), ref)
+	})
+	for done, got := range bodies {
 		if got.err != nil {
 			return got.err
 		}
+		i := missing[done]
 		sha := catalogue[i].SHA256
 		err := s.Record.AddShard(sha, func(add func(*tree.Entry) error) error {
-			return tree.ParseShard(got.body, i, len(catalogue), add)
+			return tree.ParseShard(got.value, i, len(catalogue), add)
 		})
 		if err != nil {
 			return err

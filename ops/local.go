@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -25,4 +26,9 @@ func ReadLocal(path string) (*rpm.Header, error) {
 		return nil, wire.Errorf(wire.InvalidPackageFile, "%s is not an RPM, or damaged: %w", path, err)
 	}
 	return h, nil
+}
+
+// NEVRA is what a header says that its package is.
+func NEVRA(h *rpm.Header) tree.NEVRA {
+	return tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch}
 }

@@ -45,41 +45,14 @@ func (s *System) LoadPaths(ctx context.Context, w *wire.Writer) error {
 	if size > maxLoadPaths {
 		return wire.Errorf(wire.CannotGetFilelist, "the files of %d packages on offer are not known here, and their lists have %d MiB, more than one search downloads: only the others were looked at", len(missing), size>>20)
 	}
-	w.Status("download-filelist")
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type download struct {
-		paths []string
-		err   error
-	}
-	next := make(chan chan download, ahead)
-	go func() {
-		defer close(next)
-		for _, m := range missing {
-			d := make(chan download, 1)
-			select {
-			case next <- d:
-			case <-ctx.Done():
-				return
-			}
-			go func() {
-				paths, err := s.paths(ctx, m)
-				d <- download{paths, err}
-			}()
-		}
-	}()
+	w.Status(wire.StatusDownloadFilelist)
 	got := make(map[string][]string)
-	for i, m := range missing {
-		d, ok := <-next
-		if !ok {
-			break
-		}
-		g := <-d
+	for i, g := range inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]string, error) { return s.paths(ctx, missing[i]) }) {
 		if g.err != nil {
 			err = g.err
 			break
 		}
-		got[m.Entry.Files.SHA256] = g.paths
+		got[missing[i].Entry.Files.SHA256] = g.value
 		if len(got) == pathsAtOnce {
 			if err := s.Record.KeepPaths(got); err != nil {
 				return err
@@ -87,9 +60,6 @@ func (s *System) LoadPaths(ctx context.Context, w *wire.Writer) error {
 			clear(got)
 		}
 		w.Percentage(100 * (i + 1) / len(missing))
-	}
-	if err == nil {
-		err = ctx.Err()
 	}
 	return errors.Join(err, s.Record.KeepPaths(got))
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -139,7 +138,7 @@ func (s *System) sync() error {
 	return s.Record.UpdateInstalled(state, func(u *db.InstalledUpdate) error {
 		return s.RPM.Read(u.Known, func(digest string, h *rpm.Header) error {
 			return u.Add(digest, db.Package{
-				NEVRA:   tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch},
+				NEVRA:   NEVRA(h),
 				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
 			})
 		})

@@ -178,7 +178,7 @@ func (f *fault) test(t *testing.T) {
 	switch {
 	case most > 0:
 	case f.code != "": // what was on its way when the others were stopped
-		most = 1.5
+		most = 2
 	case f.layout == "sugar-network": // a file for each name that the school offers
 		most = 1.02
 	}

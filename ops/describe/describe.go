@@ -8,7 +8,6 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -106,7 +105,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 func installedFiles(s *ops.System, w *wire.Writer, p *db.Package) error {
 	nothing := func(string) bool { return false }
 	return s.RPM.Read(nothing, func(_ string, h *rpm.Header) error {
-		if (tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch}) == p.NEVRA {
+		if ops.NEVRA(h) == p.NEVRA {
 			w.Files(ops.ID(p), h.Files())
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -37,7 +38,7 @@ func readGraph(ctx context.Context, d rpm.Database) (*graph, error) {
 			}
 		}
 		index[digest] = len(g.packages)
-		g.packages = append(g.packages, tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch})
+		g.packages = append(g.packages, ops.NEVRA(h))
 		wants = append(wants, numbers)
 		return ctx.Err()
 	})

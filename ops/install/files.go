@@ -68,7 +68,7 @@ func local(s *ops.System, path string) (pkg *tree.Package, summary string, err e
 		return nil, "", wire.Errorf(wire.FileNotFound, "looking at the file: %w", err)
 	}
 	return &tree.Package{
-		NEVRA: tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch},
+		NEVRA: ops.NEVRA(h),
 		Size:  info.Size(), Installed: h.Size, Obsoletes: h.Obsoletes(),
 	}, h.Summary, nil
 }

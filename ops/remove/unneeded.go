@@ -63,7 +63,7 @@ func without(s *ops.System, packages []db.Package, unmet []rpm.Unmet) ([]db.Pack
 	var stay []tree.NEVRA
 	nothing := func(string) bool { return false }
 	err := s.RPM.Read(nothing, func(_ string, h *rpm.Header) error {
-		p := tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch}
+		p := ops.NEVRA(h)
 		meets := func(what string) bool { return wanted[what] }
 		if has(packages, p) && (slices.ContainsFunc(h.Provides(), meets) || slices.ContainsFunc(h.Files(), meets)) {
 			stay = append(stay, p)

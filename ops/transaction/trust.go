@@ -5,7 +5,6 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -22,7 +21,7 @@ func (c *change) inspect() error {
 			return wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM: %w", it.Source, it.NEVRA, err)
 		}
 		if it.file.SHA256 == "" && !it.local {
-			is := nevra(h)
+			is := ops.NEVRA(h)
 			want := it.NEVRA
 			want.Epoch = is.Epoch
 			if is != want {
@@ -48,10 +47,6 @@ func (c *change) inspect() error {
 		return nil
 	}
 	return c.s.Record.SetPlan(c.journal, c.planned())
-}
-
-func nevra(h *rpm.Header) tree.NEVRA {
-	return tree.NEVRA{Name: h.Name, Epoch: h.Epoch, Version: h.Version, Release: h.Release, Arch: h.Arch}
 }
 
 // needsSignature tells whether an item may only be installed with a signature that RPM's keyring knows. A tree's digest vouches

@@ -1,0 +1,48 @@
+package ops
+
+import (
+	"context"
+	"iter"
+)
+
+// ahead is how many downloads go on while the result of an earlier one is worked on.
+const ahead = 3
+
+// A fetched is the result of one download.
+type fetched[T any] struct {
+	value T
+	err   error
+}
+
+// inOrder downloads item 0 to n-1, a few ahead of where the reader is, and gives the results in order, until the reader has
+// enough. get is called from several goroutines.
+func inOrder[T any](ctx context.Context, n int, get func(ctx context.Context, i int) (T, error)) iter.Seq2[int, fetched[T]] {
+	return func(yield func(int, fetched[T]) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		downloads := make([]chan fetched[T], n)
+		begin := func(i int) {
+			downloads[i] = make(chan fetched[T], 1)
+			go func() {
+				value, err := get(ctx, i)
+				downloads[i] <- fetched[T]{value, err}
+			}()
+		}
+		for i := range min(ahead, n) {
+			begin(i)
+		}
+		for i := range n {
+			f := <-downloads[i]
+			downloads[i] = nil
+			if i+ahead < n && ctx.Err() == nil {
+				begin(i + ahead)
+			} else if i+ahead < n {
+				downloads[i+ahead] = make(chan fetched[T], 1)
+				downloads[i+ahead] <- fetched[T]{err: ctx.Err()}
+			}
+			if !yield(i, f) {
+				return
+			}
+		}
+	}
+}
