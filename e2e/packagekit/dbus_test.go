@@ -17,9 +17,15 @@ import (
 const (
 	exitSuccess, exitFailed, exitCancelled = 1, 2, 3
 
-	infoInstalled, infoAvailable, infoDownloading, infoInstalling, infoRemoving, infoFinished = 1, 2, 10, 12, 13, 18
+	infoInstalled, infoAvailable, infoDownloading, infoUpdating, infoInstalling, infoRemoving = 1, 2, 10, 11, 12, 13
+	infoCleanup, infoObsoleting, infoFinished                                                 = 14, 15, 18
+
+	restartNone, restartSecuritySystem = 1, 6
+
+	stateUnknown, stateStable = 0, 1 // of an update
 
 	errorNoNetwork, errorInternal, errorAlreadyInstalled, errorCancelled, errorLock, errorAllThere = 2, 4, 9, 17, 26, 41
+	errorDependencies, errorSystemPackage                                                          = 13, 20
 
 	networkOffline, networkOnline = 1, 2
 
@@ -67,7 +73,8 @@ func answer(l *laptop, r pktest.Result) string {
 	return packages(r)
 }
 
-var infos = map[uint32]string{infoInstalled: "installed", infoAvailable: "available", infoInstalling: "installing", infoRemoving: "removing"}
+var infos = map[uint32]string{infoInstalled: "installed", infoAvailable: "available", infoInstalling: "installing", infoRemoving: "removing",
+	infoUpdating: "updating", infoCleanup: "cleanup", infoObsoleting: "obsoleting"}
 
 // packages are the packages that were reported, but for those being downloaded and those that are done, sorted.
 func packages(r pktest.Result) string {

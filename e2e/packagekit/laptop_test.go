@@ -86,22 +86,26 @@ func missing() string {
 type laptop struct {
 	*testbed.Laptop
 	*pktest.Daemon
+	School *testbed.School
 	Proxy  *testbed.Proxy
 	Helper string // a program that runs the real helper with the laptop's configuration
 	t      testing.TB
 }
 
-// newLaptop makes a laptop. more is added to its configuration.
-func newLaptop(t testing.TB, more string) *laptop {
+// newLaptop makes a laptop of the school that all share. more is added to its configuration.
+func newLaptop(t testing.TB, more string) *laptop { return newLaptopOf(t, school, more) }
+
+// newLaptopOf makes a laptop of a school.
+func newLaptopOf(t testing.TB, s *testbed.School, more string) *laptop {
 	t.Helper()
-	l := &laptop{t: t}
+	l := &laptop{School: s, t: t}
 	var err error
-	l.Proxy, err = school.Proxy()
+	l.Proxy, err = s.Proxy()
 	check(t, err)
 	t.Cleanup(l.Proxy.Close)
-	l.Laptop, err = school.Laptop(l.Proxy.URL, "presolve", more)
+	l.Laptop, err = s.Laptop(l.Proxy.URL, "presolve", more)
 	check(t, err)
-	l.Helper = pktest.Wrap(t, school.Helper, "--config", l.Config)
+	l.Helper = pktest.Wrap(t, s.Helper, "--config", l.Config)
 	return l
 }
 

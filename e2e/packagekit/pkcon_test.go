@@ -23,6 +23,10 @@ var update = flag.Bool("update", false, "write what was said into the transcript
 
 // TestPkcon runs testdata/*.txtar. Beside testscript's own commands these have:
 //
+//	school                makes a school of the script's own, for the laptops that come after; the others' never changes
+//	spring                it publishes newer programs, and a later platform: see publishSpring
+//	song                  makes song.rpm in $WORK: see song
+//	rpm OPTION…           runs rpm on the laptop's root, behind PackageKit's back
 //	laptop [KEY=VALUE…]   makes a laptop and starts its packagekitd; KEY=VALUE goes into the helper's configuration
 //	fault NAME            how the school's server misbehaves from now on: see testbed.Faults
 //	talk FILE             runs the commands in FILE and prints it again as it went: "cmp stdout FILE" tells whether it
@@ -44,6 +48,22 @@ func TestPkcon(t *testing.T) {
 		Dir:           "testdata",
 		UpdateScripts: *update,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"school": func(ts *testscript.TestScript, _ bool, _ []string) {
+				scripted(ts).School = ownSchool(ts.Value("test").(testing.TB))
+			},
+			"spring": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(publishSpring(scripted(ts).School))
+			},
+			"song": func(ts *testscript.TestScript, _ bool, _ []string) {
+				path, err := song.Write(ts.MkAbs("."))
+				ts.Check(err)
+				ts.Check(os.Rename(path, ts.MkAbs("song.rpm")))
+			},
+			"rpm": func(ts *testscript.TestScript, neg bool, args []string) {
+				out, err := testbed.RPMQuery(scripted(ts).Root, args...)
+				fmt.Fprint(ts.Stdout(), out)
+				want(ts, neg, err == nil)
+			},
 			"laptop": scriptLaptop,
 			"fault": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Check(scripted(ts).Proxy.Set(testbed.Fault(args[0])))
@@ -54,7 +74,7 @@ func TestPkcon(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values["test"] = env.T().(testing.TB)
-			env.Values["laptop"] = new(laptop)
+			env.Values["laptop"] = &laptop{School: school}
 			return nil
 		},
 	})
@@ -75,7 +95,7 @@ func scriptLaptop(ts *testscript.TestScript, _ bool, args []string) {
 		key, value, _ := strings.Cut(a, "=")
 		fmt.Fprintf(&more, "%s = %s\n", key, value)
 	}
-	l := newLaptop(ts.Value("test").(testing.TB), more.String())
+	l := newLaptopOf(ts.Value("test").(testing.TB), scripted(ts).School, more.String())
 	l.Daemon = pktest.Start(l.t, l.Helper)
 	*scripted(ts) = *l
 }

@@ -119,7 +119,9 @@ func (c *change) fetch(ctx context.Context) error {
 	for _, it := range items {
 		c.w.Package(wire.InfoDownloading, it.ID(), it.Summary)
 	}
-	return c.s.Net.Fetch(ctx, files, func(p transport.Progress) { c.progress.downloaded(items[p.File], p) })
+	err := c.s.Net.Fetch(ctx, files, func(p transport.Progress) { c.progress.downloaded(items[p.File], p) })
+	c.w.Speed(0) // or the last one would stand while rpm runs
+	return err
 }
 
 // runRPM has rpm carry out the plan and records what became of it. From here on there is no way back.
