@@ -20,7 +20,7 @@ func (s *System) Repair(ctx context.Context, w *wire.Writer, first, then func(lo
 	if err := first(file); err != nil {
 		return err
 	}
-	if err := s.recover(); err != nil {
+	if err := s.recover(w, file); err != nil {
 		return err
 	}
 	return then(file)

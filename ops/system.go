@@ -161,7 +161,7 @@ func (s *System) Change(ctx context.Context, w *wire.Writer, f func(lock *os.Fil
 		return err
 	}
 	defer file.Close()
-	if err := s.recover(); err != nil {
+	if err := s.recover(w, file); err != nil {
 		return err
 	}
 	return f(file)
@@ -169,7 +169,7 @@ func (s *System) Change(ctx context.Context, w *wire.Writer, f func(lock *os.Fil
 
 // recover ends the transactions that a process began and did not live to end. The RPM database says what became of
 // them; what they downloaded is in the cache and will be used.
-func (s *System) recover() error {
+func (s *System) recover(w *wire.Writer, lock *os.File) error {
 	unfinished, err := s.Record.Unfinished()
 	if err != nil || len(unfinished) == 0 {
 		return err
@@ -179,6 +179,11 @@ func (s *System) recover() error {
 	}
 	for _, t := range unfinished {
 		s.Log.Warn("a transaction was cut off", "command", t.Command, "began", t.Began, "state", t.State)
+		if t.State == db.Installing {
+			if err := s.mend(w, lock, t); err != nil {
+				return err
+			}
+		}
 		if err := s.Record.Conclude(t, db.Failed); err != nil {
 			return err
 		}

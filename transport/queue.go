@@ -58,18 +58,17 @@ func (c *Client) Fetch(ctx context.Context, files []File, report func(Progress))
 
 	// Syncing is for a goroutine of its own: a connection must not idle while the disk works.
 	whole := make(chan *job, unsettled)
-	settled := make(chan struct{})
-	go func() {
-		defer close(settled)
-		q.settle(running, whole)
-	}()
+	var settlers sync.WaitGroup
+	for range min(settling, len(jobs)) {
+		settlers.Go(func() { q.settle(running, whole) })
+	}
 	var workers sync.WaitGroup
 	for range min(c.Parallel, len(jobs)) {
 		workers.Go(func() { q.work(running, whole) })
 	}
 	workers.Wait()
 	close(whole)
-	<-settled
+	settlers.Wait()
 
 	err = q.syncFolders()
 	switch {
@@ -96,8 +95,10 @@ func (j *job) unlock() {
 	}
 }
 
-// unsettled is how many whole files may wait for a slow disk.
-const unsettled = 16
+const (
+	unsettled = 16 // whole files may wait for a slow disk
+	settling  = 4  // are synced at once: a disk does several in little more time than one
+)
 
 // plan checks files and makes one job of those with the same Path.
 func plan(files []File) ([]*job, error) {

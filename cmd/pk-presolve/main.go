@@ -157,7 +157,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 	defer record.Close()
 	client := net.New(net.Options{
 		Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), SmallRetryFor: patience(os.Getenv("NETWORK")),
-		Log: log.Named("transport"),
+		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{

@@ -33,6 +33,11 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 		w.Package(wire.InfoDownloading, o.ID(), o.Package().Summary)
 	}
 	err := s.Net.Fetch(ctx, files, func(p transport.Progress) {
+		if p.Waiting {
+			w.Status(wire.StatusWait)
+			return
+		}
+		w.Status(wire.StatusDownload)
 		w.Speed(p.Speed)
 		if p.Total > 0 {
 			w.Percentage(int(100 * p.Done / p.Total))

@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -68,7 +69,7 @@ func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p 
 	case installed != nil && p.Reinstall:
 		return "", reinstall(ctx, s, w, p, installed)
 	case installed != nil:
-		return installed.NEVRA.String(), nil
+		return lacking(ctx, s, w, p, installed)
 	case id.Installed():
 		return "", wire.Errorf(wire.PackageNotFound, "%s is not installed any more", id.Text())
 	case r.Flags[wire.JustReinstall]:
@@ -86,6 +87,28 @@ func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p 
 		return o.Package().NEVRA.String(), nil
 	}
 	return "", p.Add(s, o, transaction.Why{Asked: true})
+}
+
+// lacking adds what a program of ours that is installed lacks: rpm goes on with a program whose library it could not install. there
+// names the program where it lacks nothing.
+func lacking(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, installed *db.Package) (there string, err error) {
+	there = installed.NEVRA.String()
+	if installed.Source == "" {
+		return there, nil
+	}
+	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
+	if errors.Is(err, context.Canceled) {
+		return "", err
+	}
+	if err != nil {
+		return there, nil // nobody has it any more
+	}
+	before := len(p.Items)
+	err = p.Add(s, o, transaction.Why{Asked: true})
+	if len(p.Items) > before {
+		return "", err
+	}
+	return there, nil // it lacks nothing, or nothing can be done about it
 }
 
 // reinstall adds a package that is installed, in the same version.

@@ -40,6 +40,11 @@ func newProgress(w *wire.Writer, p *Plan, onlyDownload bool) *progress {
 
 // downloaded is told by the transport.
 func (g *progress) downloaded(it *Item, p transport.Progress) {
+	if p.Waiting {
+		g.w.Status(wire.StatusWait)
+		return
+	}
+	g.w.Status(wire.StatusDownload)
 	switch size := it.pkg.Size; {
 	case p.Finished:
 		g.w.ItemProgress(it.ID(), wire.StatusDownload, 100)

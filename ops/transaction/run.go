@@ -1,9 +1,11 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -62,6 +64,9 @@ type change struct {
 // carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no digests that would have told
 // before, is downloaded anew once.
 func (c *change) carryOut(ctx context.Context) error {
+	if err := c.verifyLocal(); err != nil {
+		return err
+	}
 	for again := false; ; again = true {
 		if err := c.fetch(ctx); err != nil {
 			return err
@@ -87,11 +92,17 @@ func (c *change) carryOut(ctx context.Context) error {
 		if it.Restart != "" {
 			c.w.RequireRestart(it.Restart, id)
 		}
-		if !it.local {
-			os.Remove(it.file.Path) // what is installed is not downloaded again; the space is worth more
-		}
 	}
 	return nil
+}
+
+// dropInstalled removes the RPMs from the cache: what is installed is not downloaded again; the space is worth more.
+func (c *change) dropInstalled() {
+	for _, it := range c.Items {
+		if !it.local {
+			os.Remove(it.file.Path)
+		}
+	}
 }
 
 // dropUnverified removes the downloaded RPMs whose digests are not known, and tells whether there were any.
@@ -106,18 +117,23 @@ func (c *change) dropUnverified() (any bool) {
 
 func (c *change) fetch(ctx context.Context) error {
 	var items []*Item
-	var files []transport.File
 	for _, it := range c.Items {
 		if !it.local {
-			items, files = append(items, it), append(files, it.file)
+			items = append(items, it)
 		}
 	}
-	if len(files) == 0 {
+	if len(items) == 0 {
 		return ctx.Err()
 	}
 	c.w.Status(wire.StatusDownload)
 	for _, it := range items {
 		c.w.Package(wire.InfoDownloading, it.ID(), it.Summary)
+	}
+	// The largest first, or the last connection would be left alone with it: a fifth of the time on a slow link.
+	slices.SortStableFunc(items, func(a, b *Item) int { return cmp.Compare(b.file.Size, a.file.Size) })
+	files := make([]transport.File, len(items))
+	for i, it := range items {
+		files[i] = it.file
 	}
 	err := c.s.Net.Fetch(ctx, files, func(p transport.Progress) { c.progress.downloaded(items[p.File], p) })
 	c.w.Speed(0) // or the last one would stand while rpm runs
@@ -139,9 +155,15 @@ func (c *change) runRPM(ctx context.Context) error {
 	if err := c.s.SyncInstalledNow(); err != nil {
 		return errors.Join(failed, err)
 	}
+	var end *rpm.Error
+	if errors.As(failed, &end) && end.Kind == rpm.Killed {
+		return failed // what it left is put right before the next change
+	}
 	state := db.Done
 	if failed != nil {
 		state = db.Failed
+	} else {
+		c.dropInstalled()
 	}
 	return errors.Join(failed, c.s.Record.Conclude(c.journal, state))
 }

@@ -36,17 +36,38 @@ func (c *change) inspect() error {
 			return err
 		}
 		changed = changed || len(it.Obsoleted) != obsoleted
-		if c.needsSignature(c.s, it, c.flags[wire.OnlyTrusted]) {
-			c.w.Status(wire.StatusSigCheck)
-			if err := signed(c.s, it); err != nil {
-				return err
-			}
+		if it.local {
+			continue
+		}
+		if err := c.verify(it); err != nil {
+			return err
 		}
 	}
 	if !changed {
 		return nil
 	}
 	return c.s.Record.SetPlan(c.journal, c.planned())
+}
+
+// verifyLocal verifies the user's own files: before anything is downloaded for them.
+func (c *change) verifyLocal() error {
+	for _, it := range c.Items {
+		if it.local {
+			if err := c.verify(it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// verify checks an item's signature, where it needs one.
+func (c *change) verify(it *Item) error {
+	if !c.needsSignature(c.s, it, c.flags[wire.OnlyTrusted]) {
+		return nil
+	}
+	c.w.Status(wire.StatusSigCheck)
+	return signed(c.s, it)
 }
 
 // needsSignature tells whether an item may only be installed with a signature that RPM's keyring knows. A tree's digest vouches

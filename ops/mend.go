@@ -1,0 +1,75 @@
+package ops
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// mend puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
+// names: they go, since a later rpm stumbles over them. What it had registered may lack the end of its scriptlets, which the RPM
+// database doesn't tell: it is installed once more, from the cache.
+func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
+	w.Status(wire.StatusCleanup)
+	files, err := filepath.Glob(filepath.Join(s.Cache, "rpms", "*.rpm"))
+	if err != nil {
+		return err
+	}
+	var registered []string
+	for _, path := range files {
+		h, err := rpm.ReadFile(path)
+		if err != nil {
+			continue // not whole: it is downloaded anew
+		}
+		is := NEVRA(h)
+		if !slices.ContainsFunc(t.Plan, func(p db.Planned) bool { return !p.Kept && !p.Removed && p.NEVRA == is }) {
+			continue
+		}
+		s.dropTemporary(h.Files())
+		installed, err := s.Record.InstalledByName(is.Name)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(installed, func(p db.Package) bool { return p.NEVRA == is }) {
+			registered = append(registered, path)
+		}
+	}
+	if len(registered) == 0 {
+		return nil
+	}
+	w.AllowCancel(false)
+	defer w.AllowCancel(true)
+	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, func(rpm.Step) {}); err != nil {
+		return wire.Errorf(wire.UnfinishedTransaction, "%s was cut off, and what it left can't be put right: %w; repair-system may help (pkcon repair)", t.Command, err)
+	}
+	for _, path := range registered {
+		os.Remove(path)
+	}
+	return s.SyncInstalledNow()
+}
+
+// temporary is how rpm calls a file, after its name, until it is whole.
+var temporary = regexp.MustCompile(`^;[0-9a-f]{8}$`)
+
+// dropTemporary removes what rpm had begun of these files.
+func (s *System) dropTemporary(files []string) {
+	known, folders := map[string]bool{}, map[string]bool{}
+	for _, f := range files {
+		known[f], folders[filepath.Dir(f)] = true, true
+	}
+	for folder := range folders {
+		entries, _ := os.ReadDir(filepath.Join(s.RPM.Root, folder))
+		for _, e := range entries {
+			i := strings.LastIndexByte(e.Name(), ';')
+			if i > 0 && temporary.MatchString(e.Name()[i:]) && known[filepath.Join(folder, e.Name()[:i])] {
+				os.Remove(filepath.Join(s.RPM.Root, folder, e.Name()))
+			}
+		}
+	}
+}
