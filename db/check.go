@@ -28,7 +28,7 @@ func (r *Record) Check() ([]string, error) {
 
 // Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its state, and removes trees, file
 // lists and notices that no catalogue and no tree leads to any more. It tells how many those were.
-func (r *Record) Forget() (unused int64, err error) {
+func (r *Record) Forget() (n int64, err error) {
 	err = r.failed("updating", r.write(func(tx *sql.Tx) error {
 		for _, s := range []string{
 			"DELETE FROM meta WHERE key = 'rpm-state'",
@@ -40,16 +40,25 @@ func (r *Record) Forget() (unused int64, err error) {
 				return err
 			}
 		}
-		res, err := tx.Exec(`DELETE FROM published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
-			AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))`)
+		res, err := tx.Exec("DELETE FROM " + unused)
 		if err != nil {
 			return err
 		}
-		unused, err = res.RowsAffected()
+		n, err = res.RowsAffected()
 		return err
 	}))
-	return unused, err
+	return n, err
 }
+
+// Unused tells how many Forget would remove.
+func (r *Record) Unused() (n int64, err error) {
+	err = r.row("SELECT count(*) FROM " + unused).Scan(&n)
+	return n, r.failed("reading", err)
+}
+
+// unused is what no catalogue and no tree of one leads to.
+const unused = `published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
+	AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))`
 
 // Trees are the digests of the kept trees that the loaded catalogues lead to.
 func (r *Record) Trees() ([]string, error) {

@@ -60,9 +60,11 @@ func TestCheckAndForget(t *testing.T) {
 	if problems, err := r.Check(); problems != nil || err != nil {
 		t.Errorf("%q, %v", problems, err)
 	}
+	before, err := r.Unused()
+	must(t, err)
 	unused, err := r.Forget()
-	if unused != 1 || err != nil {
-		t.Errorf("%d were unused, %v", unused, err)
+	if unused != 1 || before != unused || err != nil {
+		t.Errorf("%d were unused, %d before, %v", unused, before, err)
 	}
 	for sha, want := range map[string]bool{kept: true, "why": true, "old": false} {
 		if _, ok, err := r.Published(sha); ok != want || err != nil {

@@ -229,6 +229,14 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 	return r.strings("SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
+// Renewed are the programs whose kept trees have another version of a package that this backend installed for them. The
+// version may be an older one.
+func (r *Record) Renewed(name string) ([]string, error) {
+	return r.strings(`SELECT DISTINCT n.by FROM own o JOIN needed n ON n.name = o.name JOIN own b ON b.name = n.by AND b.asked JOIN entry p ON p.name = n.by
+		JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled
+		JOIN member m ON m.name = o.name AND m.tree_sha256 = p.tree_sha256 AND m.evr <> o.evr WHERE o.name = ? ORDER BY n.by`, name)
+}
+
 // A Listless is a top-level package whose paths are not in the record yet.
 type Listless struct {
 	Source string // id

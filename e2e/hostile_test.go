@@ -145,7 +145,7 @@ func TestHostile(t *testing.T) {
 		{"a shard whose size lies", func(t *testing.T, f *forgery) { f.platform.Catalogue[0].Size++ }, "refresh", "repo-not-available", "bytes"},
 		{"a name with a path", func(t *testing.T, f *forgery) { f.entry.Name = "../hello"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "../hello"},
 		{"a name with a tab", func(t *testing.T, f *forgery) { f.entry.Name = "hel\tlo"; f.sealCatalogue(t) }, "refresh", "repo-not-available", `hel\tlo`},
-		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.entry.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1;2"},
+		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.entry.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1,2"},
 		{"a tree outside", func(t *testing.T, f *forgery) {
 			f.entry.Tree.Path = "trees/../../../etc/" + f.entry.Tree.SHA256[:16]
 			f.sealCatalogue(t)

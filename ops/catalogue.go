@@ -72,6 +72,9 @@ func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) erro
 	if err := s.look(); err != nil {
 		return err
 	}
+	if len(s.Sources) == 0 {
+		return s.noSource()
+	}
 	var failed error // the first source that could not be used
 	usable := 0
 	for _, source := range s.Sources {
@@ -92,6 +95,13 @@ func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) erro
 		return failed
 	}
 	return nil
+}
+
+func (s *System) noSource() error {
+	if len(s.configured) == 0 {
+		return wire.Errorf(wire.RepoNotAvailable, "the configuration has no source")
+	}
+	return wire.Errorf(wire.RepoNotAvailable, "every source is switched off: pkcon repo-enable %s switches one on", s.configured[0].ID)
 }
 
 func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names []string) error {
@@ -301,6 +311,19 @@ func (s *System) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.
 		return nil, wire.Errorf(wire.RepoNotAvailable, "the source %s: %w", source, err)
 	}
 	return t, s.Record.KeepPublished(e.Tree.SHA256, body, t.Packages)
+}
+
+// KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty where it isn't in the record.
+func (s *System) KeptTree(program string) (*tree.Tree, string, error) {
+	e, source, err := s.FindEntry(wire.PackageID{Name: program})
+	if e == nil || err != nil {
+		return &tree.Tree{}, "", err
+	}
+	t, err := s.keptTree(e.Tree.SHA256)
+	if t == nil {
+		t = &tree.Tree{}
+	}
+	return t, source, err
 }
 
 // keptTree is a tree in the record; nil where it isn't there. It was checked before it was kept.

@@ -28,7 +28,7 @@ func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.
 		}
 		var same []*db.Package // of one name
 		flush := func() {
-			for _, p := range s.filter(f, same) {
+			for _, p := range s.Filter(f, same) {
 				w.Package(info, ID(p), p.Summary)
 				found++
 			}
@@ -61,9 +61,9 @@ func ID(p *db.Package) wire.PackageID {
 	return id
 }
 
-// filter takes out of the packages of one name those that the filters keep back, and those that an earlier source
+// Filter takes out of the packages of one name those that the filters keep back, and those that an earlier source
 // offers too.
-func (s *System) filter(f wire.Filters, same []*db.Package) []*db.Package {
+func (s *System) Filter(f wire.Filters, same []*db.Package) []*db.Package {
 	if len(same) > 1 {
 		slices.SortStableFunc(same, func(a, b *db.Package) int {
 			if c := b.Compare(a.NEVRA); c != 0 {

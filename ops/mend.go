@@ -46,7 +46,9 @@ func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.AllowCancel(false)
 	defer w.AllowCancel(true)
 	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, func(rpm.Step) {}); err != nil {
-		return wire.Errorf(wire.UnfinishedTransaction, "%s was cut off, and what it left can't be put right: %w; repair-system may help (pkcon repair)", t.Command, err)
+		// Some scriptlets don't bear to run twice. The packages are as registered as before, and all that can be known is that they are
+		// whole: a laptop that never installs anything again would be worse.
+		s.Log.Error("what a transaction that was cut off has left can't be installed once more", "command", t.Command, "error", err)
 	}
 	for _, path := range registered {
 		os.Remove(path)

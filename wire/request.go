@@ -94,7 +94,7 @@ type PackageID struct {
 func ParsePackageID(s string) (PackageID, error) {
 	f := strings.Split(s, ";")
 	if len(f) != 4 || f[0] == "" {
-		return PackageID{}, Errorf(PackageIDInvalid, "%.80q is not a package id: name;version;arch;data", s)
+		return PackageID{}, Errorf(PackageIDInvalid, "%.80q is not a package id: name, version, arch and data with a semicolon between each", s)
 	}
 	return PackageID{f[0], f[1], f[2], f[3]}, nil
 }

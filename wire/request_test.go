@@ -125,7 +125,7 @@ func TestParseRefuses(t *testing.T) {
 		{"resolve|installed;~installed|a", FilterInvalid, "both wanted and negated"},
 		{"resolve|~arch;newest;arch|a", FilterInvalid, "both wanted and negated"},
 		{"resolve|" + long + "|a", FilterInvalid, "not known"},
-		{"get-details|", PackageIDInvalid, "name;version;arch;data"},
+		{"get-details|", PackageIDInvalid, "semicolon"},
 		{"get-details|a", PackageIDInvalid, `"a"`},
 		{"get-details|a;1;x", PackageIDInvalid, `"a;1;x"`},
 		{"get-details|a;1;x;d;e", PackageIDInvalid, `"a;1;x;d;e"`},

@@ -108,12 +108,13 @@ func (w *Writer) Begin() {
 	w.open, w.percent, w.status, w.items, w.shown, w.speed, w.remaining, w.cancel = true, -1, "", nil, PackageID{}, -1, -1, true
 }
 
-// Finish ends the replies to a command, with an error where there is one.
+// Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";" of an error's text for a
+// newline: those that the text has become ",".
 func (w *Writer) Finish(err *Error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
-		w.line("error", string(err.Code), err.Text)
+		w.line("error", string(err.Code), strings.ReplaceAll(err.Text, ";", ","))
 	}
 	w.line("finished")
 	w.open = false

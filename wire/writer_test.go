@@ -71,8 +71,8 @@ func TestReplies(t *testing.T) {
 			}
 			w.Begin() // what one command wrote doesn't count in the next
 			tt.reply(w)
-			w.Finish(Errorf(PackageNotFound, "no %s:\n%w", "x", errors.New("why\tnot")))
-			want += strings.TrimSuffix(want, "finished\n") + "error\tpackage-not-found\tno x:;why not\nfinished\n"
+			w.Finish(Errorf(PackageNotFound, "no %s; y:\n%w", "x", errors.New("why\tnot")))
+			want += strings.TrimSuffix(want, "finished\n") + "error\tpackage-not-found\tno x, y:;why not\nfinished\n"
 			if out.String() != want {
 				t.Errorf("with the next command: got  %q\nwant %q", out.String(), want)
 			}

@@ -209,7 +209,8 @@ reply_package (Replies *replies, gchar **f, GError **error)
 	if (!is_known (info, f[1], error) || !is_package_id (f[2], error))
 		return FALSE;
 	/* "installed" is no news in these roles, to packagekitd, which drops it: what is done is "finished". */
-	if (info == PK_INFO_ENUM_INSTALLED && (role == PK_ROLE_ENUM_INSTALL_PACKAGES || role == PK_ROLE_ENUM_UPDATE_PACKAGES))
+	if (info == PK_INFO_ENUM_INSTALLED &&
+	    (role == PK_ROLE_ENUM_INSTALL_PACKAGES || role == PK_ROLE_ENUM_INSTALL_FILES || role == PK_ROLE_ENUM_UPDATE_PACKAGES))
 		info = PK_INFO_ENUM_FINISHED;
 	if (replies->daemon->packages == NULL) {
 		pk_backend_job_package (replies->job, info, f[2], f[3]);

@@ -28,6 +28,14 @@ func Register(m ops.Mux, s *ops.System) {
 	m["upgrade-system"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return upgrade(ctx, s, w, r) })
 }
 
+// named is how a person knows a source.
+func named(source ops.Source) string {
+	if source.Name == "" {
+		return source.ID
+	}
+	return fmt.Sprintf("%s (%s)", source.Name, source.ID)
+}
+
 // upgrades are the later releases of this platform that the sources publish, the latest first.
 func upgrades(ctx context.Context, s *ops.System, w *wire.Writer) ([]ops.PlatformOffer, error) {
 	w.Status(wire.StatusQuery)
@@ -68,8 +76,8 @@ func upgrade(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 	for _, p := range all {
 		if p.Platform == r.Name || strings.TrimSuffix(p.Platform, "-"+s.Arch()) == r.Name {
 			return wire.Errorf(wire.NotSupported, "this computer has %s, and its system comes as an image: save what is yours, write the image of %s to it, and set platform = %q in the configuration; the source %s has the programs for it",
-				s.Platform, p.Platform, p.Platform, p.Source.ID)
+				s.Platform, p.Platform, p.Platform, named(p.Source))
 		}
 	}
-	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: get-distro-upgrades tells which there are", r.Name, s.Platform)
+	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: pkcon get-distro-upgrades tells which there are", r.Name, s.Platform)
 }

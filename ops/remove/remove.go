@@ -44,10 +44,10 @@ func plan(s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, er
 		others = slices.DeleteFunc(slices.Clone(dependents), func(p db.Package) bool { return has(brought, p.NEVRA) })
 	}
 	if len(others) > 0 && !r.AllowDeps {
-		return nil, wire.Errorf(wire.DepResolutionFailed, "%s can't be removed alone, since %s: allow that what depends on it goes too, or keep it", names(asked), needed(others))
+		return nil, wire.Errorf(wire.DepResolutionFailed, "%s can't be removed alone, since %s: allow that what depends on it goes too, or keep it", names(asked), needed(asked, others))
 	}
 	if base := foreign(dependents); len(base) > 0 {
-		return nil, wire.Errorf(wire.CannotRemoveSystemPackage, "%s can't be removed, since %s, which this backend has not installed and leaves as it is", names(asked), needed(base))
+		return nil, wire.Errorf(wire.CannotRemoveSystemPackage, "%s can't be removed, since %s, which this backend has not installed and leaves as it is", names(asked), needed(asked, base))
 	}
 	p := transaction.New(r)
 	p.Erase = append(slices.Clone(dependents), asked...)
@@ -77,7 +77,7 @@ func installed(s *ops.System, ids []wire.PackageID) ([]db.Package, error) {
 		}
 	}
 	if base := foreign(all); len(base) > 0 {
-		return nil, wire.Errorf(wire.CannotRemoveSystemPackage, "%s: this backend has not installed it, and removes only what it has installed; the standard installation stays as it is", names(base))
+		return nil, wire.Errorf(wire.CannotRemoveSystemPackage, "%s: this backend has not installed %s, and removes only what it has installed; the standard installation stays as it is", names(base), it(base))
 	}
 	return all, nil
 }
@@ -149,9 +149,16 @@ func names(packages []db.Package) string {
 	return strings.Join(all, ", ")
 }
 
-func needed(by []db.Package) string {
+func needed(packages, by []db.Package) string {
 	if len(by) == 1 {
-		return names(by) + " depends on it"
+		return names(by) + " depends on " + it(packages)
 	}
-	return names(by) + " depend on it"
+	return names(by) + " depend on " + it(packages)
+}
+
+func it(packages []db.Package) string {
+	if len(packages) == 1 {
+		return "it"
+	}
+	return "them"
 }

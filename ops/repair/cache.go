@@ -14,6 +14,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 // A wanted is an RPM that some tree may ask for.
@@ -58,7 +59,7 @@ func (p *repair) cache(ctx context.Context) error {
 }
 
 func (p *repair) remove(path, why string, what wanted) {
-	id := thing("cache")
+	id := cached(filepath.Base(path))
 	if what.pkg != nil {
 		id = named(what.pkg.NEVRA, what.source)
 	}
@@ -69,6 +70,17 @@ func (p *repair) remove(path, why string, what wanted) {
 		}
 	}
 	p.told(id, "%s: %s is removed from the cache", why, filepath.Base(path))
+}
+
+// cached is the id of a file of the cache that no tree has: its name begins with what makes it unique (transaction.CachePath).
+func cached(file string) wire.PackageID {
+	label, _, _ := strings.Cut(file, ".rpm")
+	_, label, _ = strings.Cut(label, "-")
+	p, err := tree.ParseNEVRA(label)
+	if err != nil {
+		return thing(file, "1", "cache")
+	}
+	return named(p, "cache")
 }
 
 // wanted are the RPMs of the trees in the record, by their place in the cache.

@@ -6,10 +6,11 @@
 //   - RPMs in the cache that are damaged, or that nobody will ask for again, are removed.
 //
 // What it did is told as packages with the info cleanup, whose summaries say what was done to them; what is no package is told as
-// one of the names rpm-database, record and cache. With the flag simulate it tells what it would do.
+// record (the version: how many parts of it), rpm-database or a file of the cache. With the flag simulate it tells what it would do.
 package repair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -54,8 +55,10 @@ func (p *repair) told(id wire.PackageID, format string, args ...any) {
 	p.w.Package(wire.InfoCleanup, id, text)
 }
 
-// thing is the id of what is no package.
-func thing(name string) wire.PackageID { return wire.PackageID{Name: name, Data: "local"} }
+// thing is the id of what is no package. It has all parts: pkcon shows "record-2.noarch (forgotten)", and never a summary.
+func thing(name, version, done string) wire.PackageID {
+	return wire.PackageID{Name: name, Version: version, Arch: "noarch", Data: done}
+}
 
 // database makes the RPM database readable, and looks what was cut off.
 func (p *repair) database(lock *os.File) (err error) {
@@ -64,7 +67,7 @@ func (p *repair) database(lock *os.File) (err error) {
 	}
 	if p.simulate {
 		p.unreadable = true
-		p.told(thing("rpm-database"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
+		p.told(thing("rpm-database", "1", "rebuilt"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
 		return nil
 	}
 	return p.rebuild(lock)
@@ -106,7 +109,7 @@ func (p *repair) rebuild(lock *os.File) error {
 	if err != nil {
 		return wire.Errorf(wire.InternalError, "the RPM database in %s is damaged and rpm --rebuilddb did not help: %w; put back a copy of it, or the image", p.s.RPM.Dir(), err)
 	}
-	p.told(thing("rpm-database"), "The RPM database could not be read: rpm wrote it anew")
+	p.told(thing("rpm-database", "1", "rebuilt"), "The RPM database could not be read: rpm wrote it anew")
 	return nil
 }
 
@@ -123,14 +126,16 @@ func (p *repair) record() error {
 	if err != nil {
 		return err
 	}
-	if !p.simulate {
-		unused, err := p.s.Record.Forget()
-		if err != nil {
-			return err
-		}
-		if unused > 0 {
-			p.told(thing("record"), "%d trees and lists that no source offers any more were forgotten", unused)
-		}
+	forget := p.s.Record.Forget
+	if p.simulate {
+		forget = p.s.Record.Unused
+	}
+	unused, err := forget()
+	if err != nil {
+		return err
+	}
+	if unused > 0 {
+		p.told(thing("record", fmt.Sprint(unused), "forgotten"), "%d trees and lists that no source offers any more were forgotten", unused)
 	}
 	if err := p.s.SyncInstalledNow(); err != nil {
 		return err
@@ -141,7 +146,7 @@ func (p *repair) record() error {
 	}
 	for _, was := range before {
 		if !slices.ContainsFunc(after, func(is db.Package) bool { return is.NEVRA == was.NEVRA }) {
-			p.told(ops.ID(&was), "It is not in the RPM database any more: the record knows it now")
+			p.told(named(was.NEVRA, cmp.Or(was.Source, "local")), "It is not in the RPM database any more: the record knows it now")
 		}
 	}
 	return nil
@@ -182,7 +187,7 @@ func (p *repair) ended() error {
 	return nil
 }
 
-// named is the id of a package of a tree.
+// named is the id of a package that is not installed.
 func named(p tree.NEVRA, source string) wire.PackageID {
 	return wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch, Data: source}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -60,7 +61,15 @@ func resolve(s *ops.System) ops.Op {
 // list reports the packages of a name, or the one package of an id.
 func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
-		return s.List(ctx, w, f, db.Query{Name: id.Name})
+		if found, err = s.List(ctx, w, f, db.Query{Name: id.Name}); err != nil || !f.Pass(wire.Installed, false) {
+			return found, err
+		}
+		all, err := newer(s, id)
+		for _, p := range s.Filter(f, all) {
+			w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
+			found++
+		}
+		return found, err
 	}
 	installed, err := s.FindInstalled(id)
 	if err != nil {
@@ -76,9 +85,54 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 		return 0, nil
 	}
 	entry, source, err := s.FindEntry(id)
-	if entry == nil || err != nil {
+	if err != nil {
 		return 0, err
 	}
-	w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: entry.NEVRA, Source: source}), entry.Summary)
-	return 1, nil
+	if entry != nil {
+		w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: entry.NEVRA, Source: source}), entry.Summary)
+		return 1, nil
+	}
+	all, err := newer(s, id)
+	for _, p := range all {
+		is := ops.ID(p)
+		if (id.Version == "" || id.Version == is.Version) && (id.Arch == "" || id.Arch == is.Arch) && (id.Data == "" || id.Data == is.Data) {
+			w.Package(wire.InfoAvailable, is, p.Summary)
+			return 1, nil
+		}
+	}
+	return 0, err
+}
+
+// newer are the newer versions of a package that came with programs, as their trees have it now: what get-updates tells can be named.
+// Trees that are not in the record are not asked for. Top-level packages are left out: they are known without that.
+func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
+	programs, err := s.Record.Renewed(id.Name)
+	if err != nil {
+		return nil, err
+	}
+	var all []*db.Package
+	for _, program := range programs {
+		t, source, err := s.KeptTree(program)
+		if err != nil {
+			return nil, err
+		}
+		for i := range t.Packages {
+			p := &t.Packages[i]
+			if p.Name != id.Name {
+				continue
+			}
+			over, err := transaction.Compare(s, p)
+			if err != nil {
+				return nil, err
+			}
+			top, _, err := s.FindEntry(wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch})
+			if err != nil {
+				return nil, err
+			}
+			if top == nil && len(over.Older) > 0 && over.Older[0].Source != "" {
+				all = append(all, &db.Package{NEVRA: p.NEVRA, Summary: p.Summary, Source: source})
+			}
+		}
+	}
+	return all, nil
 }

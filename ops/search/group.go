@@ -61,7 +61,7 @@ func inGroups(s *ops.System, values []string) (db.Query, error) {
 				return q, err
 			}
 			if !slices.ContainsFunc(all, func(c ops.Source) bool { return c.ID == id }) {
-				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: get-repo-list tells which there are", id)
+				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: pkcon repo-list tells which there are", id)
 			}
 			q.Source = append(q.Source, id)
 			continue
@@ -69,7 +69,7 @@ func inGroups(s *ops.System, values []string) (db.Query, error) {
 		group := strings.TrimPrefix(v, "category:")
 		i := slices.IndexFunc(groups, func(known struct{ id, name, icon string }) bool { return known.id == group })
 		if i < 0 {
-			return q, wire.Errorf(wire.GroupNotFound, "there is no group %.80q: get-categories tells which there are", v)
+			return q, wire.Errorf(wire.GroupNotFound, "there is no group %.80q: pkcon get-categories tells which there are", v)
 		}
 		q.Group = append(q.Group, group)
 		if group == "unknown" {

@@ -13,10 +13,12 @@ import (
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
 	m["get-repo-list"] = list(s)
-	m["repo-enable"] = ops.Func(func(_ context.Context, _ *wire.Writer, r *wire.Request) error {
+	m["repo-enable"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
+		w.Status(wire.StatusSetup)
 		return s.SetSource(r.Name, "enabled", strconv.FormatBool(r.Enabled))
 	})
-	m["repo-set-data"] = ops.Func(func(_ context.Context, _ *wire.Writer, r *wire.Request) error {
+	m["repo-set-data"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
+		w.Status(wire.StatusSetup)
 		return s.SetSource(r.Name, r.Parameter, r.Value)
 	})
 }
