@@ -131,7 +131,7 @@ func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (er
 		cancel()
 		if p := recover(); p != nil {
 			d.Log.Error("a command panicked", "command", r, "panic", p, "stack", string(debug.Stack()))
-			err = wire.Errorf(wire.InternalError, "%s failed inside: %v; the log has more, please report it", r.Command, p)
+			err = wire.Errorf(wire.InternalError, "%s failed inside: %v. The log has more, please report it", r.Command, p)
 		}
 	}()
 	d.Log.Debug("command", "is", r)
