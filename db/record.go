@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
@@ -99,11 +100,25 @@ func Open(path string) (*Record, error) {
 	}
 	pool.SetMaxOpenConns(1)
 	r := &Record{path: path, db: pool, stmt: make(map[string]*sql.Stmt)}
-	if err := r.migrate(); err != nil {
+	if err := oneAtATime(filepath.Dir(path), r.migrate); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("opening the record %s: %w", path, err)
 	}
 	return r, nil
+}
+
+// oneAtATime runs f, which connects for the first time, while no other process does: PackageKit may start two helpers at once, and
+// where SQLite makes a new database one with a write-ahead log it doesn't wait for a lock, whatever busy_timeout says.
+func oneAtATime(folder string, f func() error) error {
+	d, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("locking %s: %w", folder, err)
+	}
+	return f()
 }
 
 // migrate brings the schema up to date.

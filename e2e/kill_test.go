@@ -89,3 +89,23 @@ func TestLocked(t *testing.T) {
 	second.ok("install-packages", "none", "paint;3.1-1;x86_64;school")
 	agrees(t, laptop, second.ok("get-packages", "installed"))
 }
+
+// Helpers that start at once on a laptop that has no record yet, as packagekitd's two may, all work.
+func TestStartTogether(t *testing.T) {
+	for range 5 {
+		laptop := makeLaptop(t, "", "")
+		var all []*talking
+		for range 4 {
+			h := start(t, laptop)
+			if err := h.Send("resolve", "none", "hello"); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, h)
+		}
+		for _, h := range all {
+			if lines, err := h.Reply(nil); err != nil || !has(lines, "package\tavailable\thello;") {
+				t.Error(lines, err)
+			}
+		}
+	}
+}
