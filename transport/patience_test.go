@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -94,10 +95,11 @@ func TestFetchWaitsForTheLink(t *testing.T) {
 		return k.sleep(ctx, d)
 	}
 	var said []bool
+	var cut sync.Once
 	files := []File{wanted(t, content, o.URL), wanted(t, content, o.URL)}
 	err := c.Fetch(t.Context(), files, func(p Progress) {
-		if waited.Load() == 0 && p.Done > 100*kib {
-			down.Store(true)
+		if p.Done > 100*kib {
+			cut.Do(func() { waited.Store(0); down.Store(true) })
 		}
 		if len(said) == 0 || said[len(said)-1] != p.Waiting {
 			said = append(said, p.Waiting)
