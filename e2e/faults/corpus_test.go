@@ -45,7 +45,7 @@ func TestInstallWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Stop()
-	l := &link{Every: 256 * kib}
+	l := &link{weather: weather{Every: 256 * kib}}
 	l.lay(t, server.URL)
 	laptop, err := testbed.NewLaptop(filepath.Join(dir, "laptop"), platform, l.url, "presolve", "", base...)
 	if err != nil {

@@ -13,13 +13,7 @@ import (
 // A link carries bytes between a laptop and a server, counts them, and fails as its fields say. The zero values mean
 // that it doesn't.
 type link struct {
-	Every   int           // bytes to the laptop after which a connection drops
-	Period  time.Duration // in each of which it is
-	Down    time.Duration // down so long, at its end
-	Latency time.Duration // to the laptop
-	Rate    int           // bytes a second to the laptop, for each connection
-	After   int64         // bytes to the laptop after which it is down once,
-	For     time.Duration // so long
+	weather
 
 	url      string
 	received atomic.Int64 // bytes that went to the laptop, headers and all
@@ -29,6 +23,17 @@ type link struct {
 	mu       sync.Mutex
 	until    time.Time // it is down, once
 	conns    map[net.Conn]bool
+}
+
+// The weather is how a link fails; the zero value is fair.
+type weather struct {
+	Every   int           // bytes to the laptop after which a connection drops
+	Period  time.Duration // in each of which it is
+	Down    time.Duration // down so long, at its end
+	Latency time.Duration // to the laptop
+	Rate    int           // bytes a second to the laptop, for each connection
+	After   int64         // bytes to the laptop after which it is down once,
+	For     time.Duration // so long
 }
 
 // lay begins to carry.
