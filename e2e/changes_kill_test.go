@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -26,18 +27,18 @@ func TestKilledUpdate(t *testing.T) {
 			killAt(t, laptops[i], at, "update-packages", "none", id)
 			h := start(t, laptops[i])
 			// Looking alone must not make the record forget anything.
-			h.do("get-updates", "none")
-			if e := isError(h.do("update-packages", "none", id)); e != "" && !strings.HasPrefix(e, "no-packages-to-update\t") {
+			h.Answer("get-updates", "none")
+			if e := laptoptest.ErrorOf(h.Answer("update-packages", "none", id)); e != "" && !strings.HasPrefix(e, "no-packages-to-update\t") {
 				t.Error("the next update:", e)
 			}
 			for _, name := range []string{"hello;2.0-1;noarch", "libgreet;2.0-1;x86_64", "libtext;2:1.0-1;x86_64", "libvoice;1.0-1;x86_64", "paint;4.0-1;x86_64"} {
-				if lines := h.ok("resolve", "installed", name+";installed"); !has(lines, "package\tinstalled\t"+name+";installed:school\t") {
+				if lines := h.OK("resolve", "installed", name+";installed"); !has(lines, "package\tinstalled\t"+name+";installed:school\t") {
 					t.Errorf("%s is not known to be this backend's: %q", name, lines)
 				}
 			}
-			agrees(t, laptops[i], h.ok("get-packages", "installed"))
+			laptoptest.Agrees(t, laptops[i], h.OK("get-packages", "installed"))
 			// Why each is there is known as before.
-			if got := removing(h.ok("remove-packages", "simulate", "hello;2.0-1;noarch;installed", "no", "yes")); got != "hello libgreet libvoice" {
+			if got := removing(h.OK("remove-packages", "simulate", "hello;2.0-1;noarch;installed", "no", "yes")); got != "hello libgreet libvoice" {
 				t.Errorf("removing hello would remove %s", got)
 			}
 			verify(t, laptops[i], "hello", "libgreet", "libtext", "libvoice", "paint", "paint-data")
@@ -55,15 +56,15 @@ func TestKilledRemove(t *testing.T) {
 			t.Parallel()
 			killAt(t, laptops[i], at, "remove-packages", "none", id, "no", "yes")
 			h := start(t, laptops[i])
-			if e := isError(h.do("remove-packages", "none", id, "no", "yes")); e != "" && !strings.HasPrefix(e, "package-not-installed\t") {
+			if e := laptoptest.ErrorOf(h.Answer("remove-packages", "none", id, "no", "yes")); e != "" && !strings.HasPrefix(e, "package-not-installed\t") {
 				t.Error("the next removal:", e)
 			}
-			lines := h.ok("get-packages", "installed")
-			agrees(t, laptops[i], lines)
+			lines := h.OK("get-packages", "installed")
+			laptoptest.Agrees(t, laptops[i], lines)
 			if has(lines, "package\tinstalled\thello;") {
 				t.Errorf("hello is still there: %q", lines)
 			}
-			if got := removing(h.ok("remove-packages", "simulate", "paint;3.1-1;x86_64;installed", "no", "yes")); !strings.HasPrefix(got, "paint-data paint libtext") && !strings.HasPrefix(got, "paint paint-data libtext") {
+			if got := removing(h.OK("remove-packages", "simulate", "paint;3.1-1;x86_64;installed", "no", "yes")); !strings.HasPrefix(got, "paint-data paint libtext") && !strings.HasPrefix(got, "paint paint-data libtext") {
 				t.Errorf("removing paint would remove %s", got)
 			}
 			verify(t, laptops[i], "libtext", "paint", "paint-data")
@@ -86,7 +87,7 @@ func schoolWith(t *testing.T, laptops int) (*testbed.School, []*testbed.Laptop) 
 			t.Fatal(err)
 		}
 		h := start(t, l)
-		h.ok("install-packages", "none", "hello;1.0-1;noarch;school&paint;3.1-1;x86_64;school")
+		h.OK("install-packages", "none", "hello;1.0-1;noarch;school&paint;3.1-1;x86_64;school")
 		if err := h.Stop(); err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +100,7 @@ func schoolWith(t *testing.T, laptops int) (*testbed.School, []*testbed.Laptop) 
 func killAt(t *testing.T, l *testbed.Laptop, at string, words ...string) {
 	t.Helper()
 	h := start(t, l)
-	h.ok("refresh-cache", "no")
+	h.OK("refresh-cache", "no")
 	if err := h.Send(words...); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestSignatures(t *testing.T) {
 	h := start(t, l)
 	fails := func(want string, words ...string) {
 		t.Helper()
-		if e := isError(h.do(words...)); !strings.HasPrefix(e, want) {
+		if e := laptoptest.ErrorOf(h.Answer(words...)); !strings.HasPrefix(e, want) {
 			t.Errorf("%q: %q, want %q", words, e, want)
 		}
 	}
@@ -162,8 +163,8 @@ func TestSignatures(t *testing.T) {
 	other := newKey(t, t.TempDir())
 	key.export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-school"))
 	other.export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-other"))
-	h.ok("install-signature", "gpg", strings.ToUpper(key.id()), "poem;1.0-1;noarch;school")
-	h.ok("install-signature", "gpg", key.fingerprint, "poem;1.0-1;noarch;school") // again: from the folder of keys now
+	h.OK("install-signature", "gpg", strings.ToUpper(key.id()), "poem;1.0-1;noarch;school")
+	h.OK("install-signature", "gpg", key.fingerprint, "poem;1.0-1;noarch;school") // again: from the folder of keys now
 	if out, err := testbed.RPMQuery(l.Root, "-q", "gpg-pubkey", "--qf", "%{version}\n"); err != nil || out != key.short()+"\n" {
 		t.Errorf("RPM's keyring has %q, %v", out, err)
 	}
@@ -171,10 +172,10 @@ func TestSignatures(t *testing.T) {
 	if err != nil || len(kept) != 1 || filepath.Base(kept[0]) != key.fingerprint+".asc" {
 		t.Errorf("the folder of keys has %q, %v", kept, err)
 	}
-	if lines := h.ok("install-files", "only-trusted;simulate", poem); has(lines, "package\tuntrusted\t") {
+	if lines := h.OK("install-files", "only-trusted;simulate", poem); has(lines, "package\tuntrusted\t") {
 		t.Errorf("a simulation says %q", lines)
 	}
-	h.ok("install-files", "only-trusted", poem)
+	h.OK("install-files", "only-trusted", poem)
 
 	changed, err := files["poem2"].Write(dir)
 	if err != nil {

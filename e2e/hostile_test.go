@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -200,17 +201,17 @@ func TestHostile(t *testing.T) {
 			defer server.Close()
 			laptop := makeLaptop(t, server.URL, "")
 			h := start(t, laptop)
-			h.ok("refresh-cache", "no")
+			h.OK("refresh-cache", "no")
 			serve.Store(forged)
 
-			refused := h.do("refresh-cache", "no")
+			refused := h.Answer("refresh-cache", "no")
 			if test.where == "install" {
-				if isError(refused) != "" {
+				if laptoptest.ErrorOf(refused) != "" {
 					t.Fatal(refused)
 				}
-				refused = h.do("install-packages", "none", "hello;1.0-1;noarch;school")
+				refused = h.Answer("install-packages", "none", "hello;1.0-1;noarch;school")
 			}
-			if got := isError(refused); !strings.HasPrefix(got, test.code+"\t") || !strings.Contains(got, test.reason) {
+			if got := laptoptest.ErrorOf(refused); !strings.HasPrefix(got, test.code+"\t") || !strings.Contains(got, test.reason) {
 				t.Errorf("answered %q, want %s with %q", got, test.code, test.reason)
 			}
 			out, err := testbed.RPMQuery(laptop.Root, "-qa")
@@ -219,9 +220,9 @@ func TestHostile(t *testing.T) {
 			}
 
 			serve.Store(good)
-			h.ok("refresh-cache", "yes")
-			h.ok("install-packages", "none", "hello;1.0-1;noarch;school")
-			agrees(t, laptop, h.ok("get-packages", "installed"))
+			h.OK("refresh-cache", "yes")
+			h.OK("install-packages", "none", "hello;1.0-1;noarch;school")
+			laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -45,12 +46,12 @@ func TestKilled(t *testing.T) {
 func completes(t *testing.T, laptop *testbed.Laptop) {
 	t.Helper()
 	h := start(t, laptop)
-	if e := isError(h.do("install-packages", "none", "hello;1.0-1;noarch;school")); e != "" && !strings.HasPrefix(e, "package-already-installed\t") {
+	if e := laptoptest.ErrorOf(h.Answer("install-packages", "none", "hello;1.0-1;noarch;school")); e != "" && !strings.HasPrefix(e, "package-already-installed\t") {
 		t.Error("the next install:", e)
 	}
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	for _, name := range []string{"hello", "libgreet", "libtext"} {
-		if lines := h.ok("resolve", "installed", name); !has(lines, "package\tinstalled\t"+name+";") || !strings.Contains(lines[1], ";installed:school\t") {
+		if lines := h.OK("resolve", "installed", name); !has(lines, "package\tinstalled\t"+name+";") || !strings.Contains(lines[1], ";installed:school\t") {
 			t.Errorf("%s is not known to be this backend's: %q", name, lines)
 		}
 	}
@@ -63,7 +64,7 @@ func completes(t *testing.T, laptop *testbed.Laptop) {
 func TestLocked(t *testing.T) {
 	laptop := makeLaptop(t, "", "")
 	first := start(t, laptop)
-	first.ok("refresh-cache", "no")
+	first.OK("refresh-cache", "no")
 	gate := filepath.Join(laptop.Root, testbed.Gate)
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
@@ -78,23 +79,23 @@ func TestLocked(t *testing.T) {
 	defer open.Close()
 	second := start(t, laptop)
 	want := fmt.Sprintf("cannot-get-lock\tthe process %d is changing the system", first.Process.Pid)
-	if e := isError(second.do("install-packages", "none", "paint;3.1-1;x86_64;school")); !strings.HasPrefix(e, want) {
+	if e := laptoptest.ErrorOf(second.Answer("install-packages", "none", "paint;3.1-1;x86_64;school")); !strings.HasPrefix(e, want) {
 		t.Errorf("answered %q, want %q", e, want)
 	}
-	second.ok("resolve", "none", "paint")
+	second.OK("resolve", "none", "paint")
 	open.Close()
-	if lines, err := first.Reply(nil); err != nil || isError(lines) != "" {
+	if lines, err := first.Reply(nil); err != nil || laptoptest.ErrorOf(lines) != "" {
 		t.Error(lines, err)
 	}
-	second.ok("install-packages", "none", "paint;3.1-1;x86_64;school")
-	agrees(t, laptop, second.ok("get-packages", "installed"))
+	second.OK("install-packages", "none", "paint;3.1-1;x86_64;school")
+	laptoptest.Agrees(t, laptop, second.OK("get-packages", "installed"))
 }
 
 // Helpers that start at once on a laptop that has no record yet, as packagekitd's two may, all work.
 func TestStartTogether(t *testing.T) {
 	for range 5 {
 		laptop := makeLaptop(t, "", "")
-		var all []*talking
+		var all []*laptoptest.Helper
 		for range 4 {
 			h := start(t, laptop)
 			if err := h.Send("resolve", "none", "hello"); err != nil {

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -17,49 +19,12 @@ func makeLaptop(t *testing.T, url, more string) *testbed.Laptop {
 	return l
 }
 
-// A talking is a running helper whose failures are the test's.
-type talking struct {
-	*testbed.Helper
-	t *testing.T
-}
-
-// start starts the helper of a laptop, which is killed when the test ends.
-func start(t *testing.T, l *testbed.Laptop, args ...string) *talking {
+// start starts the helper of a laptop.
+func start(t *testing.T, l *testbed.Laptop, args ...string) *laptoptest.Helper {
 	t.Helper()
-	h, err := school.Start(l.Config, nil, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Kill)
-	return &talking{h, t}
+	return laptoptest.Start(t, school.Tools, l, nil, args...)
 }
 
-// do carries out a command.
-func (h *talking) do(words ...string) []string {
-	h.t.Helper()
-	lines, err := h.Do(words...)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return lines
-}
-
-// ok carries out a command that must work.
-func (h *talking) ok(words ...string) []string {
-	h.t.Helper()
-	lines := h.do(words...)
-	if e := isError(lines); e != "" {
-		h.t.Fatalf("%q failed: %s", words, e)
-	}
-	return lines
-}
-
-// isError is the code and text of the error in a reply, "" where there is none.
-func isError(lines []string) string {
-	for _, l := range lines {
-		if e, ok := strings.CutPrefix(l, "error\t"); ok {
-			return e
-		}
-	}
-	return ""
+func has(lines []string, prefix string) bool {
+	return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, prefix) })
 }

@@ -13,7 +13,7 @@ func TestNoticed(t *testing.T) {
 	laptop := makeLaptop(t, "", "")
 	h := start(t, laptop)
 	const libtext = "package\tinstalled\tlibtext;2:0.9-1;x86_64;installed\t"
-	if lines := h.do("resolve", "installed", "libtext"); has(lines, libtext) {
+	if lines := h.Answer("resolve", "installed", "libtext"); has(lines, libtext) {
 		t.Fatal(lines)
 	}
 	rpm := filepath.Join(school.Dir, "repository", "libtext-0.9-1.x86_64.rpm")
@@ -21,7 +21,7 @@ func TestNoticed(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	// The kernel's news may still be on its way.
-	for deadline := time.Now().Add(30 * time.Second); !has(h.do("resolve", "installed", "libtext"), libtext); {
+	for deadline := time.Now().Add(30 * time.Second); !has(h.Answer("resolve", "installed", "libtext"), libtext); {
 		if time.Now().After(deadline) {
 			t.Fatal("what rpm installed isn't noticed")
 		}
@@ -33,7 +33,7 @@ func TestNoticed(t *testing.T) {
 		t.Fatal(err, out)
 	}
 	h = start(t, laptop)
-	if lines := h.do("resolve", "installed", "libtext"); has(lines, libtext) {
+	if lines := h.Answer("resolve", "installed", "libtext"); has(lines, libtext) {
 		t.Error("what rpm removed while no helper ran isn't noticed:", lines)
 	}
 }

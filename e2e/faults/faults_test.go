@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -150,10 +151,10 @@ func (f *fault) test(t *testing.T) {
 	if f.swarm {
 		program = swarm
 	}
-	before := installed(t, laptop)
+	before := laptoptest.Installed(t, laptop)
 	h := start(t, laptop)
-	lines := h.do(installOf(program[0].Name)...)
-	e := isError(lines)
+	lines := h.Answer(installOf(program[0].Name)...)
+	e := laptoptest.ErrorOf(lines)
 	switch {
 	case f.code == "" && e != "":
 		t.Fatalf("the install failed: %s", e)
@@ -161,12 +162,12 @@ func (f *fault) test(t *testing.T) {
 		if !strings.HasPrefix(e, f.code+"\t") || !strings.Contains(e, f.says) {
 			t.Errorf("answered %q, want %s with %q", e, f.code, f.says)
 		}
-		if now := installed(t, laptop); len(now) != len(before) {
+		if now := laptoptest.Installed(t, laptop); len(now) != len(before) {
 			t.Errorf("installed all the same: %q", now)
 		}
 		server.on.Store(false)
 		l.lifted.Store(true)
-		h.ok(installOf(program[0].Name)...)
+		h.OK(installOf(program[0].Name)...)
 	}
 	if f.told != nil && !inOrder(lines, f.told) {
 		t.Errorf("%q was not told: %q", f.told, lines)
@@ -344,7 +345,7 @@ func firstOfTwo(t *testing.T, bad misbehaviour, most float64) {
 	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", second.url)
 	config.Close()
 	h := start(t, laptop)
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, first.received.Load()+second.received.Load(), sizeOf(t, atlas), most)
 }
@@ -370,9 +371,9 @@ func throughProxy(t *testing.T) {
 	var l link
 	l.lay(t, proxy.URL)
 	laptop := makeLaptop(t, "http://school.invalid", "", "")
-	start(t, laptop).fails("no-network", installOf("atlas")...)
+	start(t, laptop).Fails("no-network", installOf("atlas")...)
 	h := start(t, laptop, "http_proxy="+l.url)
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	if asked.Load() < 5 {
 		t.Errorf("the proxy was asked %d times", asked.Load())
@@ -387,7 +388,7 @@ func diskFull(t *testing.T, layout string, most float64) {
 	laptop := makeLaptop(t, l.url, layout, "")
 	mount(t, laptop.Cache, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
 	h := start(t, laptop)
-	h.fails("no-space-on-device", installOf("atlas")...)
+	h.Fails("no-space-on-device", installOf("atlas")...)
 	kept := int64(0)
 	rpms, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*"))
 	for _, r := range rpms {
@@ -401,12 +402,12 @@ func diskFull(t *testing.T, layout string, most float64) {
 	if layout == "presolve" && l.received.Load() > 100*kib {
 		t.Errorf("%d bytes were downloaded for nothing", l.received.Load())
 	}
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	if out, err := exec.Command("mount", "-o", "remount,size=64m", laptop.Cache).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 	before := l.received.Load()
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	if again := l.received.Load() - before; again > sizeOf(t, atlas)*101/100-kept {
 		t.Errorf("%d bytes came when %d of %d were there", again, kept, sizeOf(t, atlas))
@@ -421,19 +422,19 @@ func fileInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := start(t, laptop)
-	if e := isError(h.do(installOf("atlas")...)); !strings.Contains(e, laptop.Cache) || !strings.Contains(e, "not a directory") {
+	if e := laptoptest.ErrorOf(h.Answer(installOf("atlas")...)); !strings.Contains(e, laptop.Cache) || !strings.Contains(e, "not a directory") {
 		t.Errorf("answered %q", e)
 	}
-	h.ok("search-name", "none", "atlas")
+	h.OK("search-name", "none", "atlas")
 	os.Remove(laptop.Cache)
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 }
 
 func folderInPlace(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)
-	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
 	rpms, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-atlas-1*"))
 	if len(rpms) != 1 {
 		t.Fatalf("the cache has %q", rpms)
@@ -442,9 +443,9 @@ func folderInPlace(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(rpms[0], "x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h.fails("transaction-error", installOf("atlas")...)
+	h.Fails("transaction-error", installOf("atlas")...)
 	os.RemoveAll(rpms[0])
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 }
 
@@ -452,14 +453,14 @@ func readOnlyEmpty(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	mount(t, laptop.Cache, "-t", "tmpfs", "-o", "ro", "tmpfs")
 	h := start(t, laptop)
-	if e := isError(h.do(installOf("atlas")...)); !strings.Contains(e, "read-only file system") {
+	if e := laptoptest.ErrorOf(h.Answer(installOf("atlas")...)); !strings.Contains(e, "read-only file system") {
 		t.Errorf("answered %q", e)
 	}
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	if out, err := exec.Command("mount", "-o", "remount,rw", laptop.Cache).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 }
 
@@ -469,9 +470,9 @@ func readOnlyWhole(t *testing.T) {
 	l.lay(t, newFront(t, nil).URL)
 	laptop := makeLaptop(t, l.url, "", "")
 	h := start(t, laptop)
-	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
 	mount(t, laptop.Cache, "-o", "bind,ro", laptop.Cache)
-	h.ok(installOf("atlas")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.received.Load(), sizeOf(t, atlas), 0)
 }
@@ -484,10 +485,10 @@ func partFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := start(t, laptop)
-	h.fails("package-failed-to-install", installOf("moody")...)
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	h.Fails("package-failed-to-install", installOf("moody")...)
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	os.Remove(fail)
-	h.ok(installOf("moody")...)
+	h.OK(installOf("moody")...)
 	whole(t, h, laptop, moody)
 }
 
@@ -503,24 +504,24 @@ func noNetwork(t *testing.T) {
 	var l link
 	l.lay(t, newFront(t, nil).URL)
 	laptop := makeLaptop(t, l.url, "", "")
-	h := startWith(t, cut, laptop)
-	h.fails("no-network", "refresh-cache", "yes")
-	h.fails("no-network", installOf("atlas")...)
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	h := laptoptest.Start(t, cut, laptop, nil)
+	h.Fails("no-network", "refresh-cache", "yes")
+	h.Fails("no-network", installOf("atlas")...)
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	h.Stop()
 
 	h = start(t, laptop)
-	h.ok("refresh-cache", "no")
-	h.ok("install-packages", "only-download", "atlas;1.0-1;noarch;school")
-	h.ok("install-packages", "simulate", "swarm;1.0-1;noarch;school")
+	h.OK("refresh-cache", "no")
+	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK("install-packages", "simulate", "swarm;1.0-1;noarch;school")
 	h.Stop()
 
-	h = startWith(t, cut, laptop)
+	h = laptoptest.Start(t, cut, laptop, nil)
 	for _, query := range [][]string{{"resolve", "none", "atlas"}, {"search-name", "none", "atlas"}, {"get-details", "atlas;1.0-1;noarch;school"}, {"get-packages", "none"}} {
-		h.ok(query...)
+		h.OK(query...)
 	}
-	h.fails("no-network", installOf("swarm")...)
-	h.ok(installOf("atlas")...)
+	h.Fails("no-network", installOf("swarm")...)
+	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
 }

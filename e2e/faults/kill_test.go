@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -76,10 +77,10 @@ func TestKilledRPM(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e := isError(lines); hit && e != "" && !strings.HasPrefix(e, "process-kill\t") {
+			if e := laptoptest.ErrorOf(lines); hit && e != "" && !strings.HasPrefix(e, "process-kill\t") {
 				t.Errorf("answered %q", e)
 			}
-			agrees(t, k.laptop, h.ok("get-packages", "installed"))
+			laptoptest.Agrees(t, k.laptop, h.OK("get-packages", "installed"))
 			h.Stop()
 			k.completes(atlas)
 		})
@@ -108,7 +109,7 @@ func TestKilledInScriptlet(t *testing.T) {
 	}
 	w.Close()
 	os.Remove(pipe)
-	if lines, err := h.Reply(nil); err != nil || !strings.HasPrefix(isError(lines), "process-kill\t") {
+	if lines, err := h.Reply(nil); err != nil || !strings.HasPrefix(laptoptest.ErrorOf(lines), "process-kill\t") {
 		t.Errorf("answered %q, %v", lines, err)
 	}
 	k.completes(slowpoke)
@@ -121,7 +122,7 @@ func TestKilledInScriptlet(t *testing.T) {
 func linesOf(t *testing.T) []string {
 	t.Helper()
 	k := newKilling(t)
-	return start(t, k.laptop).ok(installOf("atlas")...)
+	return start(t, k.laptop).OK(installOf("atlas")...)
 }
 
 // A killing is a laptop on which something is killed.
@@ -162,7 +163,7 @@ func (k *killing) completes(program []testbed.RPM) {
 	before := len(k.front.asked(0))
 
 	h := start(t, k.laptop)
-	if e := isError(h.do(installOf(program[0].Name)...)); e != "" && !strings.HasPrefix(e, "package-already-installed\t") {
+	if e := laptoptest.ErrorOf(h.Answer(installOf(program[0].Name)...)); e != "" && !strings.HasPrefix(e, "package-already-installed\t") {
 		t.Errorf("the next install: %s", e)
 	}
 	whole(t, h, k.laptop, program)

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -174,65 +175,10 @@ func makeLaptop(t *testing.T, url, layout, more string) *testbed.Laptop {
 	return l
 }
 
-// A talking is a running helper whose failures are the test's.
-type talking struct {
-	*testbed.Helper
-	t *testing.T
-}
-
-// start starts the helper of a laptop, which is killed when the test ends.
-func start(t *testing.T, l *testbed.Laptop, env ...string) *talking {
+// start starts the helper of a laptop.
+func start(t *testing.T, l *testbed.Laptop, env ...string) *laptoptest.Helper {
 	t.Helper()
-	return startWith(t, school.Tools, l, env...)
-}
-
-func startWith(t *testing.T, tools testbed.Tools, l *testbed.Laptop, env ...string) *talking {
-	t.Helper()
-	h, err := tools.Start(l.Config, env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Kill)
-	return &talking{h, t}
-}
-
-func (h *talking) do(words ...string) []string {
-	h.t.Helper()
-	lines, err := h.Do(words...)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return lines
-}
-
-// ok carries out a command that must work.
-func (h *talking) ok(words ...string) []string {
-	h.t.Helper()
-	lines := h.do(words...)
-	if e := isError(lines); e != "" {
-		h.t.Fatalf("%q failed: %s", words, e)
-	}
-	return lines
-}
-
-// fails carries out a command that must fail.
-func (h *talking) fails(code string, words ...string) string {
-	h.t.Helper()
-	e := isError(h.do(words...))
-	if !strings.HasPrefix(e, code+"\t") {
-		h.t.Fatalf("%q answered %q, want %s", words, e, code)
-	}
-	return e
-}
-
-// isError is the code and text of the error in a reply, "" where there is none.
-func isError(lines []string) string {
-	for _, l := range lines {
-		if e, ok := strings.CutPrefix(l, "error\t"); ok {
-			return e
-		}
-	}
-	return ""
+	return laptoptest.Start(t, school.Tools, l, env)
 }
 
 // installOf is the command that installs a program.
@@ -241,9 +187,9 @@ func installOf(name string) []string {
 }
 
 // whole tells whether a program is installed, byte for byte, and everybody knows.
-func whole(t *testing.T, h *talking, l *testbed.Laptop, program []testbed.RPM) {
+func whole(t *testing.T, h *laptoptest.Helper, l *testbed.Laptop, program []testbed.RPM) {
 	t.Helper()
-	agrees(t, l, h.ok("get-packages", "installed"))
+	laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
 	args := []string{"-V"}
 	for _, r := range program {
 		args = append(args, r.Name)
@@ -252,37 +198,9 @@ func whole(t *testing.T, h *talking, l *testbed.Laptop, program []testbed.RPM) {
 		t.Errorf("rpm -V: %v, %s", err, out)
 	}
 	top := program[0].Name
-	if lines := h.ok("resolve", "installed", top); !strings.Contains(strings.Join(lines, "\n"), top+";1.0-1;noarch;installed:school\t") {
+	if lines := h.OK("resolve", "installed", top); !strings.Contains(strings.Join(lines, "\n"), top+";1.0-1;noarch;installed:school\t") {
 		t.Errorf("%s is not known to be this backend's: %q", top, lines)
 	}
-}
-
-// agrees tells whether the record, as get-packages tells it, and "rpm -qa" name the same packages.
-func agrees(t *testing.T, l *testbed.Laptop, lines []string) {
-	t.Helper()
-	var record []string
-	for _, line := range lines {
-		if f := strings.Split(line, "\t"); f[0] == "package" {
-			id := strings.Split(f[2], ";")
-			record = append(record, id[0]+"-"+id[1]+"."+id[2])
-		}
-	}
-	database := installed(t, l)
-	slices.Sort(record)
-	if !slices.Equal(record, database) {
-		t.Errorf("the record has %d packages and rpm -qa %d:\n%q\n%q", len(record), len(database), record, database)
-	}
-}
-
-func installed(t *testing.T, l *testbed.Laptop) []string {
-	t.Helper()
-	out, err := testbed.RPMQuery(l.Root, "-qa", "--qf", `%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}\n`)
-	if err != nil {
-		t.Fatal(err, out)
-	}
-	all := strings.Fields(strings.ReplaceAll(out, "-0:", "-"))
-	slices.Sort(all)
-	return all
 }
 
 // mount mounts a file system for as long as the test runs.

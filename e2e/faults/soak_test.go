@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
 
 // TestSoak gives one helper very many commands of all kinds: it must not grow from the first tenth to the end.
@@ -17,7 +19,7 @@ func TestSoak(t *testing.T) {
 	}
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)
-	h.ok("refresh-cache", "no")
+	h.OK("refresh-cache", "no")
 	mix := [][]string{
 		{"resolve", "none", "atlas"}, {"resolve", "none", "hello"}, {"search-name", "none", "atlas"}, {"resolve", "none", "nobody"},
 		{"search-details", "~installed", "world"}, {"get-details", "hello;1.0-1;noarch;school"}, {"resolve", "installed", "basesystem"},
@@ -65,7 +67,7 @@ func TestSoak(t *testing.T) {
 	if atEnd > memory*5/4+2<<10 {
 		t.Errorf("memory grew from %d KiB to %d KiB", memory, atEnd)
 	}
-	agrees(t, laptop, h.ok("get-packages", "installed"))
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 }
 
 // sizeOfProcess is a process' memory in KiB and its open descriptors.

@@ -1,0 +1,149 @@
+// Package laptoptest talks to the helper of a testbed's laptop for the end-to-end tests, failing the test where it can't, and
+// compares what the helper tells with what rpm does.
+//
+// Only tests import it.
+package laptoptest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+// A Helper is a running helper whose failures are the test's.
+type Helper struct {
+	*testbed.Helper
+	t testing.TB
+}
+
+// Start starts the helper of a laptop, which is killed when the test ends. env are variables beside the test's own.
+func Start(t testing.TB, tools testbed.Tools, l *testbed.Laptop, env []string, args ...string) *Helper {
+	t.Helper()
+	h, err := tools.Start(l.Config, env, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Kill)
+	return &Helper{h, t}
+}
+
+// Answer carries out a command and gives the lines of its reply.
+func (h *Helper) Answer(words ...string) []string {
+	h.t.Helper()
+	lines, err := h.Do(words...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return lines
+}
+
+// OK carries out a command that must work.
+func (h *Helper) OK(words ...string) []string {
+	h.t.Helper()
+	lines := h.Answer(words...)
+	if e := ErrorOf(lines); e != "" {
+		h.t.Fatalf("%q failed: %s", words, e)
+	}
+	return lines
+}
+
+// Fails carries out a command that must fail, and gives its error.
+func (h *Helper) Fails(code string, words ...string) string {
+	h.t.Helper()
+	e := ErrorOf(h.Answer(words...))
+	if !strings.HasPrefix(e, code+"\t") {
+		h.t.Fatalf("%q answered %q, want %s", words, e, code)
+	}
+	return e
+}
+
+// ErrorOf is the code and text of the error in a reply, "" where there is none.
+func ErrorOf(lines []string) string {
+	for _, l := range lines {
+		if e, ok := strings.CutPrefix(l, "error\t"); ok {
+			return e
+		}
+	}
+	return ""
+}
+
+// Installed are the packages that "rpm -qa" names, "name-[epoch:]version-release.arch", sorted.
+func Installed(t testing.TB, l *testbed.Laptop) []string {
+	t.Helper()
+	out, err := testbed.RPMQuery(l.Root, "-qa", "--qf", `%{NAME}-%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}.%{ARCH}\n`)
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	all := strings.Fields(strings.ReplaceAll(out, "-0:", "-"))
+	slices.Sort(all)
+	return all
+}
+
+// Agrees tells whether the record, as the reply to get-packages tells it, and "rpm -qa" name the same packages.
+func Agrees(t testing.TB, l *testbed.Laptop, lines []string) {
+	t.Helper()
+	var record []string
+	for _, line := range lines {
+		if f := strings.Split(line, "\t"); f[0] == "package" {
+			id := strings.Split(f[2], ";")
+			record = append(record, id[0]+"-"+id[1]+"."+id[2])
+		}
+	}
+	slices.Sort(record)
+	if database := Installed(t, l); !slices.Equal(record, database) {
+		t.Errorf("the record has %d packages and rpm -qa %d:\n%q\n%q", len(record), len(database), record, database)
+	}
+}
+
+// Write is Sugar's word processor, 36 real packages, published and served.
+type Write struct {
+	Platform  string
+	Published string   // folder
+	URL       string   // of the server
+	Base      []string // RPM files of the standard installation
+}
+
+// ServeWrite publishes it, in both layouts, from the real packages beside the repository; root is the path of the repository from the
+// test's folder. They are not the project's: where they aren't there the test is skipped.
+func ServeWrite(t testing.TB, tools testbed.Tools, root string) *Write {
+	t.Helper()
+	corpus, err := filepath.Abs(filepath.Join(root, "../shared/corpus"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(corpus); err != nil {
+		t.Skipf("SKIPPED: the real packages are not here: %v", err)
+	}
+	dir := t.TempDir()
+	w := &Write{Platform: "debian-12-x86_64", Published: filepath.Join(dir, "published")}
+	w.Base, err = filepath.Glob(filepath.Join(corpus, "base", "*.rpm"))
+	if err != nil || len(w.Base) != 384 {
+		t.Fatalf("%d packages in the base, %v", len(w.Base), err)
+	}
+	image := filepath.Join(dir, "image")
+	if err := testbed.Root(image, w.Base...); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "presolver.toml")
+	err = os.WriteFile(config, fmt.Appendf(nil, "platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n"+
+		"[[repository]]\nid = \"sugar\"\nurl = \"file://%s/rpms\"\n[base]\nroot = %q\nrpmdb = %q\n[toplevel]\npackages = [\"sugar-write-activity\"]\n",
+		w.Platform, w.Published, corpus, image, testbed.DBPath), 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := tools.Build(config, "--strict"); err != nil {
+		t.Fatal(err, out)
+	}
+	server, err := tools.Serve(w.Published)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Stop() })
+	w.URL = server.URL
+	return w
+}
