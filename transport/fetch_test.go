@@ -435,6 +435,40 @@ func TestFetchCancelledGoesOnLater(t *testing.T) {
 	}
 }
 
+// A download that is stopped when all of it is there keeps it, whether or not a digest vouches for it.
+func TestFetchCancelledAtTheEnd(t *testing.T) {
+	content := random(1000 * kib)
+	for _, known := range []bool{true, false} {
+		t.Run(fmt.Sprintf("known %v", known), func(t *testing.T) {
+			o := serve(t, good(content))
+			c, k := newTestClient(t, Options{})
+			f := wanted(t, content, o.URL+"/a")
+			if !known {
+				f.Size, f.SHA256 = 0, ""
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			err := c.Fetch(ctx, []File{f}, func(p Progress) {
+				k.sleep(t.Context(), reportEvery)
+				if p.FileDone == int64(len(content)) {
+					cancel()
+				}
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			mustHave(t, f.Path+partSuffix, content)
+			before := o.sent.Load()
+			if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
+				t.Fatal(err)
+			}
+			mustHave(t, f.Path, content)
+			if again := o.sent.Load() - before; again > 100 {
+				t.Errorf("%d bytes were sent for a file that was there: %q", again, o.requests())
+			}
+		})
+	}
+}
+
 func TestFetchCancelledWhileWaiting(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c, _ := newTestClient(t, Options{})

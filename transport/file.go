@@ -194,12 +194,12 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 			at.set(had, f.Size)
 			return 0, t
 		}
-		complete := size > 0 && part.n == size
-		if t != nil && !complete && !errors.Is(t, errDiffers) {
-			return part.n - had, t
-		}
-		if t == nil || complete && part.digest != "" { // a digest says more than how an answer ended
+		switch complete := size > 0 && part.n == size; {
+		case t == nil, complete && part.digest != "": // a digest says more than how an answer ended
 			err = part.check(size)
+		case errors.Is(t, errDiffers), complete && t.kind == Corrupt:
+		default: // what is there is right as far as it goes, even if that is to the end
+			return part.n - had, t
 		}
 		if err == nil {
 			at.set(part.n, part.n)

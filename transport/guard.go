@@ -59,7 +59,7 @@ func (c *Client) download(ctx context.Context, url string, patient bool, part *p
 		IgnoreRemoteTime:    true, // FAT refuses some times, and nobody looks at them
 		NoCreateDirectories: true, // grab panics where a file is in the place of a folder
 	}).WithContext(w.ctx)).Err()
-	if err != nil && w.ctx.Err() != nil {
+	if err != nil && errors.Is(err, w.ctx.Err()) {
 		return asTrouble(w.cause(err)) // where grab saw the end of the context before the network did
 	}
 	return err
