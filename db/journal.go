@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -125,7 +126,37 @@ func (r *Record) Conclude(t *Transaction, s State) error {
 
 // Unfinished are the transactions that were begun and not ended, the oldest first.
 func (r *Record) Unfinished() ([]*Transaction, error) {
-	rows, err := r.query("SELECT id, began, command, state, plan FROM journal WHERE state NOT IN (?, ?) ORDER BY id", Done, Failed)
+	return r.transactions("SELECT id, began, command, state, plan FROM journal WHERE state NOT IN (?, ?) ORDER BY id", Done, Failed)
+}
+
+// Begun are the packages that the last ten transactions were to install and did not: cut off, or failed. What was downloaded for
+// them is wanted when a person tries again.
+func (r *Record) Begun() ([]tree.NEVRA, error) {
+	last, err := r.transactions("SELECT * FROM (SELECT id, began, command, state, plan FROM journal ORDER BY id DESC LIMIT 10) WHERE state != ?", Done)
+	if err != nil {
+		return nil, err
+	}
+	var all []tree.NEVRA
+	for _, t := range last {
+		for _, p := range t.Plan {
+			if p.Removed || p.Kept {
+				continue
+			}
+			installed, err := r.InstalledByName(p.Name)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(installed, func(is Package) bool { return is.NEVRA == p.NEVRA }) {
+				all = append(all, p.NEVRA)
+			}
+		}
+	}
+	return all, nil
+}
+
+// transactions are those that a query selects, with all their columns.
+func (r *Record) transactions(query string, args ...any) ([]*Transaction, error) {
+	rows, err := r.query(query, args...)
 	if err != nil {
 		return nil, r.failed("reading", err)
 	}

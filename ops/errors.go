@@ -3,6 +3,8 @@ package ops
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"syscall"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -58,6 +60,8 @@ func codeOf(err error) wire.Code {
 			return wire.PackageCorrupt
 		case rpm.NoSpace:
 			return wire.NoSpaceOnDevice
+		case rpm.Denied:
+			return wire.TransactionError
 		case rpm.Killed:
 			return wire.ProcessKill
 		case rpm.NotFound:
@@ -65,6 +69,12 @@ func codeOf(err error) wire.Code {
 		default:
 			return wire.PackageFailedToInstall
 		}
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return wire.NoSpaceOnDevice
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return wire.TransactionError
 	}
 	return wire.InternalError
 }

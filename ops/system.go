@@ -51,6 +51,7 @@ type Config struct {
 	Net           *transport.Client
 	RPM           rpm.Database
 	Cache         string // folder of RPMs, whole and partial
+	CacheLimit    int64  // bytes that RPMs in it may have; 0: as many as there is space for
 	State         string // folder of the lock
 	Keyring       string // folder of the keys that a person trusts
 	SignedRPMs    bool   // nothing is installed that RPM's keyring doesn't know who signed

@@ -45,6 +45,7 @@ const (
 	Killed            // rpm was killed
 	NotFound          // there is no rpm program
 	Locked            // another rpm is changing the database: rpm only waits for it at a terminal
+	Denied            // the database or a folder can't be written: not permitted, or a file system that is read-only
 )
 
 // An Error is a failed run of rpm. Its text is rpm's own words.
@@ -199,6 +200,8 @@ func kindOf(output string, err error) Kind {
 		words string
 		kind  Kind
 	}{
+		{"(Permission denied)", Denied}, // "can't create transaction lock on …"
+		{"(Read-only file system)", Denied},
 		{"can't create transaction lock on", Locked}, // "(Resource temporarily unavailable)"
 		{" is needed by ", Dependencies},
 		{" conflicts with ", Conflicts}, // packages, "… conflicts with file …" too
@@ -210,6 +213,8 @@ func kindOf(output string, err error) Kind {
 		{"B on the ", NoSpace}, // the same up to rpm 4.13: "needs 12MB on the / filesystem"
 		{" inodes on the ", NoSpace},
 		{"No space left on device", NoSpace},
+		{" - Permission denied", Denied}, // "unpacking of archive failed on file …: cpio: open failed - …"
+		{" - Read-only file system", Denied},
 		{": BAD", Corrupt}, // "Payload SHA256 digest: BAD (Expected …"
 		{"DIGESTS NOT OK", Corrupt},
 		{"cannot be installed", Corrupt},

@@ -154,6 +154,8 @@ func TestKindOf(t *testing.T) {
 		{"error: unpacking of archive failed on file /x: cpio: write failed - No space left on device\n", NoSpace},
 		{"error: unpacking of archive failed: cpio: Bad magic\n", Corrupt},
 		{"error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)\n", Locked},
+		{"error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)\n", Denied},
+		{"error: unpacking of archive failed on file /usr/x: cpio: open failed - Read-only file system\n", Denied},
 		{"\tpackage x-1-1.noarch does not verify: no signature\n", Corrupt},
 		{"\tpackage x-1-1.noarch is obsoleted by y-1-1.noarch\n", Conflicts},
 		{"\tpackage x-1-1.noarch is intended for a different architecture\n", Other},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type config struct {
 	RPMDB       string    `toml:"rpmdb"`
 	State       string    `toml:"state"`
 	Cache       string    `toml:"cache"`
+	CacheLimit  byteSize  `toml:"cache_limit"`
 	Dialect     string    `toml:"dialect"`
 	IdleTimeout duration  `toml:"idle_timeout"`
 	LogLevel    string    `toml:"log_level"`
@@ -75,6 +77,21 @@ func (d *duration) UnmarshalText(text []byte) error {
 		return fmt.Errorf(`%q is not a time like "5s" or "10m"`, text)
 	}
 	*d = duration(v)
+	return nil
+}
+
+// byteSize is a number of bytes that TOML has as a string, e.g. "200 MiB"; empty: 0.
+type byteSize int64
+
+var byteSizes = regexp.MustCompile(`^([0-9]{1,9}) ?(KiB|MiB|GiB)$|^$`)
+
+func (b *byteSize) UnmarshalText(text []byte) error {
+	m := byteSizes.FindSubmatch(text)
+	if m == nil {
+		return fmt.Errorf(`%q is not a size like "200 MiB" or "2 GiB"`, text)
+	}
+	n, _ := strconv.Atoi(string(m[1])) // 0 where it is empty
+	*b = byteSize(int64(n) << map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[string(m[2])])
 	return nil
 }
 

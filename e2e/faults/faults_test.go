@@ -110,10 +110,15 @@ var faults = []fault{
 	// The laptop.
 	{name: "disk full before", with: func(t *testing.T) { diskFull(t, "presolve", 1.02) }},
 	{name: "disk full in the middle", with: func(t *testing.T) { diskFull(t, "sugar-network", 1.5) }},
+	{name: "disk full of the record", with: recordDiskFull},
+	{name: "disk full of the root, in the middle", with: rootDiskFull},
+	{name: "read-only root", with: rootReadOnly},
 	{name: "file in place of the cache", with: fileInPlace},
 	{name: "folder in place of an RPM", with: folderInPlace},
 	{name: "read-only cache, nothing in it", with: readOnlyEmpty},
 	{name: "read-only cache, all in it", with: readOnlyWhole},
+	{name: "cache with a limit", with: cacheLimited},
+	{name: "no permission", with: noPermission},
 	{name: "no network from the start", with: noNetwork},
 	{name: "rpm fails for a part", with: partFails},
 }
@@ -402,9 +407,7 @@ func diskFull(t *testing.T, layout string, most float64) {
 		t.Errorf("%d bytes were downloaded for nothing", l.received.Load())
 	}
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
-	if out, err := exec.Command("mount", "-o", "remount,size=64m", laptop.Cache).CombinedOutput(); err != nil {
-		t.Fatal(err, string(out))
-	}
+	remount(t, laptop.Cache, "64m")
 	before := l.received.Load()
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)

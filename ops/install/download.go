@@ -22,7 +22,7 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			return err
 		}
 		f := s.Download(o.Source, o.Package())
-		f.Path = filepath.Join(r.Folder, transaction.FileName(o.Package()))
+		f.Path = filepath.Join(r.Folder, transaction.FileName(o.Package().NEVRA))
 		if r.Folder == "" {
 			f.Path = transaction.CachePath(s, o.Source, o.Package())
 		}

@@ -26,7 +26,7 @@ type wanted struct {
 // cache removes from the cache the RPMs, whole and partial, that no tree of today's catalogues has, and those that are
 // not what their tree says. All others are kept: nothing is downloaded twice.
 func (p *repair) cache(ctx context.Context) error {
-	folder := filepath.Join(p.s.Cache, "rpms")
+	folder := transaction.CacheFolder(p.s)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -46,12 +46,12 @@ func (p *repair) cache(ctx context.Context) error {
 			return err
 		}
 		path := filepath.Join(folder, e.Name())
-		whole, _, _ := strings.Cut(path, ".rpm")
-		want, ok := known[whole+".rpm"]
+		whole := transaction.WholePath(path)
+		want, ok := known[whole]
 		switch {
 		case !ok:
 			p.remove(path, "No source offers it any more", wanted{})
-		case path == whole+".rpm" && want.pkg.SHA256 != "" && !is(path, want.pkg.SHA256):
+		case path == whole && want.pkg.SHA256 != "" && !is(path, want.pkg.SHA256):
 			p.remove(path, "It was damaged", want)
 		}
 	}
@@ -74,8 +74,7 @@ func (p *repair) remove(path, why string, what wanted) {
 
 // cached is the id of a file of the cache that no tree has: its name begins with what makes it unique (transaction.CachePath).
 func cached(file string) wire.PackageID {
-	label, _, _ := strings.Cut(file, ".rpm")
-	_, label, _ = strings.Cut(label, "-")
+	_, label, _ := strings.Cut(strings.TrimSuffix(transaction.WholePath(file), ".rpm"), "-")
 	p, err := tree.ParseNEVRA(label)
 	if err != nil {
 		return thing(file, "1", "cache")

@@ -3,12 +3,10 @@ package transaction
 import (
 	"fmt"
 	"os"
-	"path"
-	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -18,7 +16,7 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	if len(p.Items) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(s.Cache, "rpms"), 0o755); err != nil {
+	if err := os.MkdirAll(CacheFolder(s), 0o755); err != nil {
 		return fmt.Errorf("making the cache: %w", err)
 	}
 	for _, it := range p.Items {
@@ -29,8 +27,11 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	return p.checkSpace(s, install)
 }
 
-// checkSpace tells whether the disks have the space that a plan needs. What is in the cache already counts for it; what goes
-// for something newer doesn't, since rpm removes it last.
+// recordGrowth is what the record and its log may grow by in a transaction.
+const recordGrowth = 1 << 20
+
+// checkSpace makes the space that a plan needs, or says what it lacks. What is in the cache already counts for it; what goes for
+// something newer doesn't, since rpm removes it last.
 func (p *Plan) checkSpace(s *ops.System, install bool) error {
 	var download, installed int64
 	for _, it := range p.Items {
@@ -41,41 +42,70 @@ func (p *Plan) checkSpace(s *ops.System, install bool) error {
 			installed += it.pkg.Installed
 		}
 	}
-	cache, err := disk(s.Cache)
+	disks, err := findDisks([]need{{s.Cache, download}, {s.RPM.Root, installed}, {s.State, recordGrowth}})
 	if err != nil {
 		return err
 	}
-	root, err := disk(s.RPM.Root)
+	used, err := p.makeRoom(s, download, disks[0].need-disks[0].free)
 	if err != nil {
 		return err
 	}
-	if cache.id == root.id {
-		download, installed = 0, download+installed
+	if s.CacheLimit > 0 && used+download > s.CacheLimit {
+		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and has %s that this, or what was begun and not finished, needs; %s more would come: finish that, or raise cache_limit",
+			s.Cache, size(s.CacheLimit), size(used), size(download))
 	}
-	if installed > root.free {
-		return wire.Errorf(wire.NoSpaceOnDevice, "%s has %s free and this needs %s: remove something first", s.RPM.Root, size(root.free), size(installed))
-	}
-	if download > cache.free {
-		return wire.Errorf(wire.NoSpaceOnDevice, "%s has %s free and this needs %s: remove something first", s.Cache, size(cache.free), size(download))
+	for _, d := range disks {
+		if err := d.look(); err != nil { // again: room was made
+			return err
+		}
+		if d.need > d.free {
+			return wire.Errorf(wire.NoSpaceOnDevice, "%s has %s free and this needs %s: remove something first", d.folder, size(d.free), size(d.need))
+		}
 	}
 	return nil
 }
 
-type diskSpace struct {
-	id   uint64
-	free int64 // bytes
+// A need is how many bytes will come into a folder.
+type need struct {
+	folder string
+	bytes  int64
 }
 
-func disk(folder string) (diskSpace, error) {
+// A diskSpace is a disk, known by a folder on it.
+type diskSpace struct {
+	folder     string
+	id         uint64
+	free, need int64 // bytes
+}
+
+func (d *diskSpace) look() error {
 	var fs syscall.Statfs_t
 	var st syscall.Stat_t
-	if err := syscall.Statfs(folder, &fs); err != nil {
-		return diskSpace{}, fmt.Errorf("asking how much space %s has: %w", folder, err)
+	if err := syscall.Statfs(d.folder, &fs); err != nil {
+		return fmt.Errorf("asking how much space %s has: %w", d.folder, err)
 	}
-	if err := syscall.Stat(folder, &st); err != nil {
-		return diskSpace{}, fmt.Errorf("asking which disk has %s: %w", folder, err)
+	if err := syscall.Stat(d.folder, &st); err != nil {
+		return fmt.Errorf("asking which disk has %s: %w", d.folder, err)
 	}
-	return diskSpace{uint64(st.Dev), int64(fs.Bavail) * int64(fs.Bsize)}, nil
+	d.id, d.free = uint64(st.Dev), int64(fs.Bavail)*int64(fs.Bsize)
+	return nil
+}
+
+// findDisks are the disks of folders, in their order, each once with all that is needed of it.
+func findDisks(needs []need) ([]*diskSpace, error) {
+	var all []*diskSpace
+	for _, n := range needs {
+		d := &diskSpace{folder: n.folder, need: n.bytes}
+		if err := d.look(); err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(all, func(o *diskSpace) bool { return o.id == d.id }); i >= 0 {
+			all[i].need += d.need
+			continue
+		}
+		all = append(all, d)
+	}
+	return all, nil
 }
 
 func size(bytes int64) string {
@@ -93,19 +123,4 @@ func present(path string) int64 {
 		}
 	}
 	return 0
-}
-
-// CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources' files of one name don't
-// meet.
-func CachePath(s *ops.System, source string, p *tree.Package) string {
-	unique := source
-	if p.SHA256 != "" {
-		unique = p.SHA256[:16]
-	}
-	return path.Join(s.Cache, "rpms", unique+"-"+FileName(p))
-}
-
-// FileName is the name that an RPM's file has by custom.
-func FileName(p *tree.Package) string {
-	return p.Name + "-" + p.Version + "-" + p.Release + "." + p.Arch + ".rpm"
 }

@@ -1,0 +1,246 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+// inCache are the bytes of the RPMs in a laptop's cache whose names have a part, whole and partial.
+func inCache(t *testing.T, l *testbed.Laptop, part string) (n int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(l.Cache, "rpms", "*"+part+"*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		fi, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += fi.Size()
+	}
+	return n
+}
+
+// cacheLimited has a cache that holds swarm and a bit more. What was downloaded for later goes for atlas; what was begun of atlas and
+// not finished stays, and swarm is refused.
+func cacheLimited(t *testing.T) {
+	limit := sizeOf(t, swarm)>>10 + 200
+	server := newFront(t, cuts(300*kib))
+	var l link
+	l.lay(t, server.URL)
+	server.on.Store(false)
+	laptop := makeLaptop(t, l.url, "", fmt.Sprintf("cache_limit = \"%d KiB\"", limit))
+	within := func() {
+		t.Helper()
+		if has := inCache(t, laptop, ""); has > limit<<10 {
+			t.Errorf("the cache has %d bytes and may have %d", has, limit<<10)
+		}
+	}
+	h := start(t, laptop)
+	later := []string{"install-packages", "only-download", "swarm;1.0-1;noarch;school"}
+	h.OK(later...)
+	if has := inCache(t, laptop, "swarm"); has != sizeOf(t, swarm) {
+		t.Errorf("the cache has %d bytes of swarm's %d", has, sizeOf(t, swarm))
+	}
+	server.on.Store(true)
+	h.Fails("package-download-failed", installOf("atlas")...)
+	within()
+	begun, swarms := inCache(t, laptop, "atlas"), inCache(t, laptop, "swarm")
+	if begun < 300*kib || swarms == 0 || swarms > limit<<10-sizeOf(t, atlas) {
+		t.Errorf("the cache has %d bytes of atlas and %d of swarm", begun, swarms)
+	}
+	server.on.Store(false)
+	if e := h.Fails("no-space-on-device", later...); !strings.Contains(e, "cache_limit") {
+		t.Errorf("nothing to be done is said in %q", e)
+	}
+	if now := inCache(t, laptop, "atlas"); now != begun || inCache(t, laptop, "swarm") != swarms {
+		t.Errorf("the cache had %d bytes of atlas and has %d, %d of swarm and has %d", begun, now, swarms, inCache(t, laptop, "swarm"))
+	}
+	before := l.received.Load()
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	within()
+	if again := l.received.Load() - before; again > sizeOf(t, atlas)*101/100-begun {
+		t.Errorf("%d bytes came when %d of %d were there", again, begun, sizeOf(t, atlas))
+	}
+	h.OK(later...)
+}
+
+// nobodys is the helper run by a user who may do nothing.
+func nobodys(t *testing.T) testbed.Tools {
+	t.Helper()
+	run := []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}
+	if err := exec.Command(run[0], append(run[1:], school.Helper, "--help")...).Run(); err != nil {
+		t.Skipf("NOT TESTED, this needs root: %v", err)
+	}
+	tools := testbed.Tools{Helper: filepath.Join(t.TempDir(), "helper")}
+	if err := os.WriteFile(tools.Helper, fmt.Appendf(nil, "#!/bin/sh\nexec %s %s \"$@\"\n", strings.Join(run, " "), school.Helper), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return tools
+}
+
+// noPermission is a helper that may not write to one thing after the other. Each time it says to what, and loses nothing.
+func noPermission(t *testing.T) {
+	nobody := nobodys(t)
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	own := func(folder string) {
+		t.Helper()
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		err := filepath.WalkDir(folder, func(path string, _ os.DirEntry, err error) error {
+			if err == nil {
+				err = os.Chown(path, 65534, 65534)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	install := func(code, says string) {
+		t.Helper()
+		h := laptoptest.Start(t, nobody, laptop, nil, "--dialect", "1.2")
+		lines := h.Answer(installOf("atlas")...)
+		if e := laptoptest.ErrorOf(lines); !strings.HasPrefix(e, code+"\t") || !strings.Contains(e, says) {
+			t.Errorf("answered %q, want %s with %q", e, code, says)
+		}
+		if code != "failed-initialization" {
+			laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
+		}
+		h.Kill()
+	}
+	h := start(t, laptop)
+	h.OK("get-packages", "installed")
+	h.Stop()
+	install("failed-initialization", laptop.State)
+	own(laptop.State)
+	os.MkdirAll(laptop.Cache, 0o755)
+	install("transaction-error", laptop.Cache+"/rpms: permission denied")
+	own(laptop.Cache)
+	install("transaction-error", "Permission denied")
+	if has := inCache(t, laptop, "atlas"); has != sizeOf(t, atlas) {
+		t.Errorf("%d bytes of %d are in the cache", has, sizeOf(t, atlas))
+	}
+	h = start(t, laptop)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// remount gives a tmpfs another size.
+func remount(t *testing.T, at, size string) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-o", "remount,size="+size, at).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+}
+
+// recordDiskFull has no room for the record: at its making, in an install, and then some.
+func recordDiskFull(t *testing.T) {
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	mount(t, laptop.State, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+	h := start(t, laptop)
+	h.OK("get-packages", "installed")
+	h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
+	before := l.received.Load()
+	if err := os.WriteFile(filepath.Join(laptop.State, "full"), make([]byte, 64<<20), 0o644); err == nil {
+		t.Fatal("the disk of the record is not full")
+	}
+	if e := h.Fails("no-space-on-device", installOf("atlas")...); !strings.Contains(e, laptop.State) {
+		t.Errorf("answered %q", e)
+	}
+	if more := l.received.Load() - before; more > 10*kib {
+		t.Errorf("%d bytes were downloaded for nothing", more)
+	}
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
+	os.Remove(filepath.Join(laptop.State, "full"))
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// rootDiskFull has a root that a file fills after the arithmetic, before the RPMs come: rpm meets it.
+func rootDiskFull(t *testing.T) {
+	filled := make(chan struct{})
+	var l link
+	l.lay(t, newFront(t, func(good http.Handler) http.Handler {
+		return rpms(func(w http.ResponseWriter, r *http.Request) { <-filled; good.ServeHTTP(w, r) })(good)
+	}).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	base := laptop.Root + ".base"
+	if err := os.Rename(laptop.Root, base); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, laptop.Root, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+	if out, err := exec.Command("cp", "-a", base+"/.", laptop.Root).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	before := laptoptest.Installed(t, laptop)
+	h := start(t, laptop)
+	if err := h.Send(installOf("atlas")...); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(laptop.Root, "full")
+	fill := sync.OnceFunc(func() {
+		os.WriteFile(filler, make([]byte, 64<<20), 0o644)
+		close(filled)
+	})
+	lines, err := h.Reply(func(line string) {
+		if strings.HasPrefix(line, "package\tdownloading\t") {
+			fill()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := laptoptest.ErrorOf(lines); !strings.HasPrefix(e, "no-space-on-device\t") {
+		t.Errorf("answered %q", e)
+	}
+	if now := laptoptest.Installed(t, laptop); len(now) != len(before) {
+		t.Errorf("%d packages were installed, %d are now", len(before), len(now))
+	}
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
+	os.Remove(filler)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// rootReadOnly is a system that can't be changed: everything is downloaded, and kept.
+func rootReadOnly(t *testing.T) {
+	var l link
+	l.lay(t, newFront(t, nil).URL)
+	laptop := makeLaptop(t, l.url, "", "")
+	h := start(t, laptop)
+	h.OK("get-packages", "installed")
+	mount(t, laptop.Root, "-o", "bind", laptop.Root)
+	if out, err := exec.Command("mount", "-o", "remount,bind,ro", laptop.Root).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	if e := h.Fails("transaction-error", installOf("atlas")...); !strings.Contains(e, "Read-only file system") {
+		t.Errorf("answered %q", e)
+	}
+	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
+	if out, err := exec.Command("umount", laptop.Root).CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
