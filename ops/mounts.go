@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -48,72 +49,77 @@ func (s *System) watchMounts() {
 	s.sticks.found.Store(new([]stick))
 	s.Net.Copies = s.sticks.copies
 	if err := s.sticks.watch(); err != nil {
-		s.Log.Warn("sticks that are put in are not noticed before the next start", "error", err)
+		s.Log.Warn("sticks are not noticed", "error", err)
 	}
 }
+
+// hung is how long a folder may keep anybody waiting. Somebody may have mounted a server that doesn't answer.
+const hung = 2 * time.Second
 
 // watch looks for sticks now, and from now on whenever something may have changed: when the kernel mounts something, and when
 // there is another name in one of the folders. Nothing on a stick is kept open.
 func (k *sticks) watch() error {
 	mounts, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
-		k.look()
 		return err
 	}
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
+	if k.watcher, err = fsnotify.NewWatcher(); err != nil {
 		mounts.Close()
-		k.look()
 		return err
 	}
-	k.watcher = watcher
 	mounted := make(chan struct{}, 1)
-	ended := make(chan struct{}, 2)
+	looked := make(chan struct{})
+	ended := make(chan struct{})
+	go onMount(mounts, mounted)
 	go func() {
-		defer func() { ended <- struct{}{} }()
-		onMount(mounts, func() {
-			select {
-			case mounted <- struct{}{}:
-			default:
-			}
-		})
-	}()
-	k.look()
-	go func() {
-		defer func() { ended <- struct{}{} }()
+		defer close(ended)
+		k.look()
+		close(looked)
 		for {
 			select {
-			case <-mounted:
-			case e, ok := <-watcher.Events:
+			case _, ok := <-mounted:
 				if !ok {
 					return
 				}
+			case e := <-k.watcher.Events:
 				if !e.Has(fsnotify.Create | fsnotify.Remove | fsnotify.Rename) {
 					continue
 				}
-			case _, ok := <-watcher.Errors: // an overflow
-				if !ok {
-					return
-				}
+			case <-k.watcher.Errors: // an overflow
 			}
 			k.look()
 		}
 	}()
+	wait := func(event <-chan struct{}) {
+		select {
+		case <-event:
+		case <-time.After(hung):
+		}
+	}
+	wait(looked)
 	k.stop = func() {
 		mounts.Close()
-		watcher.Close()
-		<-ended
-		<-ended
+		wait(ended)
+		k.watcher.Close()
 	}
 	return nil
 }
 
-// onMount calls f whenever the kernel has mounted or unmounted something, until mountinfo is closed. Its descriptor is in Go's
+// onMount tells whenever the kernel has mounted or unmounted something, until mountinfo is closed. Its descriptor is in Go's
 // epoll, where each change shows: no thread waits.
-func onMount(mountinfo *os.File, f func()) {
-	if conn, err := mountinfo.SyscallConn(); err == nil {
-		_ = conn.Read(func(uintptr) bool { f(); return false }) // it ends when the file is closed
+func onMount(mountinfo *os.File, mounted chan<- struct{}) {
+	defer close(mounted)
+	conn, err := mountinfo.SyscallConn()
+	if err != nil {
+		return
 	}
+	_ = conn.Read(func(uintptr) bool { // it ends when the file is closed
+		select {
+		case mounted <- struct{}{}:
+		default:
+		}
+		return false
+	})
 }
 
 // Bounds on looking for sticks: somebody may have mounted a school's whole archive.

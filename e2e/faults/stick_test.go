@@ -130,7 +130,8 @@ func stickIsCopy(t *testing.T) {
 	few(t, &l, metadata)
 }
 
-// stickMeanwhile begins an install over a link and puts the stick in when the helper says something.
+// stickMeanwhile begins an install over a link and puts the stick in when the helper says something. From then on few bytes come
+// over the wire, at most so many.
 func stickMeanwhile(t *testing.T, l *link, at string, most int64) {
 	l.lay(t, newFront(t, nil).URL)
 	s := newSlot(t, "required")
@@ -140,31 +141,34 @@ func stickMeanwhile(t *testing.T, l *link, at string, most int64) {
 	if err := h.Send(installOf("atlas")...); err != nil {
 		t.Fatal(err)
 	}
-	in := false
+	came := int64(0)
 	lines, err := h.Reply(func(line string) {
-		if !in && strings.HasPrefix(line, at) {
-			in = true
+		if came == 0 && strings.HasPrefix(line, at) {
+			came = l.received.Load()
 			s.in(t, stick)
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := laptoptest.ErrorOf(lines); e != "" || !in {
-		t.Fatalf("the install failed, the stick was put in: %v: %s", in, e)
+	if e := laptoptest.ErrorOf(lines); e != "" || came == 0 {
+		t.Fatalf("the install failed when %d bytes had come: %s", came, e)
 	}
 	whole(t, h, laptop, atlas)
-	few(t, l, most)
+	few(t, l, came+most)
+	if n := sizeOf(t, atlas); came > n*9/10 {
+		t.Errorf("%d of %d bytes had come when the stick was put in", came, n)
+	}
 }
 
 // The link goes down in the middle and stays down.
 func stickEndsWaiting(t *testing.T) {
-	stickMeanwhile(t, &link{weather: weather{After: 2 << 20, For: time.Hour}}, "status\twait", 3<<20)
+	stickMeanwhile(t, &link{weather: weather{After: 2 << 20, For: time.Hour, Rate: scaledRate(2 << 20)}}, "status\twait", 0)
 }
 
 // The link is up, and slow.
 func stickEndsSlowness(t *testing.T) {
-	stickMeanwhile(t, &link{weather: weather{Rate: 256 * kib}}, "item-progress\t", 2<<20)
+	stickMeanwhile(t, &link{weather: weather{Rate: 256 * kib}}, "item-progress\t", 512*kib)
 }
 
 // stickIsPulled pulls the stick out when some of it has been read: its files end there, as those of a disk that is gone do.
