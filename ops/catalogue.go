@@ -131,6 +131,9 @@ func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names
 }
 
 func (s *System) tooOld(source Source) bool {
+	if source.Stick != s.asked[source.ID] { // "" for what is no stick
+		return true
+	}
 	if s.CacheAge < 0 {
 		return false
 	}
@@ -154,6 +157,9 @@ func (s *System) Refresh(ctx context.Context, w *wire.Writer, force bool, progre
 		if err != nil {
 			err = sourceError(source, err)
 			s.Log.Warn("a source can't be refreshed", "source", source.ID, "error", err)
+			if source.Stick != "" && i > 0 { // who refreshes means the others, which come before
+				continue
+			}
 			// One that can't be reached is out of town; one that publishes nonsense must be known.
 			if failed == nil || AsError(failed).Code == wire.NoNetwork {
 				failed = err
@@ -197,6 +203,7 @@ func (s *System) renew(ctx context.Context, w *wire.Writer, source Source, names
 	if err := s.Record.SetListing(*l); err != nil {
 		return err
 	}
+	s.asked[source.ID] = source.Stick
 	s.view.loaded = nil // our own change doesn't show in the record's version
 	if err := s.look(); err != nil || names != nil {
 		return err
@@ -215,7 +222,7 @@ func (s *System) ask(ctx context.Context, source Source, force bool) (*db.Listin
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", at, err)
 	}
-	if before := s.view.platforms[source.ID]; before != nil && p.Serial < before.Serial && !force {
+	if before := s.view.platforms[source.ID]; before != nil && p.Serial < before.Serial && !force && source.Stick == "" {
 		return nil, nil, fmt.Errorf("%s has the serial %d, older than the %d that this computer has seen: a server that was set back, or a copy that isn't kept up; a forced refresh takes it all the same", at, p.Serial, before.Serial)
 	}
 	l := &db.Listing{Source: source.ID, Files: map[string]db.Remote{at: file}}
@@ -230,6 +237,9 @@ func (s *System) revalidate(ctx context.Context, at string, limit int64) (db.Rem
 	old, _, err := s.Record.Remote(at)
 	if err != nil {
 		return db.Remote{}, err
+	}
+	if strings.HasPrefix(at, "file:") { // it costs nothing to read, and may be on another stick than before
+		old.Validator = ""
 	}
 	answer, err := s.Net.Revalidate(ctx, at, old.Validator, limit)
 	if err != nil {
@@ -399,7 +409,7 @@ func (s *System) Download(source string, p *tree.Package) transport.File {
 	}
 	for _, u := range p.URLs {
 		// A network's tree has no business with this computer's files.
-		if strings.HasPrefix(u, "file:") && !slices.ContainsFunc(s.Sources, func(c Source) bool { return c.ID == source && strings.HasPrefix(c.URL, "file:") }) {
+		if strings.HasPrefix(u, "file:") && !slices.ContainsFunc(s.Sources, func(c Source) bool { return c.ID == source && strings.HasPrefix(c.URL, "file:") && c.Stick == "" }) {
 			continue
 		}
 		f.URLs = append(f.URLs, u)

@@ -6,6 +6,9 @@
 // packages are installed (SyncInstalled), what the sources offer (Ready, List), the tree of a package (Tree), and how to
 // change the system without getting in the way of another helper (Change).
 //
+// Sticks that are put in are found in Mounts. They tell the transport where copies of what the sources publish are; where the
+// configuration believes them, they are sources too.
+//
 // An op returns an error and writes none: the dispatcher tells PackageKit with AsError, the one place where an error of
 // the parts below becomes one of PackageKit's codes.
 package ops

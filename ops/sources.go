@@ -21,16 +21,19 @@ type Configuration struct {
 	Set func(id, key, value string) error
 }
 
-// Configured are all sources as the configuration has them now, the disabled ones too, in order of preference.
+// Configured are all sources as the configuration has them now, the disabled ones too, in order of preference; then the sticks that
+// are believed.
 func (s *System) Configured() ([]Source, error) {
-	if s.Configuration == nil {
-		return s.configured, nil
+	s.watchMounts()
+	written := s.written
+	if s.Configuration != nil {
+		var err error
+		if written, err = s.Configuration.Read(); err != nil {
+			return nil, wire.Errorf(wire.RepoConfigurationError, "%w", err)
+		}
 	}
-	all, err := s.Configuration.Read()
-	if err != nil {
-		return nil, wire.Errorf(wire.RepoConfigurationError, "%w", err)
-	}
-	return all, s.use(all)
+	err := s.use(written)
+	return s.configured, err
 }
 
 // SetSource changes a key of a source in the configuration, for good and at once.
@@ -46,6 +49,9 @@ func (s *System) SetSource(id, key, value string) error {
 	if !slices.Contains(ids, id) {
 		return wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: the configuration has %s", id, strings.Join(ids, ", "))
 	}
+	if i := slices.Index(ids, id); all[i].Stick != "" {
+		return wire.Errorf(wire.RepoConfigurationError, "the source %s is a stick and not in the configuration: it is used while it is there", id)
+	}
 	if err := s.Configuration.Set(id, key, value); err != nil {
 		return wire.Errorf(wire.RepoConfigurationError, "%w", err)
 	}
@@ -53,9 +59,13 @@ func (s *System) SetSource(id, key, value string) error {
 	return err
 }
 
-// use takes these for the sources from now on. The record may have been told otherwise by another helper, which has seen another
-// configuration.
-func (s *System) use(all []Source) error {
+// use takes these, and the sticks that are believed, for the sources from now on. The record may have been told otherwise by
+// another helper, which has seen another configuration.
+func (s *System) use(written []Source) error {
+	all := written
+	if s.sticks != nil {
+		all = slices.Concat(written, s.sticks.sources(written))
+	}
 	var enabled []Source
 	var on, off []string
 	for _, source := range all {
@@ -69,6 +79,7 @@ func (s *System) use(all []Source) error {
 	if err != nil {
 		return err
 	}
+	s.written = written
 	if changed || !slices.Equal(all, s.configured) {
 		s.configured, s.Sources, s.view = all, enabled, view{}
 	}
@@ -84,6 +95,13 @@ type follower struct {
 // follow takes over what the configuration says of the sources where it may have changed: a watch says so, or changed, for
 // something else did. A configuration that can't be read doesn't count: the person who is changing it isn't done.
 func (s *System) follow(changed bool) error {
+	s.watchMounts()
+	if s.sticks != nil && s.sticks.stale.Swap(false) {
+		if err := s.use(s.written); err != nil {
+			s.sticks.stale.Store(true)
+			return err
+		}
+	}
 	if s.Configuration == nil {
 		return nil
 	}

@@ -26,7 +26,8 @@ type Source struct {
 	Name     string // for people
 	URL      string // without a "/" at the end
 	Layout   Layout
-	Disabled bool // nothing of it is offered
+	Disabled bool   // nothing of it is offered
+	Stick    string // which of all sticks it is; "": it is in the configuration
 }
 
 // A Layout is how a source lays its files out.
@@ -47,6 +48,7 @@ type Config struct {
 	Sources  []Source // in order of preference; a System's are the enabled ones
 	// Configuration is where they were read from; nil: they never change.
 	Configuration *Configuration
+	Mounts        Mounts
 	Record        *db.Record
 	Net           *transport.Client
 	RPM           rpm.Database
@@ -69,16 +71,23 @@ type System struct {
 	stopWatch func()
 	view      view
 
-	configured []Source // all sources, the disabled ones too
+	written    []Source // all sources of the configuration, the disabled ones too
+	configured []Source // and the sticks that are believed
 	following  *follower
-	languages  []string // that summaries and descriptions are wanted in, the best first
+	sticks     *sticks           // nil: nobody has looked yet, or nobody may
+	asked      map[string]string // which stick, by source id, was asked what it offers
+	languages  []string          // that summaries and descriptions are wanted in, the best first
 }
 
 // NewSystem starts watching the RPM database. The caller closes the System.
 func NewSystem(c Config) (*System, error) {
-	s := &System{Config: c}
+	s := &System{Config: c, asked: make(map[string]string)}
 	s.stale.Store(true)
+	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
+		s.watchMounts()
+	}
 	if err := s.use(c.Sources); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -91,6 +100,9 @@ func (s *System) Close() {
 	}
 	if s.following != nil {
 		s.following.stop()
+	}
+	if s.sticks != nil {
+		s.sticks.stop()
 	}
 }
 

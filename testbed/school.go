@@ -87,7 +87,7 @@ type Laptop struct {
 }
 
 // Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its configuration, before the
-// source.
+// source. It looks for sticks only where more has a table [mounts].
 func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
 	var base []string
 	for _, r := range Base {
@@ -112,6 +112,9 @@ func NewLaptop(dir, platform, sourceURL, layout, more string, base ...string) (*
 	l := &Laptop{Dir: dir, Root: filepath.Join(dir, "root"), Config: filepath.Join(dir, "presolve.toml"), State: filepath.Join(dir, "state"), Cache: filepath.Join(dir, "cache")}
 	if err := Root(l.Root, base...); err != nil {
 		return nil, err
+	}
+	if !strings.Contains(more, "[mounts]") { // sticks in the computer that the tests run on are nobody's
+		more += "\n[mounts]\nfolders = []\n"
 	}
 	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\nsignatures = \"none\"\n",
 		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout)

@@ -33,6 +33,9 @@ type Options struct {
 	SmallRetryFor time.Duration
 	// UserAgent is what servers are told; empty: "pk-presolve".
 	UserAgent string
+	// Copies are file URLs that may have the same content as a URL: folders come and go, so they are asked for whenever a file with
+	// a digest is begun, and after each Look. It is called from many goroutines, and must not block. nil: there are none.
+	Copies func(url string) []string
 	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
 	Log hclog.Logger
 }
@@ -45,7 +48,8 @@ type Client struct {
 	// known fetches content whose digest is known, so it may follow a redirect from https to http; unknown may not.
 	known, unknown *http.Client
 	hosts          hosts
-	stall          time.Duration // a connection of Fetch that is slow for this long is cut
+	news           atomic.Pointer[chan struct{}] // closed by the next Look
+	stall          time.Duration                 // a connection of Fetch that is slow for this long is cut
 	now            func() time.Time
 	sleep          func(context.Context, time.Duration) error
 	sync           func(path string) error
@@ -91,8 +95,8 @@ func New(o Options) *Client {
 	}
 	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small laptop lacks.
 	t.Protocols.SetHTTP1(true)
-	t.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
-	return &Client{
+	t.RegisterProtocol("file", localFiles{http.NewFileTransport(regular{})})
+	c := &Client{
 		Options:   o,
 		transport: t,
 		hosts:     hosts{known: make(map[string]*standing), seats: o.PerSource},
@@ -108,10 +112,22 @@ func New(o Options) *Client {
 		sleep: sleep,
 		sync:  syncPath,
 	}
+	c.Look()
+	return c
 }
 
 // Close lets go of the idle connections. Nothing may be running.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Look says that there may be more Copies than before. Whatever waits for the network, or is being brought over it, goes on from
+// a copy at once.
+func (c *Client) Look() {
+	c.hosts.forgive("file:")
+	news := make(chan struct{})
+	if before := c.news.Swap(&news); before != nil {
+		close(*before)
+	}
+}
 
 // follow is how redirects are followed: a few, and never from the network into local files.
 func follow(req *http.Request, via []*http.Request) error {
@@ -155,7 +171,7 @@ func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response
 	resp, err := h.Do(req.WithContext(ctx))
 	w.disarm(w.floor) // an answer is a sign of life
 	if err != nil {
-		return nil, unanswered(w.cause(err), connected.Load())
+		return nil, unanswered(w.cause(err), connected.Load() || req.URL.Scheme == "file")
 	}
 	if resp.Request == nil { // of a file URL
 		resp.Request = req
@@ -172,6 +188,8 @@ func unanswered(err error, connected bool) *trouble {
 	switch {
 	case errors.As(err, &redirect):
 		t.kind = Refused
+	case errors.Is(err, errNotRegular):
+		t.kind = Corrupt
 	case errors.As(err, &certificate):
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:

@@ -19,6 +19,7 @@
 //	version.go    one try: that a file without a digest is still the one that was begun
 //	watch.go      one try: that it is not too slow
 //	client.go     one request: connections, proxies, redirects, bounds
+//	local.go      one request of a file of this computer
 //
 // What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded, and content is
 // compared with its digest. Without a digest (Sugar Network's layout has none) only the length can be checked, and
@@ -27,6 +28,10 @@
 // A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A network that is down
 // from the start is an error at once: where this computer knows no way to any source (no route, no name server), and
 // where none answers within SmallRetryFor.
+//
+// Content that has a digest is taken from wherever it is: Options.Copies names files of this computer that may have it, on a
+// stick for example. They are asked first. Look says that there are new ones: what is on its way over the network, or waits for
+// it, goes on from them at once. When they vanish it goes on over the network.
 //
 // This package knows digests and URLs, and nothing of RPM, PackageKit or databases.
 package transport

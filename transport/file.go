@@ -161,7 +161,7 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 	}
 	at.set(part.n, f.Size)
 	return false, c.persist(ctx, errand{
-		label: f.label(), urls: f.URLs, quiet: c.RetryFor, seated: true, waiting: at.wait, try: c.continuing(f, part, at),
+		label: f.label(), urls: f.URLs, quiet: c.RetryFor, known: part.digest != "", size: f.Size, seated: true, waiting: at.wait, try: c.continuing(f, part, at),
 	})
 }
 
@@ -173,6 +173,12 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 			return 0, err
 		}
 		had, size := part.n, f.Size
+		near := isLocal(url) && part.digest != ""
+		if near && had > 0 {
+			if err := c.vouch(ctx, url, f); err != nil {
+				return 0, err
+			}
+		}
 		err := c.download(ctx, url, patient, part, size,
 			func(n int64) { size = n },
 			func(n int64) { at.gain(n, part.n, size) })
@@ -180,6 +186,7 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 		if err != nil && !errors.As(err, &t) {
 			return part.n - had, err
 		}
+		part.inherited = part.inherited || near && part.n > had
 		if errors.Is(err, errChanged) {
 			if err := part.empty(); err != nil {
 				return 0, err
@@ -206,7 +213,7 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 			return part.n - had, nil
 		}
 		// Twice a whole file for nothing is all that we make a person pay for.
-		t = &trouble{kind: Corrupt, err: err, final: wrong}
+		t = &trouble{kind: Corrupt, err: err, final: wrong && !part.inherited}
 		wrong = wrong || !part.inherited
 		if err := part.empty(); err != nil {
 			return 0, err

@@ -75,6 +75,14 @@ func (h *hosts) slow(url string, now time.Time) {
 	h.of(url).slow = now.Add(avoidFor)
 }
 
+// forgive forgets what a URL's host did.
+func (h *hosts) forgive(url string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.of(url)
+	s.missed, s.slow = time.Time{}, time.Time{}
+}
+
 func (h *hosts) reached(url string, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

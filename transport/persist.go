@@ -37,6 +37,9 @@ type errand struct {
 	// try asks one source. It returns how many bytes it gained for good, and nil, a *trouble or an error of the local
 	// disk. patient tells that no other source promises to do better than a slow one.
 	try func(ctx context.Context, url string, patient bool) (int64, error)
+	// known tells that the content has a digest, so that any copy will do; size is its size, 0 where unknown.
+	known bool
+	size  int64
 	// seated tells that a try takes one of its host's few connections.
 	seated bool
 	// waiting, if not nil, is called before a wait that a person may notice.
@@ -46,7 +49,8 @@ type errand struct {
 // persist tries one source after the other until one succeeds, the disk fails, every source is out, or
 // nothing was gained for as long as quiet. A source that drops is asked again at once as long as it gives bytes;
 // one that gives none waits, longer each time, while the others are asked. One that can't help is out; if its
-// content was wrong it gets a second chance when all are out.
+// content was wrong it gets a second chance when all are out. A copy on this computer is asked before any other, and what goes
+// on or waits over the network goes on from one as soon as there is news of it.
 //
 // While no host was reached for as long as quiet there may be no network at all, and nobody is kept waiting for it:
 // it ends at once where the first tries say that there is no way to any source, and after SmallRetryFor where they
@@ -54,10 +58,15 @@ type errand struct {
 //
 // persist returns nil, an *Error or one that is ctx.Err().
 func (c *Client) persist(ctx context.Context, e errand) error {
-	sources := c.hosts.order(e.urls, c.now())
+	var sources []*source
+	var news chan struct{}
 	current, gainedAt, secondChance := 0, c.now(), true // current: where the search for the next begins
 	asked := ""
 	for {
+		if news == nil || isClosed(news) {
+			news = *c.news.Load() // before the copies are looked for, so that none is missed
+			sources, current = c.nearestFirst(e, sources), 0
+		}
 		s := c.next(e, sources, current)
 		if s == nil && secondChance {
 			secondChance = false
@@ -74,16 +83,19 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			if wait >= noticed && e.waiting != nil {
 				e.waiting()
 			}
-			_ = c.sleep(ctx, wait) // ended early only by ctx
+			c.sleepUnless(ctx, news, wait)
 		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%s: %w", e.label, err)
+		}
+		if isClosed(news) {
+			continue
 		}
 		current = slices.Index(sources, s)
 
 		s.tries++
 		asked = s.url
-		gained, waited, err := c.try(ctx, e, s, sources)
+		gained, waited, err := c.try(ctx, e, s, sources, news)
 		gainedAt = gainedAt.Add(waited)
 		if err == nil {
 			c.hosts.reached(s.url, c.now())
@@ -91,6 +103,13 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 		}
 		if ctxErr := ctx.Err(); ctxErr != nil {
 			return fmt.Errorf("%s: %w", e.label, ctxErr)
+		}
+		if gained > 0 {
+			gainedAt = c.now()
+		}
+		if errors.Is(err, errNearer) {
+			c.Log.Debug("a copy is nearer", "file", e.label, "url", redacted(s.url), "gained", gained)
+			continue
 		}
 		if !errors.As(err, &s.last) {
 			return localError(e.label, err)
@@ -100,9 +119,6 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			c.hosts.missed(s.url, c.now())
 		} else {
 			c.hosts.reached(s.url, c.now())
-		}
-		if gained > 0 {
-			gainedAt = c.now()
 		}
 		switch {
 		case s.last.final, c.offline(e, sources):
@@ -125,13 +141,67 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 	}
 }
 
-// try asks a source, when its host has a connection left. waited is how long it had none.
-func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source) (gained int64, waited time.Duration, err error) {
+// nearestFirst are the sources of an errand, sources those that there were so far. Where any copy will do, those on this
+// computer come first, for they cost nothing, and begin anew: what was not there may be there now.
+func (c *Client) nearestFirst(e errand, sources []*source) []*source {
+	now := c.now()
+	if sources == nil {
+		sources = c.hosts.order(e.urls, now)
+	}
+	near := c.hosts.order(c.copies(e), now)
+	if len(near) == 0 {
+		return sources
+	}
+	far := slices.DeleteFunc(sources, func(s *source) bool { return isLocal(s.url) })
+	if !c.hosts.good(near[0].url, now) {
+		return append(far, near...)
+	}
+	return append(near, far...)
+}
+
+// copies are where an errand's content may be on this computer; none where there is no digest to tell.
+func (c *Client) copies(e errand) []string {
+	if !e.known {
+		return nil
+	}
+	var all []string
+	for _, u := range e.urls {
+		if isLocal(u) {
+			all = append(all, u)
+		}
+	}
+	if c.Copies == nil {
+		return all
+	}
+	for _, u := range e.urls {
+		for _, copy := range c.Copies(u) {
+			if !slices.Contains(all, copy) {
+				all = append(all, copy)
+			}
+		}
+	}
+	return all
+}
+
+// try asks a source, when its host has a connection left. waited is how long it had none. It ends with errNearer where
+// there is news of a copy on this computer.
+func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source, news <-chan struct{}) (gained int64, waited time.Duration, err error) {
+	if e.known && !isLocal(s.url) {
+		nearer, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go c.lookOut(nearer, e, news, cancel)
+		ctx = nearer
+		defer func() {
+			if err != nil && context.Cause(nearer) == errNearer {
+				err = errNearer
+			}
+		}()
+	}
 	if e.seated {
 		began := c.now()
-		leave, err := c.hosts.sit(ctx, s.url)
-		if err != nil {
-			return 0, 0, err
+		leave, failed := c.hosts.sit(ctx, s.url)
+		if failed != nil {
+			return 0, 0, failed
 		}
 		defer leave()
 		waited = c.now().Sub(began)
@@ -141,6 +211,50 @@ func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source
 	})
 	gained, err = e.try(ctx, s.url, patient)
 	return gained, waited, err
+}
+
+// errNearer ends a try over the network, for the file is on this computer now.
+var errNearer = errors.New("there is a copy on this computer")
+
+// lookOut cancels ctx with errNearer when after some news there is a copy on this computer.
+func (c *Client) lookOut(ctx context.Context, e errand, news <-chan struct{}, cancel context.CancelCauseFunc) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-news:
+		}
+		news = *c.news.Load()
+		for _, u := range c.copies(e) {
+			if size := localSize(u); size >= 0 && (e.size == 0 || size == e.size) {
+				cancel(errNearer)
+				return
+			}
+		}
+	}
+}
+
+// sleepUnless sleeps until there is news.
+func (c *Client) sleepUnless(ctx context.Context, news <-chan struct{}, d time.Duration) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-news:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_ = c.sleep(ctx, d) // ended early only by ctx
+}
+
+func isClosed(news <-chan struct{}) bool {
+	select {
+	case <-news:
+		return true
+	default:
+		return false
+	}
 }
 
 // patience is how long to go on without a byte.

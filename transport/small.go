@@ -21,7 +21,7 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	}
 	// One byte more, so that reading to the end needs no larger buffer.
 	body := make([]byte, 0, ref.Size+1)
-	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: c.SmallRetryFor, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: c.SmallRetryFor, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
 		body, err = c.getOnce(ctx, url, body, ref, c.smallStall(len(urls)))

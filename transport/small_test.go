@@ -118,9 +118,7 @@ func TestGetFromTheNextSource(t *testing.T) {
 	c, k := newTestClient(t, Options{})
 	c.stall = 100 * time.Millisecond
 	silent := serve(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	folder := t.TempDir()
-	os.WriteFile(filepath.Join(folder, "a"), content, 0o644)
-	got, err := c.Get(t.Context(), []string{silent.URL, nobody(t), "file://" + folder + "/a"}, tree.NewRef("trees/a@", content, ".json"))
+	got, err := c.Get(t.Context(), []string{silent.URL, nobody(t), serve(t, good(content)).URL + "/a"}, tree.NewRef("trees/a@", content, ".json"))
 	if err != nil || !bytes.Equal(got, content) || k.slept > 0 {
 		t.Fatal(err, k.slept)
 	}

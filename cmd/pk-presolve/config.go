@@ -33,6 +33,7 @@ type config struct {
 	LogLevel    string    `toml:"log_level"`
 	LogFile     string    `toml:"log_file"`
 	Source      []source  `toml:"source"`
+	Mounts      mounts    `toml:"mounts"`
 	Transport   transport `toml:"transport"`
 	Trust       trust     `toml:"trust"`
 }
@@ -44,6 +45,11 @@ type source struct {
 	Layout     string `toml:"layout"`
 	Enabled    *bool  `toml:"enabled"`
 	Signatures string `toml:"signatures"`
+}
+
+type mounts struct {
+	Folders    []string `toml:"folders"`
+	Signatures string   `toml:"signatures"`
 }
 
 type transport struct {
@@ -63,6 +69,7 @@ func defaults() config {
 		Cache:       "/var/cache/pk-presolve",
 		IdleTimeout: duration(5 * time.Second),
 		LogLevel:    "warn",
+		Mounts:      mounts{Folders: []string{"/run/media", "/media", "/mnt"}, Signatures: "required"},
 		Transport:   transport{Parallel: 3, RetryFor: duration(10 * time.Minute)},
 		Trust:       trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
@@ -147,6 +154,10 @@ func (c *config) check() (key, problem string) {
 		return "cache", "an absolute path is needed"
 	case hclog.LevelFromString(c.LogLevel) == hclog.NoLevel:
 		return "log_level", "one of trace, debug, info, warn, error and off is needed"
+	case slices.ContainsFunc(c.Mounts.Folders, func(p string) bool { return !abs(p) || filepath.Clean(p) == "/" }):
+		return "mounts", "folders should be absolute paths, of folders in which sticks appear"
+	case c.Mounts.Signatures != "required" && c.Mounts.Signatures != "none":
+		return "mounts", fmt.Sprintf(`signatures = %q should be "required" or "none"`, c.Mounts.Signatures)
 	case c.Transport.Parallel < 1 || c.Transport.Parallel > 16:
 		return "parallel", "a number from 1 to 16 is needed"
 	case !abs(c.Trust.Keyring):

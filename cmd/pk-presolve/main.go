@@ -161,8 +161,9 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{
-		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB),
-		Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State, Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", CacheAge: cacheAge(os.Getenv("CACHE_AGE")), Log: log,
+		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), Mounts: ops.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
+		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
+		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", CacheAge: cacheAge(os.Getenv("CACHE_AGE")), Log: log,
 	})
 	if err != nil {
 		return 0, err

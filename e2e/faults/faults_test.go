@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
-	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
 const kib = 1 << 10
@@ -121,6 +120,16 @@ var faults = []fault{
 	{name: "no permission", with: noPermission},
 	{name: "no network from the start", with: noNetwork},
 	{name: "rpm fails for a part", with: partFails},
+
+	// A stick.
+	{name: "a stick and no network", with: stickAlone},
+	{name: "a stick is a copy", with: stickIsCopy},
+	{name: "a stick when the link is down", with: stickEndsWaiting},
+	{name: "a stick when the link is slow", with: stickEndsSlowness},
+	{name: "a stick is pulled out in the middle", with: stickIsPulled},
+	{name: "a stick is damaged", with: stickIsDamaged},
+	{name: "a stick is not believed", with: stickIsNotBelieved},
+	{name: "a stick is hostile", with: stickIsHostile},
 }
 
 func scaledRate(perSecond int) int {
@@ -496,13 +505,7 @@ func partFails(t *testing.T) {
 
 // noNetwork is a laptop without any network: at once it says so, and everything that is there still works.
 func noNetwork(t *testing.T) {
-	cut := testbed.Tools{Helper: filepath.Join(t.TempDir(), "helper")}
-	if err := exec.Command("unshare", "--net", "true").Run(); err != nil {
-		t.Skipf("NOT TESTED, this needs root: %v", err)
-	}
-	if err := os.WriteFile(cut.Helper, fmt.Appendf(nil, "#!/bin/sh\nexec unshare --net %s \"$@\"\n", school.Helper), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	cut := withoutNetwork(t)
 	var l link
 	l.lay(t, newFront(t, nil).URL)
 	laptop := makeLaptop(t, l.url, "", "")

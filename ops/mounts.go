@@ -1,0 +1,285 @@
+package ops
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// Mounts are the folders in which sticks appear.
+type Mounts struct {
+	Folders []string // none: nobody looks
+	// Sources: what a published folder there says of itself is believed: it is a source as those in the configuration are. Else it is
+	// only a place that may have what they publish.
+	Sources bool
+}
+
+// A stick is a published folder that has appeared.
+type stick struct {
+	folder string // has a folder for the platform
+	label  string // what people call it; anything may be in it
+	id     string // of its platform.json: another stick in the same place has another
+}
+
+// sticks are the published folders in Mounts.
+type sticks struct {
+	Mounts
+	platform string
+	news     func() // there is one more
+	found    atomic.Pointer[[]stick]
+	stale    atomic.Bool // found has changed
+	watcher  *fsnotify.Watcher
+	stop     func()
+}
+
+// watchMounts begins to look for sticks, at the first need.
+func (s *System) watchMounts() {
+	if s.sticks != nil || len(s.Mounts.Folders) == 0 {
+		return
+	}
+	s.sticks = &sticks{Mounts: s.Mounts, platform: s.Platform, news: s.Net.Look, stop: func() {}}
+	s.sticks.found.Store(new([]stick))
+	s.Net.Copies = s.sticks.copies
+	if err := s.sticks.watch(); err != nil {
+		s.Log.Warn("sticks are not noticed", "error", err)
+	}
+}
+
+// hung is how long a folder may keep anybody waiting. Somebody may have mounted a server that doesn't answer.
+const hung = 2 * time.Second
+
+// watch looks for sticks now, and from now on whenever something may have changed: when the kernel mounts something, and when
+// there is another name in one of the folders. Nothing on a stick is kept open.
+func (k *sticks) watch() error {
+	mounts, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	if k.watcher, err = fsnotify.NewWatcher(); err != nil {
+		mounts.Close()
+		return err
+	}
+	mounted := make(chan struct{}, 1)
+	looked := make(chan struct{})
+	ended := make(chan struct{})
+	go onMount(mounts, mounted)
+	go func() {
+		defer close(ended)
+		k.look()
+		close(looked)
+		for {
+			select {
+			case _, ok := <-mounted:
+				if !ok {
+					return
+				}
+			case e := <-k.watcher.Events:
+				if !e.Has(fsnotify.Create | fsnotify.Remove | fsnotify.Rename) {
+					continue
+				}
+			case <-k.watcher.Errors: // an overflow
+			}
+			k.look()
+		}
+	}()
+	wait := func(event <-chan struct{}) {
+		select {
+		case <-event:
+		case <-time.After(hung):
+		}
+	}
+	wait(looked)
+	k.stop = func() {
+		mounts.Close()
+		wait(ended)
+		k.watcher.Close()
+	}
+	return nil
+}
+
+// onMount tells whenever the kernel has mounted or unmounted something, until mountinfo is closed. Its descriptor is in Go's
+// epoll, where each change shows: no thread waits.
+func onMount(mountinfo *os.File, mounted chan<- struct{}) {
+	defer close(mounted)
+	conn, err := mountinfo.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Read(func(uintptr) bool { // it ends when the file is closed
+		select {
+		case mounted <- struct{}{}:
+		default:
+		}
+		return false
+	})
+}
+
+// Bounds on looking for sticks: somebody may have mounted a school's whole archive.
+const (
+	stickDepth  = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
+	mostLooked  = 1000 // folders
+	mostNames   = 200  // in a folder
+	mostWatched = 100  // folders
+)
+
+// look looks which sticks there are.
+func (k *sticks) look() {
+	l := looking{sticks: k}
+	var folders []string
+	for _, folder := range k.Folders {
+		if real, err := filepath.EvalSymlinks(folder); err == nil && !slices.Contains(folders, real) {
+			folders = append(folders, real)
+		}
+	}
+	for _, folder := range folders {
+		if fi, err := os.Lstat(folder); err == nil && fi.IsDir() {
+			l.walk(folder, filepath.Base(folder), deviceOf(fi), deviceOf(fi), 0)
+		}
+	}
+	before := *k.found.Swap(&l.found)
+	if slices.Equal(before, l.found) {
+		return
+	}
+	k.stale.Store(true)
+	if slices.ContainsFunc(l.found, func(s stick) bool { return !slices.Contains(before, s) }) {
+		k.news()
+	}
+}
+
+// A looking is one round through the folders.
+type looking struct {
+	*sticks
+	found           []stick
+	looked, watched int
+}
+
+// walk looks into a folder and those in it. home is the device of the watched folder, above that of the folder's parent; label is the
+// name of the outermost folder of a mounted file system.
+func (l *looking) walk(folder, label string, home, device uint64, depth int) {
+	if l.looked++; l.looked > mostLooked {
+		return
+	}
+	// A folder of this computer itself gets its files one after the other. What is mounted has its files, and isn't watched.
+	watch := func(folder string) {
+		if device == home && l.watcher != nil && l.watched < mostWatched {
+			l.watched++
+			_ = l.watcher.Add(folder) // gone meanwhile
+		}
+	}
+	watch(folder)
+	at := filepath.Join(folder, l.platform)
+	if fi, err := os.Lstat(at); err == nil && fi.IsDir() {
+		watch(at)
+		if fi, err := os.Lstat(filepath.Join(at, "platform.json")); err == nil && fi.Mode().IsRegular() {
+			inode := uint64(0)
+			if s, ok := fi.Sys().(*syscall.Stat_t); ok {
+				inode = s.Ino
+			}
+			l.found = append(l.found, stick{folder, label, fmt.Sprint(deviceOf(fi), inode, fi.ModTime().UnixNano(), fi.Size())})
+			return
+		}
+	}
+	if depth == stickDepth {
+		return
+	}
+	for _, name := range foldersIn(folder) {
+		inner := filepath.Join(folder, name)
+		fi, err := os.Lstat(inner)
+		if err != nil || !fi.IsDir() {
+			continue
+		}
+		called := label
+		if d := deviceOf(fi); d != device || device == home {
+			called = name
+		}
+		l.walk(inner, called, home, deviceOf(fi), depth+1)
+	}
+}
+
+// foldersIn are the names of the folders in a folder, in order, without those that nobody sees.
+func foldersIn(folder string) []string {
+	f, err := os.OpenFile(folder, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	var names []string
+	for seen := 0; seen < mostNames; {
+		entries, err := f.ReadDir(mostNames - seen)
+		seen += len(entries)
+		for _, e := range entries {
+			if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+				names = append(names, e.Name())
+			}
+		}
+		if err != nil { // the end, or a stick that was pulled out
+			break
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func deviceOf(fi os.FileInfo) uint64 {
+	if s, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return uint64(s.Dev)
+	}
+	return 0
+}
+
+// copies are the files on sticks that may be what is at a URL. It is called from many goroutines.
+func (k *sticks) copies(url string) []string {
+	found := *k.found.Load()
+	if len(found) == 0 {
+		return nil
+	}
+	// Below the platform's folder every source has the same. RPMs of the distribution's own servers are on a stick under their names.
+	folder := "/" + escape(k.platform) + "/"
+	path := ""
+	if i := strings.LastIndex(url, folder); i >= 0 {
+		path = url[i+len(folder):]
+	} else if strings.HasSuffix(url, ".rpm") {
+		path = "rpms/" + url[strings.LastIndexByte(url, '/')+1:]
+	} else {
+		return nil
+	}
+	var all []string
+	for _, s := range found {
+		all = append(all, s.url()+folder+path)
+	}
+	return all
+}
+
+func (s *stick) url() string { return "file://" + escape(s.folder) }
+
+var unfitForID = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// sources are the sticks as sources, where they are believed, beside those of the configuration.
+func (k *sticks) sources(configured []Source) []Source {
+	var all []Source
+	if !k.Sources {
+		return nil
+	}
+	for _, s := range *k.found.Load() {
+		if slices.ContainsFunc(configured, func(c Source) bool { return c.URL == s.url() }) {
+			continue
+		}
+		label := unfitForID.ReplaceAllString(s.label, "-")
+		label = label[:min(len(label), 40)]
+		id := "stick-" + label
+		taken := func(c Source) bool { return c.ID == id }
+		for n := 2; slices.ContainsFunc(configured, taken) || slices.ContainsFunc(all, taken); n++ {
+			id = fmt.Sprintf("stick-%s-%d", label, n)
+		}
+		all = append(all, Source{ID: id, Name: "Stick " + label, URL: s.url(), Layout: Presolve, Stick: s.id})
+	}
+	return all
+}
