@@ -138,7 +138,8 @@ func (s *System) tooOld(source Source) bool {
 		return false
 	}
 	remote, ok, err := s.Record.Remote(s.listURL(source))
-	return err == nil && ok && time.Since(remote.Checked) > s.CacheAge
+	age := time.Since(remote.Checked) // below 0 where the clock was ahead, or was set back
+	return err == nil && ok && (age < 0 || age > s.CacheAge)
 }
 
 // Refresh asks every source what it offers, and loads all of it. progress is told how much is done, 0 to 1. force takes a

@@ -82,6 +82,9 @@ func unexpected(resp *http.Response, now time.Time) *trouble {
 	case code == http.StatusNotFound, code == http.StatusGone:
 		t.kind = NotFound
 	case code == http.StatusRequestTimeout, code == http.StatusTooEarly, code == http.StatusTooManyRequests, code >= 500:
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil { // the computer's own clock may be years off
+			now = date
+		}
 		t.kind, t.wait = Interrupted, retryAfter(resp.Header.Get("Retry-After"), now)
 	case code < 300:
 		t.kind = Corrupt

@@ -279,6 +279,17 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+// The server's clock counts where it tells it: this computer's may be years off.
+func TestRetryAfterByTheServersClock(t *testing.T) {
+	now := time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC)
+	for _, off := range []int{-50, 0, 50} {
+		resp := &http.Response{StatusCode: 503, Header: http.Header{"Date": {now.Format(http.TimeFormat)}, "Retry-After": {now.Add(5 * time.Second).Format(http.TimeFormat)}}}
+		if got := unexpected(resp, now.AddDate(off, 0, 0)).wait; got != 5*time.Second {
+			t.Errorf("%d years off: %v", off, got)
+		}
+	}
+}
+
 func TestParseContentRange(t *testing.T) {
 	for header, want := range map[string]contentRange{
 		"bytes 5-9/10": {5, 9, 10},

@@ -155,6 +155,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		return 0, err
 	}
 	defer record.Close()
+	useProxies(log)
 	client := net.New(net.Options{
 		Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), SmallRetryFor: patience(os.Getenv("NETWORK")),
 		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
@@ -198,6 +199,24 @@ func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, f
 		to, done = f, func() { f.Close() }
 	}
 	return hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: to}), done, nil
+}
+
+// useProxies makes net/http use a SOCKS proxy where there is no other: it doesn't read all_proxy. PackageKit writes socks:// without
+// a version (pk_backend_convert_uri_socks), which means 5 to curl and GNOME.
+func useProxies(log hclog.Logger) {
+	if all := os.Getenv("all_proxy"); all != "" {
+		if host, ok := strings.CutPrefix(all, "socks://"); ok {
+			all = "socks5://" + host
+		}
+		for _, name := range []string{"http_proxy", "https_proxy"} {
+			if os.Getenv(name) == "" && os.Getenv(strings.ToUpper(name)) == "" {
+				os.Setenv(name, all)
+			}
+		}
+	}
+	if pac := os.Getenv("pac"); pac != "" {
+		log.Warn("a proxy's configuration script is not understood: name the proxy itself", "script", pac)
+	}
 }
 
 // polled is stdin, read without blocking where it is a pipe: a thread that blocks in a read keeps the only processor of a small

@@ -95,6 +95,12 @@ var faults = []fault{
 	{name: "403", server: rpms(status(403)), code: "package-download-failed", says: "403"},
 	{name: "503 once", server: once("", status(503))},
 	{name: "hangs up once", server: once("", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })},
+	{name: "says nothing in the middle", long: true, server: once("", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(sizeOfFile(r)))
+		w.Write(fileOf(r)[:300*kib])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})},
 	{name: "damaged once", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
 	{name: "damaged for ever", server: rpms(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), code: "package-corrupt", says: "SHA-256", wire: 3.5},
 	{name: "damaged once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
@@ -105,6 +111,7 @@ var faults = []fault{
 	{name: "first of two sources is slow", with: func(t *testing.T) { firstOfTwo(t, rpms(trickle), 1.02) }},
 	{name: "first of two sources is damaged", with: func(t *testing.T) { firstOfTwo(t, rpms(portal), 1.01) }},
 	{name: "through the environment's proxy", with: throughProxy},
+	{name: "through the environment's SOCKS proxy", with: throughSOCKS},
 
 	// The laptop.
 	{name: "disk full before", with: func(t *testing.T) { diskFull(t, "presolve", 1.02) }},
@@ -116,6 +123,7 @@ var faults = []fault{
 	{name: "folder in place of an RPM", with: folderInPlace},
 	{name: "read-only cache, nothing in it", with: readOnlyEmpty},
 	{name: "read-only cache, all in it", with: readOnlyWhole},
+	{name: "clock that was ahead", with: clockAhead},
 	{name: "cache with a limit", with: cacheLimited},
 	{name: "no permission", with: noPermission},
 	{name: "no network from the start", with: noNetwork},

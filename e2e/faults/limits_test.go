@@ -1,14 +1,20 @@
 package faults
 
 import (
+	"database/sql"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
@@ -243,4 +249,92 @@ func rootReadOnly(t *testing.T) {
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// clockAhead is a computer whose clock was ten years ahead when it looked last, and is right now, or was set back to 1970: it looks
+// again.
+func clockAhead(t *testing.T) {
+	var asked atomic.Int64
+	laptop := makeLaptop(t, newFront(t, func(good http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/platform.json") {
+				asked.Add(1)
+			}
+			good.ServeHTTP(w, r)
+		})
+	}).URL, "", "")
+	h := start(t, laptop, "CACHE_AGE=3600")
+	h.OK("resolve", "none", "atlas")
+	h.OK("resolve", "none", "atlas")
+	h.Stop()
+	if n := asked.Load(); n != 1 {
+		t.Fatalf("platform.json was asked for %d times", n)
+	}
+	record, err := sql.Open("sqlite", filepath.Join(laptop.State, "record.sqlite"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := record.Exec("UPDATE remote SET checked = checked + 10*365*24*3600"); err != nil {
+		t.Fatal(err)
+	}
+	record.Close()
+	h = start(t, laptop, "CACHE_AGE=3600")
+	h.OK("resolve", "none", "atlas")
+	h.OK("resolve", "none", "atlas")
+	if n := asked.Load(); n != 2 {
+		t.Errorf("platform.json was asked for %d times", n)
+	}
+}
+
+// throughSOCKS installs from a server whose name only a SOCKS proxy knows, as PackageKit tells of one.
+func throughSOCKS(t *testing.T) {
+	proxy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { proxy.Close() })
+	go func() {
+		for {
+			conn, err := proxy.Accept()
+			if err != nil {
+				return
+			}
+			go socks(conn, strings.TrimPrefix(school.Server.URL, "http://"))
+		}
+	}()
+	var l link
+	l.lay(t, "http://"+proxy.Addr().String())
+	laptop := makeLaptop(t, "http://school.invalid", "", "")
+	start(t, laptop).Fails("no-network", installOf("atlas")...)
+	h := start(t, laptop, "all_proxy="+strings.Replace(l.url, "http://", "socks://", 1)+"/")
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+}
+
+// socks speaks SOCKS 5 (RFC 1928) with one client, and leads school.invalid to a server.
+func socks(conn net.Conn, server string) {
+	defer conn.Close()
+	b := make([]byte, 256)
+	read := func(n int) []byte {
+		if _, err := io.ReadFull(conn, b[:n]); err != nil {
+			return make([]byte, n)
+		}
+		return b[:n]
+	}
+	read(int(read(2)[1])) // the ways to log in
+	conn.Write([]byte{5, 0})
+	const byName = 3
+	if kind := read(5)[3]; kind != byName || string(read(int(b[4]))) != "school.invalid" {
+		return
+	}
+	read(2) // the port
+	to, err := net.Dial("tcp", server)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+	go func() { io.Copy(to, conn); to.Close() }()
+	io.Copy(conn, to)
 }

@@ -33,6 +33,7 @@ type Item struct {
 	Old, Obsoleted []db.Package
 	Restart        string // what has to be started anew afterwards; empty: nothing
 
+	tree int // which of the plan's trees has it first
 	pkg  *tree.Package
 	file transport.File
 	// local: the file is a user's own, neither downloaded nor removed.
@@ -83,6 +84,7 @@ func (p *Plan) add(s *ops.System, o *ops.Offer, why Why) error {
 		return err
 	}
 	top := o.Package()
+	which := len(p.tops)
 	p.tops[top.Name] = true
 	over, err := Compare(s, top)
 	if err != nil {
@@ -92,7 +94,7 @@ func (p *Plan) add(s *ops.System, o *ops.Offer, why Why) error {
 	older := p.Downgrade && over.Newer != nil
 	for _, i := range o.Tree.Closure(o.Index) {
 		pkg := &o.Tree.Packages[i]
-		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source}, Summary: pkg.Summary, pkg: pkg, file: s.Download(o.Source, pkg)}
+		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source}, Summary: pkg.Summary, tree: which, pkg: pkg, file: s.Download(o.Source, pkg)}
 		if i == o.Index {
 			it.Asked = why.Asked
 		} else {
@@ -163,7 +165,7 @@ func (p *Plan) put(s *ops.System, it *Item, again again) error {
 		p.Items[j] = it
 		it, other = other, it
 	}
-	other.Asked = other.Asked || it.Asked
+	other.Asked, other.tree = other.Asked || it.Asked, min(other.tree, it.tree)
 	for _, by := range it.By {
 		other.addBy(by)
 	}
