@@ -1,12 +1,8 @@
 package solve
 
 import (
-	"bufio"
 	"encoding/xml"
-	"errors"
-	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 
@@ -24,39 +20,19 @@ type texts map[string]map[string]*tree.Text
 
 // read adds those of an XML file, compressed as its name says, of at most max bytes unpacked.
 func (t texts) read(path string, max int64) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := unpack(f, suffix(path))
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	limited := &io.LimitedReader{R: r, N: min(max, maxUpdateinfo) + 1}
-	d := xml.NewDecoder(bufio.NewReader(limited))
-	for {
-		token, err := d.Token()
-		if limited.N <= 0 {
-			return fmt.Errorf("it unpacks to more than %d bytes", min(max, maxUpdateinfo))
-		}
-		if errors.Is(err, io.EOF) {
+	return unpacked(path, max, func(r io.Reader, max int64) error {
+		return elements(r, max, "list of texts", func(d *xml.Decoder, start xml.StartElement) error {
+			if start.Name.Local != "component" && start.Name.Local != "package" {
+				return nil
+			}
+			var c described
+			if err := d.DecodeElement(&c, &start); err != nil {
+				return err
+			}
+			t.add(c)
 			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("it is no list of texts: %w", err)
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local != "component" && start.Name.Local != "package" {
-			continue
-		}
-		var c described
-		if err := d.DecodeElement(&c, &start); err != nil {
-			return fmt.Errorf("it is no list of texts: %w", err)
-		}
-		t.add(c)
-	}
+		})
+	})
 }
 
 // described is a component of AppStream's, which names its packages in elements, or a package of susedata's, which has its name

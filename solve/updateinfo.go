@@ -1,26 +1,15 @@
 package solve
 
 import (
-	"bufio"
-	"compress/bzip2"
-	"compress/gzip"
 	"encoding/xml"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
-
-// maxUpdateinfo is how many bytes an updateinfo.xml may unpack to. Fedora's have 30 MiB.
-const maxUpdateinfo = 1 << 30
 
 // notices are what repositories say of why versions came, by the name of the package. A notice is there once for each of its
 // packages, with all of them.
@@ -28,71 +17,25 @@ type notices struct{ byName map[string][]*tree.Notice }
 
 // read adds those of an updateinfo.xml, compressed as its name says, of at most max bytes unpacked.
 func (n *notices) read(path string, max int64) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := unpack(f, suffix(path))
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return n.parse(r, min(max, maxUpdateinfo))
+	return unpacked(path, max, n.parse)
 }
 
 // parse adds those of an updateinfo.xml of at most max bytes.
 func (n *notices) parse(r io.Reader, max int64) error {
-	limited := &io.LimitedReader{R: r, N: max + 1}
-	d := xml.NewDecoder(bufio.NewReader(limited))
-	for {
-		token, err := d.Token()
-		if limited.N <= 0 {
-			return fmt.Errorf("it unpacks to more than %d bytes", max)
-		}
-		if errors.Is(err, io.EOF) {
+	return elements(r, max, "updateinfo.xml", func(d *xml.Decoder, start xml.StartElement) error {
+		switch start.Name.Local {
+		case "updates":
+			return nil
+		case "update":
+			var u update
+			if err := d.DecodeElement(&u, &start); err != nil {
+				return err
+			}
+			n.add(u.notice())
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("it is no updateinfo.xml: %w", err)
-		}
-		start, ok := token.(xml.StartElement)
-		if !ok || start.Name.Local == "updates" {
-			continue
-		}
-		if start.Name.Local != "update" {
-			if err := d.Skip(); err != nil {
-				return fmt.Errorf("it is no updateinfo.xml: %w", err)
-			}
-			continue
-		}
-		var u update
-		if err := d.DecodeElement(&u, &start); err != nil {
-			return fmt.Errorf("it is no updateinfo.xml: %w", err)
-		}
-		n.add(u.notice())
-	}
-}
-
-func unpack(r io.Reader, suffix string) (io.ReadCloser, error) {
-	switch suffix {
-	case ".gz":
-		return gzip.NewReader(r)
-	case ".zst":
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUpdateinfo))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
-	case ".xz":
-		x, err := xz.NewReader(bufio.NewReader(r))
-		return io.NopCloser(x), err
-	case ".bz2":
-		return io.NopCloser(bzip2.NewReader(r)), nil
-	case "":
-		return io.NopCloser(r), nil
-	}
-	return nil, fmt.Errorf("it is compressed as %s, which this program can't read", suffix)
+		return d.Skip()
+	})
 }
 
 // An update is one element of updateinfo.xml.

@@ -69,7 +69,7 @@ func TestUpdateinfo(t *testing.T) {
 	xw.Write([]byte(updateinfo))
 	xw.Close()
 	for name, data := range map[string][]byte{"u": []byte(updateinfo), "u.gz": gz.Bytes(), "u.zst": zst.Bytes(), "u.xz": x.Bytes()} {
-		n, err := readUpdateinfo(t, name, data, maxUpdateinfo)
+		n, err := readUpdateinfo(t, name, data, maxXML)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -83,7 +83,7 @@ func TestUpdateinfo(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, strings.Join(got, "|"), want)
 		}
 	}
-	n, _ := readUpdateinfo(t, "u", []byte(updateinfo), maxUpdateinfo)
+	n, _ := readUpdateinfo(t, "u", []byte(updateinfo), maxXML)
 	first := n.byName["tool"][0]
 	if first.Text != "One\n  two." || !first.Issued.Equal(time.Date(2013, 1, 2, 3, 4, 5, 0, time.UTC)) || first.State != "stable" {
 		t.Errorf("%+v", first)
@@ -99,9 +99,9 @@ func TestUpdateinfoRefused(t *testing.T) {
 		max        int64
 	}{
 		"unpacks to more than 100 bytes": {"u", updateinfo, 100},
-		"no updateinfo.xml":              {"u", "<updates><update></updates>", maxUpdateinfo},
-		"gzip: invalid header":           {"u.gz", "plain text that is long enough", maxUpdateinfo},
-		"which this program can't read":  {"u.lzma", "plain", maxUpdateinfo},
+		"no updateinfo.xml":              {"u", "<updates><update></updates>", maxXML},
+		"gzip: invalid header":           {"u.gz", "plain text that is long enough", maxXML},
+		"which this program can't read":  {"u.lzma", "plain", maxXML},
 	} {
 		if _, err := readUpdateinfo(t, test.name, []byte(test.data), test.max); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

@@ -53,7 +53,7 @@ var faults = []fault{
 	{name: "drops every 256 KiB", link: weather{Every: 256 * kib}},
 	{name: "drops every 256 KiB, sugar-network", link: weather{Every: 256 * kib}, layout: "sugar-network"},
 	{name: "drops every 20 KiB", link: weather{Every: 20 * kib}, wire: 1.04, long: true}, // a drop costs the next answer's headers
-	{name: "drops 1 % of requests", server: dropsRequests(100), swarm: true, wire: 1.02}, // headers, of small packages
+	{name: "drops 1 % of requests", server: dropsRequests(100), swarm: true},
 	{name: "is down for 1 s in every 3", link: weather{Period: scaled(3*time.Second, 5), Down: scaled(time.Second, 5), Rate: scaledRate(1 << 20)}},
 	{name: "has 2 s latency", link: weather{Latency: scaled(2*time.Second, 20)}},
 	{name: "has 2 s latency and drops", link: weather{Latency: scaled(2*time.Second, 20), Every: 256 * kib}, long: true},
