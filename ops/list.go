@@ -11,11 +11,13 @@ import (
 )
 
 // List reports the packages that a query is for and that pass the filters, the installed ones first, as PackageKit
-// wants it; found tells how many they are. The catalogue must be Ready.
-func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, err error) {
+// wants it; found tells how many they are. own is false where this backend installed none that the query is for. The catalogue
+// must be Ready.
+func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, own bool, err error) {
 	if err := s.SyncInstalled(); err != nil {
-		return 0, err
+		return 0, false, err
 	}
+	own = !f.Pass(wire.Installed, true) // then nobody looks
 	// PackageKit's filter "newest" looks at installed and available packages separately (its document
 	// "Introduction: Concepts", Filters).
 	for _, installed := range []bool{true, false} {
@@ -39,14 +41,15 @@ func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.
 				flush()
 			}
 			same = append(same, p)
+			own = own || installed && p.Source != ""
 			return ctx.Err()
 		})
 		if err != nil {
-			return found, err
+			return found, own, err
 		}
 		flush()
 	}
-	return found, nil
+	return found, own, nil
 }
 
 // ID is the package id of a package as it is installed or offered.

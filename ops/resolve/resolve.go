@@ -61,7 +61,8 @@ func resolve(s *ops.System) ops.Op {
 // list reports the packages of a name, or the one package of an id.
 func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
-		if found, err = s.List(ctx, w, f, db.Query{Name: id.Name}); err != nil || !f.Pass(wire.Installed, false) {
+		found, own, err := s.List(ctx, w, f, db.Query{Name: id.Name})
+		if err != nil || !own || !f.Pass(wire.Installed, false) {
 			return found, err
 		}
 		all, err := newer(s, id)

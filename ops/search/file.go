@@ -34,7 +34,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 			return err
 		}
 	}
-	if _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
+	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
 		return err
 	}
 	return unready

@@ -57,7 +57,7 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 		}
 		found.Available = append(found.Available, ids...)
 	}
-	if _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
+	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
 		return err
 	}
 	return unready

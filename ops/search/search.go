@@ -32,7 +32,7 @@ func search(s *ops.System, query func(*wire.Request) (db.Query, error)) ops.Op {
 			return err
 		}
 		unready := ready(ctx, s, w, r.Filters)
-		if _, err := s.List(ctx, w, r.Filters, q); err != nil {
+		if _, _, err := s.List(ctx, w, r.Filters, q); err != nil {
 			return err
 		}
 		return unready
