@@ -77,7 +77,7 @@ func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) e
 				}
 			}
 		}
-		if err := infer(tx); err != nil {
+		if err := infer(tx, ""); err != nil {
 			return err
 		}
 		for _, s := range []string{

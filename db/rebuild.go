@@ -269,38 +269,53 @@ var (
 // each calls row for each row of a table that can be read, for some more than once. Where a page is damaged the rows behind it are
 // reached from the end, and those between two by what their keys begin with. What row says is not right is lost too: false.
 func (c *carrier) each(table, columns, key string, beginnings []string, row func(scan func(...any) error) (bool, error)) error {
-	pass := func(rest string, args ...any) (whole bool, err error) {
-		rows, err := c.old.Query("SELECT "+columns+" FROM "+table+" "+rest, args...)
+	pass := func(rest string, ranges ...string) (whole bool, err error) {
+		query, err := c.old.Prepare("SELECT " + columns + " FROM " + table + " " + rest)
 		if err != nil {
 			return false, nil
 		}
-		defer rows.Close()
+		defer query.Close()
 		whole = true
-		for rows.Next() {
-			right, err := row(rows.Scan)
+		once := func(args ...any) error {
+			rows, err := query.Query(args...)
 			if err != nil {
+				whole = false
+				return nil
+			}
+			defer rows.Close()
+			for rows.Next() {
+				right, err := row(rows.Scan)
+				if err != nil {
+					return err
+				}
+				whole = whole && right
+			}
+			whole = whole && rows.Err() == nil
+			return nil
+		}
+		if ranges == nil {
+			err := once()
+			return whole, err
+		}
+		for _, b := range ranges {
+			if err := once(b, b+"\U0010FFFF"); err != nil {
 				return false, err
 			}
-			whole = whole && right
 		}
-		return whole && rows.Err() == nil, nil
+		return whole, nil
 	}
 	whole, err := pass("ORDER BY " + key)
 	if whole || err != nil {
 		return err
 	}
 	c.Lost = append(c.Lost, table)
-	if _, err := pass("ORDER BY " + key + " DESC"); err != nil {
-		return err
-	}
-	for _, b := range beginnings {
-		for _, order := range []string{"", " DESC"} {
-			if _, err := pass("WHERE "+key+" >= ? AND "+key+" < ? ORDER BY "+key+order, b, b+"\U0010FFFF"); err != nil {
-				return err
-			}
+	_, err = pass("ORDER BY " + key + " DESC")
+	for _, order := range []string{"", " DESC"} {
+		if err == nil && beginnings != nil {
+			_, err = pass("WHERE "+key+" >= ? AND "+key+" < ? ORDER BY "+key+order, beginnings...)
 		}
 	}
-	return nil
+	return err
 }
 
 // plain tells whether all texts may be names and the like.
@@ -506,28 +521,33 @@ func (c *carrier) listed(tx *sql.Tx) error {
 	return nil
 }
 
-// mark has the next UpdateInstalled infer what was lost of the packages that this backend installed.
+// mark notes that something was lost of which packages this backend installed and why. It stays: see infer.
 func (c *carrier) mark(tx *sql.Tx) error {
 	if !slices.ContainsFunc(c.Lost, func(table string) bool { return table == "own" || table == "needed" || table == "journal" }) {
 		return nil
 	}
-	_, err := tx.Exec("INSERT OR IGNORE INTO meta (key, value) VALUES ('own-lost', '')")
+	_, err := tx.Exec("INSERT OR REPLACE INTO meta (key, value) VALUES ('own-lost', 'now')")
 	return err
 }
 
 // infer tells which packages this backend installed, and why, where some of that was lost. First by the journal, which has the plans
-// of the last transactions. Then by the kept trees: they end where the standard installation begins, so what is installed of the tree of
-// an installed program came with it; the program counts as asked for.
-func infer(tx *sql.Tx) error {
-	lost := 0
-	if err := count(&lost, tx, "DELETE FROM meta WHERE key = 'own-lost'"); err != nil || lost == 0 {
+// of the last transactions. Then by the kept trees, or by the one that has come just now: they end where the standard installation begins,
+// so what is installed of the tree of an installed program came with it; the program counts as asked for.
+func infer(tx *sql.Tx, sha256 string) error {
+	var lost string
+	if ok, err := found(tx.QueryRow("SELECT value FROM meta WHERE key = 'own-lost'").Scan(&lost)); !ok {
 		return err
 	}
-	if err := replay(tx); err != nil {
-		return err
+	if lost == "now" {
+		if err := replay(tx); err != nil {
+			return err
+		}
+		if _, err := tx.Exec("UPDATE meta SET value = 'before' WHERE key = 'own-lost'"); err != nil {
+			return err
+		}
 	}
 	const kept = `WITH kept (name, tree) AS (SELECT json_extract(CAST(body AS TEXT), '$.name'), sha256 FROM published
-		WHERE sha256 IN (SELECT tree_sha256 FROM member)) `
+		WHERE sha256 IN (SELECT tree_sha256 FROM member) AND (?1 = '' OR sha256 = ?1)) `
 	for _, s := range []string{
 		kept + `INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
 			SELECT i.name, i.evr, i.arch, coalesce(
@@ -539,7 +559,7 @@ func infer(tx *sql.Tx) error {
 			SELECT m.name, k.name FROM kept k JOIN member m ON m.tree_sha256 = k.tree JOIN own o ON o.name = m.name AND o.evr = m.evr AND o.arch = m.arch
 			WHERE k.name IN (SELECT name FROM own WHERE asked)`,
 	} {
-		if _, err := tx.Exec(s); err != nil {
+		if _, err := tx.Exec(s, sha256); err != nil {
 			return err
 		}
 	}

@@ -239,7 +239,10 @@ func (r *Record) KeepPublished(sha256 string, body []byte, members []tree.Packag
 		if _, err := tx.Exec("INSERT OR REPLACE INTO published (sha256, body) VALUES (?, ?)", sha256, body); err != nil {
 			return err
 		}
-		return keepMembers(tx, sha256, members)
+		if err := keepMembers(tx, sha256, members); err != nil || len(members) == 0 {
+			return err
+		}
+		return infer(tx, sha256)
 	}))
 }
 

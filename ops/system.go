@@ -77,7 +77,7 @@ type System struct {
 func NewSystem(c Config) (*System, error) {
 	s := &System{Config: c}
 	s.stale.Store(true)
-	if err := s.use(c.Sources); err != nil {
+	if err := s.Whole(func() error { return s.use(c.Sources) }); err != nil {
 		return nil, err
 	}
 	return s, nil
