@@ -152,3 +152,28 @@ func TestRepairOfTheRecord(t *testing.T) {
 	}
 	removes(t, h, laptop)
 }
+
+// What another helper has rebuilt is used from the next command on, though the old file would still answer.
+func TestRebuiltByAnother(t *testing.T) {
+	dir := t.TempDir()
+	laptop := onStick(t, dir)
+	if err := os.Symlink(school.Published(), filepath.Join(dir, "stick")); err != nil {
+		t.Fatal(err)
+	}
+	laptoptest.Wipe(t, laptop, "entry_grp")
+	one, two := start(t, laptop), start(t, laptop)
+	one.OK("resolve", "none", "paint")
+	two.OK("repair-system", "none")
+	if !laptoptest.Rebuilt(t, laptop) {
+		t.Fatal("the record was not rebuilt")
+	}
+	two.OK("install-packages", "none", "paint;3.1-1;x86_64;school")
+	if lines := one.OK("resolve", "installed", "paint"); !has(lines, "package\tinstalled\tpaint;3.1-1;x86_64;installed:school\t") {
+		t.Errorf("the other helper knows: %q", lines)
+	}
+	one.OK("remove-packages", "none", "paint;3.1-1;x86_64;installed:school", "no", "yes")
+	removes(t, two, laptop)
+	if laptoptest.Rebuilt(t, laptop) {
+		t.Error("the record was damaged by those who had the old one open")
+	}
+}

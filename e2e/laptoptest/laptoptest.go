@@ -159,11 +159,14 @@ func Record(l *testbed.Laptop) string { return filepath.Join(l.State, "record.sq
 // lies does. "sqlite_schema" is in the first page; no names are all pages.
 func Wipe(t testing.TB, l *testbed.Laptop, names ...string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+Record(l)+"?mode=ro")
+	db, err := sql.Open("sqlite", "file:"+Record(l))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	if _, err := db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil { // or the log would do instead
+		t.Fatal(err)
+	}
 	list, _ := json.Marshal(names)
 	rows, err := db.Query("SELECT pageno, pgsize FROM dbstat WHERE ?1 = 'null' OR name IN (SELECT value FROM json_each(?1))", string(list))
 	if err != nil {
