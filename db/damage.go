@@ -65,7 +65,7 @@ func damaged(err error) bool {
 		return e.Code() == sqlite3.SQLITE_IOERR_SHORT_READ || e.Code() == sqlite3.SQLITE_IOERR_CORRUPTFS
 	case sqlite3.SQLITE_ERROR:
 		// The schema isn't what its version says, or a kept file what was checked.
-		for _, says := range []string{"no such table", "no such column", "vtable constructor failed", "already exists", "duplicate column name", "malformed JSON"} {
+		for _, says := range []string{"no such table", "no such column", "vtable constructor failed", "invalid fts5 file format", "already exists", "duplicate column name", "malformed JSON"} {
 			if strings.Contains(e.Error(), says) {
 				return true
 			}

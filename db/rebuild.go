@@ -41,8 +41,8 @@ func Rebuild(path string) (*Record, *Salvage, error) {
 
 // Rebuild makes the record anew from what can be read of it and can be told to be right: what this backend installed and why, the
 // journal, and of what the sources have that which has its checksum. All else is to be had again. The installed packages are read
-// from the RPM database by the next UpdateInstalled, which also tells, where some of them were lost, by the kept trees which packages
-// this backend installed. The damaged file is kept as FILE.damaged until the next time.
+// from the RPM database by the next UpdateInstalled, which also infers what was lost of which of them this backend installed. The damaged
+// file is kept as FILE.damaged until the next time.
 //
 // Where no damage was seen, or another process has been faster, the Salvage is nil; then the record is opened anew if it was
 // replaced. After a power cut in the middle the next Open finds the damaged file, or finishes. If Rebuild fails the record can't be used
@@ -87,7 +87,11 @@ func rebuild(path string) (*Salvage, error) {
 				return nil, err
 			}
 		}
-		if err := os.Link(path+part, path+aside+part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		err := os.Link(path+part, path+aside+part)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // a file system without links
+			err = copyFile(path+aside+part, path+part)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
 	}
@@ -380,7 +384,10 @@ func (c *carrier) journal(tx *sql.Tx) error {
 		var text []byte
 		var plan []Planned
 		if scan(&id, &began, &command, &state, &text) != nil || !plain(command) ||
-			!slices.Contains([]State{Downloading, Installing, Done, Failed}, state) || json.Unmarshal(text, &plan) != nil {
+			!slices.Contains([]State{Downloading, Installing, Done, Failed}, state) || json.Unmarshal(text, &plan) != nil ||
+			slices.ContainsFunc(plan, func(p Planned) bool {
+				return !p.Removed && !plain(append(p.By, p.Name, p.Version, p.Arch, p.Source)...)
+			}) {
 			return false, nil
 		}
 		return true, count(&c.Transactions, tx, "INSERT OR IGNORE INTO journal (id, began, command, state, plan) VALUES (?, ?, ?, ?, ?)", id, began, command, state, text)
@@ -440,6 +447,14 @@ func (c *carrier) shards(tx *sql.Tx) error {
 		}
 		return err == nil, nil
 	})
+	// The index of texts is made in one go: row by row all would take three times as long.
+	var trigger string
+	if err := tx.QueryRow("SELECT sql FROM sqlite_schema WHERE name = 'entry_added'").Scan(&trigger); err != nil {
+		return err
+	}
+	if _, err := tx.Exec("DROP TRIGGER entry_added"); err != nil {
+		return err
+	}
 	for s := range all {
 		is := uint64(0)
 		wrong := c.entries(s.id, func(row []any) error { is = sum(is, row); return nil })
@@ -451,6 +466,9 @@ func (c *carrier) shards(tx *sql.Tx) error {
 			err = addShard(tx, s.sha256, func(add func(row []any) error) error { return c.entries(s.id, add) })
 			c.Shards++
 		}
+	}
+	if err == nil {
+		_, err = tx.Exec(trigger + "; INSERT INTO entry_text (entry_text) VALUES ('rebuild')")
 	}
 	return err
 }
@@ -521,12 +539,19 @@ func (c *carrier) listed(tx *sql.Tx) error {
 	return nil
 }
 
-// mark notes that something was lost of which packages this backend installed and why. It stays: see infer.
+// mark notes whether something was lost of which packages this backend installed and why: "now", or "perhaps". It stays: see infer.
 func (c *carrier) mark(tx *sql.Tx) error {
-	if !slices.ContainsFunc(c.Lost, func(table string) bool { return table == "own" || table == "needed" || table == "journal" }) {
-		return nil
+	lost, or := "perhaps", "IGNORE"
+	for _, table := range []string{"own", "needed", "journal"} {
+		var result string // a page in the wrong place can be read, and rows are missing
+		if err := c.old.QueryRow("PRAGMA integrity_check('" + table + "')").Scan(&result); err != nil || result != "ok" {
+			c.Lost = append(c.Lost, table)
+		}
+		if slices.Contains(c.Lost, table) {
+			lost, or = "now", "REPLACE"
+		}
 	}
-	_, err := tx.Exec("INSERT OR REPLACE INTO meta (key, value) VALUES ('own-lost', 'now')")
+	_, err := tx.Exec("INSERT OR "+or+" INTO meta (key, value) VALUES ('own-lost', ?)", lost)
 	return err
 }
 
@@ -538,7 +563,17 @@ func infer(tx *sql.Tx, sha256 string) error {
 	if ok, err := found(tx.QueryRow("SELECT value FROM meta WHERE key = 'own-lost'").Scan(&lost)); !ok {
 		return err
 	}
-	if lost == "now" {
+	if lost == "perhaps" {
+		odd := 0 // what isn't installed was never this backend's, or its row has changed
+		if err := tx.QueryRow("SELECT count(*) FROM own WHERE (name, evr, arch) NOT IN (SELECT name, evr, arch FROM installed)").Scan(&odd); err != nil {
+			return err
+		}
+		if odd == 0 {
+			_, err := tx.Exec("DELETE FROM meta WHERE key = 'own-lost'")
+			return err
+		}
+	}
+	if lost != "before" {
 		if err := replay(tx); err != nil {
 			return err
 		}

@@ -6,6 +6,8 @@
 // packages are installed (SyncInstalled), what the sources offer (Ready, List), the tree of a package (Tree), and how to
 // change the system without getting in the way of another helper (Change).
 //
+// An op that finds the record damaged just fails: Guard has the record rebuilt and the op run once more.
+//
 // An op returns an error and writes none: the dispatcher tells PackageKit with AsError, the one place where an error of
 // the parts below becomes one of PackageKit's codes.
 package ops
