@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Check tells whether the record's file is whole, as SQLite sees it: the problems that it finds, none in a good one.
+// Check tells whether the record's file is whole, as SQLite sees it: the problems that it finds, none in a good one. Where there are
+// some Rebuild helps.
 func (r *Record) Check() ([]string, error) {
 	// Not by prepared statements: they would stay around, and this one is slow and rare.
 	rows, err := r.db.Query("PRAGMA integrity_check(10)")
@@ -23,6 +24,7 @@ func (r *Record) Check() ([]string, error) {
 			problems = append(problems, strings.ReplaceAll(problem, "\n", "; "))
 		}
 	}
+	r.suspect = r.suspect || len(problems) > 0
 	return problems, r.failed("checking", rows.Err())
 }
 

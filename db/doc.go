@@ -13,5 +13,8 @@
 // write that another process is in the middle of is waited for, five seconds at most. Each exported method is one
 // SQLite transaction: done whole or not at all, and after a power cut too (synchronous=FULL).
 //
+// A disk may still lose or mix up what it said it had written. Errors that come of that are ErrDamaged, and Rebuild makes the record
+// anew from what can be read of it and be checked.
+//
 // The package knows nothing of networks, rpm or PackageKit.
 package db

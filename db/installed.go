@@ -34,8 +34,9 @@ func (r *Record) RPMState() (string, error) {
 
 // An InstalledUpdate brings the installed packages to another state of the RPM database. See Record.UpdateInstalled.
 type InstalledUpdate struct {
-	tx    *sql.Tx
-	known map[string]*row // by digest
+	record *Record
+	tx     *sql.Tx
+	known  map[string]*row // by digest
 }
 
 // A row of the table of installed packages.
@@ -49,7 +50,7 @@ type row struct {
 // what was recorded of why they were installed. If f fails nothing has changed.
 func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) error {
 	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		u := &InstalledUpdate{tx: tx, known: make(map[string]*row)}
+		u := &InstalledUpdate{record: r, tx: tx, known: make(map[string]*row)}
 		rows, err := tx.Query("SELECT digest, id FROM installed")
 		if err != nil {
 			return err
@@ -67,7 +68,7 @@ func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) e
 			return err
 		}
 		if err := f(u); err != nil {
-			return err
+			return outside{err}
 		}
 		for _, known := range u.known {
 			if !known.seen {
@@ -75,6 +76,9 @@ func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) e
 					return err
 				}
 			}
+		}
+		if err := infer(tx, ""); err != nil {
+			return err
 		}
 		for _, s := range []string{
 			"DELETE FROM own WHERE NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = own.name AND i.evr = own.evr AND i.arch = own.arch)",
@@ -103,7 +107,7 @@ func (u *InstalledUpdate) Known(digest string) bool {
 func (u *InstalledUpdate) Add(digest string, p Package) error {
 	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
-	return err
+	return u.record.seen(err)
 }
 
 // InstalledByName are the installed packages of a name: more than one where several architectures or versions are

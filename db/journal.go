@@ -47,7 +47,7 @@ func (r *Record) Begin(t *Transaction) error {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	t.State = Downloading
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
+	return r.failed("updating", r.note(func(tx *sql.Tx) error {
 		res, err := tx.Exec("INSERT INTO journal (began, command, state, plan) VALUES (?, ?, ?, ?)", t.Began.Unix(), t.Command, t.State, plan)
 		if err != nil {
 			return err
@@ -67,8 +67,8 @@ func (r *Record) SetPlan(t *Transaction, plan []Planned) error {
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		if _, err := tx.Exec("UPDATE journal SET plan = ? WHERE id = ?", text, t.ID); err != nil {
+	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+		if err := put(tx, t, t.State, text); err != nil {
 			return err
 		}
 		t.Plan = plan
@@ -76,10 +76,20 @@ func (r *Record) SetPlan(t *Transaction, plan []Planned) error {
 	}))
 }
 
+// put writes a transaction down anew. A record that was rebuilt since it began may have lost it.
+func put(tx *sql.Tx, t *Transaction, s State, plan []byte) error {
+	_, err := tx.Exec("INSERT OR REPLACE INTO journal (id, began, command, state, plan) VALUES (?, ?, ?, ?, ?)", t.ID, t.Began.Unix(), t.Command, s, plan)
+	return err
+}
+
 // SetState writes down how far a transaction is.
 func (r *Record) SetState(t *Transaction, s State) error {
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		if _, err := tx.Exec("UPDATE journal SET state = ? WHERE id = ?", s, t.ID); err != nil {
+	plan, err := json.Marshal(t.Plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+		if err := put(tx, t, s, plan); err != nil {
 			return err
 		}
 		t.State = s
@@ -91,37 +101,47 @@ func (r *Record) SetState(t *Transaction, s State) error {
 // that are installed now are recorded as this backend's own, with why. The installed packages must have been updated
 // before (UpdateInstalled).
 func (r *Record) Conclude(t *Transaction, s State) error {
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		for _, p := range t.Plan {
-			if p.Removed {
-				continue // where it is gone, so is what was recorded of it; where rpm failed, that still holds
-			}
-			var n int
-			if err := tx.QueryRow("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
-				return err
-			}
-			if n == 0 {
-				continue
-			}
-			if !p.Kept {
-				if _, err := tx.Exec("INSERT OR REPLACE INTO own (name, evr, arch, source, asked) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, p.Source, p.Asked); err != nil {
-					return err
-				}
-			} else if p.Asked {
-				if _, err := tx.Exec("UPDATE own SET asked = 1 WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch); err != nil {
-					return err
-				}
-			}
-			for _, by := range p.By {
-				if _, err := tx.Exec("INSERT OR IGNORE INTO needed (name, by) VALUES (?, ?)", p.Name, by); err != nil {
-					return err
-				}
-			}
+	plan, err := json.Marshal(t.Plan)
+	if err != nil {
+		return fmt.Errorf("writing the plan: %w", err)
+	}
+	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+		if err := conclude(tx, t.Plan); err != nil {
+			return err
 		}
 		t.State = s
-		_, err := tx.Exec("UPDATE journal SET state = ? WHERE id = ?", s, t.ID)
-		return err
+		return put(tx, t, s, plan)
 	}))
+}
+
+func conclude(tx *sql.Tx, plan []Planned) error {
+	for _, p := range plan {
+		if p.Removed {
+			continue // where it is gone, so is what was recorded of it; where rpm failed, that still holds
+		}
+		var n int
+		if err := tx.QueryRow("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			continue
+		}
+		if !p.Kept {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO own (name, evr, arch, source, asked) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, p.Source, p.Asked); err != nil {
+				return err
+			}
+		} else if p.Asked {
+			if _, err := tx.Exec("UPDATE own SET asked = 1 WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch); err != nil {
+				return err
+			}
+		}
+		for _, by := range p.By {
+			if _, err := tx.Exec("INSERT OR IGNORE INTO needed (name, by) VALUES (?, ?)", p.Name, by); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Unfinished are the transactions that were begun and not ended, the oldest first.
@@ -171,7 +191,7 @@ func (r *Record) transactions(query string, args ...any) ([]*Transaction, error)
 		}
 		t.Began = time.Unix(began, 0)
 		if err := json.Unmarshal(plan, &t.Plan); err != nil {
-			return nil, r.failed("reading", err)
+			return nil, r.failed("reading", r.Damaged(err))
 		}
 		all = append(all, t)
 	}

@@ -9,22 +9,22 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
 // A Record is an open record. It is used by one goroutine at a time, and no method may be called from the yield
 // function of another: there is one connection.
 type Record struct {
-	path string
-	db   *sql.DB
-	stmt map[string]*sql.Stmt // by their text
+	path    string
+	file    os.FileInfo // that is open; nil: none is
+	suspect bool        // damage was seen
+	db      *sql.DB
+	stmt    map[string]*sql.Stmt // by their text
 
 	language string // that texts are given in; empty: as the catalogue has them
 }
 
 // schemas bring a record from the version that is their index to the next one.
-var schemas = []string{schema1, schemaOffers, schemaTexts}
+var schemas = []string{schema1, schemaOffers, schemaTexts, schemaSums}
 
 const schema1 = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -91,20 +91,47 @@ func Open(path string) (*Record, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder of the record: %w", err)
 	}
-	// A small page cache: the machines are small, and the record is in the kernel's cache anyway.
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
-		"&_pragma=cache_size(-256)&_pragma=wal_autocheckpoint(256)&_txlock=immediate"
-	pool, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("opening the record %s: %w", path, err)
-	}
-	pool.SetMaxOpenConns(1)
-	r := &Record{path: path, db: pool, stmt: make(map[string]*sql.Stmt)}
-	if err := oneAtATime(filepath.Dir(path), r.migrate); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("opening the record %s: %w", path, err)
+	r := &Record{path: path}
+	if err := oneAtATime(filepath.Dir(path), r.open); err != nil {
+		return nil, r.failed("opening", err)
 	}
 	return r, nil
+}
+
+// connect connects to a file. The page cache is small: the machines are, and the record is in the kernel's cache anyway.
+func connect(path, options string) (*sql.DB, error) {
+	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=cache_size(-256)"+options)
+	if err == nil {
+		pool.SetMaxOpenConns(1)
+	}
+	return pool, err
+}
+
+// open opens the file while no other process does.
+func (r *Record) open() error {
+	r.file = nil
+	if err := finish(r.path); err != nil {
+		return err
+	}
+	// SQLite takes an empty file for a new one.
+	if info, err := os.Stat(r.path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return fmt.Errorf("%w: its file is empty", ErrDamaged)
+	}
+	pool, err := connect(r.path, "&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(256)&_txlock=immediate")
+	if err != nil {
+		return err
+	}
+	r.db, r.stmt, r.suspect = pool, make(map[string]*sql.Stmt), false
+	var info os.FileInfo
+	if err = r.migrate(); err == nil {
+		info, err = os.Stat(r.path)
+	}
+	if err != nil {
+		pool.Close()
+		return err
+	}
+	r.file = info
+	return nil
 }
 
 // oneAtATime runs f, which connects for the first time, while no other process does: PackageKit may start two helpers at once, and
@@ -176,12 +203,23 @@ func (r *Record) write(f func(tx *sql.Tx) error) error {
 	return tx.Commit()
 }
 
+// note is write for the journal and what it leads to, which nobody else knows: it waits while another process rebuilds the record,
+// and doesn't write to a file that was set aside.
+func (r *Record) note(f func(tx *sql.Tx) error) error {
+	return oneAtATime(filepath.Dir(r.path), func() error {
+		if r.Replaced() {
+			return fmt.Errorf("%w: another process has rebuilt it", ErrDamaged)
+		}
+		return r.write(f)
+	})
+}
+
 // failed says what the record was doing when it failed; nil stays nil.
 func (r *Record) failed(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s the record %s: %w", doing, r.path, err)
+	return fmt.Errorf("%s the record %s: %w", doing, r.path, r.seen(err))
 }
 
 func (r *Record) prepare(query string) (*sql.Stmt, error) {

@@ -28,7 +28,7 @@ func open(t *testing.T, path string) *Record {
 
 func fresh(t *testing.T) *Record { return open(t, filepath.Join(t.TempDir(), "record.db")) }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,8 @@ func (r *Record) SetListing(l Listing) error {
 			}
 		}
 		for url, f := range l.Files {
-			if _, err := tx.Exec("INSERT OR REPLACE INTO remote (url, validator, body, checked) VALUES (?, ?, ?, ?)", url, f.Validator, f.Body, f.Checked.Unix()); err != nil {
+			if _, err := tx.Exec("INSERT OR REPLACE INTO remote (url, validator, body, checked, sum) VALUES (?, ?, ?, ?, ?)",
+				url, f.Validator, f.Body, f.Checked.Unix(), int64(sum(0, []any{url, f.Validator, f.Body, f.Checked.Unix()}))); err != nil {
 				return err
 			}
 		}
@@ -151,46 +152,69 @@ func (r *Record) Listed(source string) ([]string, error) {
 // loaded. A shard that is loaded already stays as it is.
 func (r *Record) AddShard(sha256 string, entries func(add func(*tree.Entry) error) error) error {
 	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		shard, err := tx.Exec("INSERT OR IGNORE INTO shard (sha256) VALUES (?)", sha256)
-		if err != nil {
-			return err
-		}
-		if n, err := shard.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		id, err := shard.LastInsertId()
-		if err != nil {
-			return err
-		}
-		insert, err := tx.Prepare(`INSERT INTO entry (shard, name, evr, arch, summary, description, license, grp, url, size, download, provides,
-			tree_path, tree_sha256, tree_size, files_path, files_sha256, files_size) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-		if err != nil {
-			return err
-		}
-		defer insert.Close()
-		provided, err := tx.Prepare("INSERT OR IGNORE INTO provided (entry, name) VALUES (?, ?)")
-		if err != nil {
-			return err
-		}
-		defer provided.Close()
-		return entries(func(e *tree.Entry) error {
-			row, err := insert.Exec(id, e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
-				e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size)
-			if err != nil || len(e.Provides) == 0 {
-				return err
-			}
-			entry, err := row.LastInsertId()
+		return addShard(tx, sha256, func(add func(row []any) error) error {
+			err := entries(func(e *tree.Entry) error {
+				return r.seen(add([]any{e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
+					e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size}))
+			})
 			if err != nil {
-				return err
-			}
-			for _, name := range e.Provides {
-				if _, err := provided.Exec(entry, name); err != nil {
-					return err
-				}
+				return outside{err}
 			}
 			return nil
 		})
 	}))
+}
+
+// entryColumns are the columns of an entry that come from its shard.
+const entryColumns = "name, evr, arch, summary, description, license, grp, url, size, download, provides, tree_path, tree_sha256, tree_size, files_path, files_sha256, files_size"
+
+// addShard loads a shard from the rows of its entries.
+func addShard(tx *sql.Tx, sha256 string, rows func(add func(row []any) error) error) error {
+	shard, err := tx.Exec("INSERT OR IGNORE INTO shard (sha256) VALUES (?)", sha256)
+	if err != nil {
+		return err
+	}
+	if n, err := shard.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	id, err := shard.LastInsertId()
+	if err != nil {
+		return err
+	}
+	insert, err := tx.Prepare("INSERT INTO entry (shard, " + entryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	provided, err := tx.Prepare("INSERT OR IGNORE INTO provided (entry, name) VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	defer provided.Close()
+	so := uint64(0)
+	err = rows(func(row []any) error {
+		so = sum(so, row)
+		added, err := insert.Exec(append([]any{id}, row...)...)
+		names, _ := row[10].(string)
+		if err != nil || names == "" {
+			return err
+		}
+		entry, err := added.LastInsertId()
+		if err != nil {
+			return err
+		}
+		for name := range strings.SplitSeq(names, "\n") {
+			if _, err := provided.Exec(entry, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("UPDATE shard SET sum = ? WHERE id = ?", int64(so), id)
+	return err
 }
 
 // Settle makes searches fast after many shards were loaded: it merges the parts that loading them has left of the index of texts.
@@ -215,13 +239,20 @@ func (r *Record) KeepPublished(sha256 string, body []byte, members []tree.Packag
 		if _, err := tx.Exec("INSERT OR REPLACE INTO published (sha256, body) VALUES (?, ?)", sha256, body); err != nil {
 			return err
 		}
-		for _, p := range members {
-			if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256) VALUES (?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256); err != nil {
-				return err
-			}
+		if err := keepMembers(tx, sha256, members); err != nil || len(members) == 0 {
+			return err
 		}
-		return nil
+		return infer(tx, sha256)
 	}))
+}
+
+func keepMembers(tx *sql.Tx, sha256 string, members []tree.Package) error {
+	for _, p := range members {
+		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256) VALUES (?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TreesWith are the digests of the kept trees that have a package.

@@ -58,7 +58,7 @@ func (s *System) look() error {
 			continue
 		}
 		if v.platforms[source.ID], err = tree.ParsePlatform(remote.Body, s.Platform); err != nil {
-			return err
+			return s.Record.Damaged(err) // it was checked before it was kept
 		}
 	}
 	s.view = v
@@ -79,7 +79,7 @@ func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) erro
 	usable := 0
 	for _, source := range s.Sources {
 		err := s.ready(ctx, w, source, names)
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
 			return err
 		}
 		if err != nil {
@@ -110,7 +110,7 @@ func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names
 	}
 	if s.tooOld(source) {
 		err := s.renew(ctx, w, source, names, false, nil)
-		if err == nil || errors.Is(err, context.Canceled) {
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
 			return err
 		}
 		s.Log.Warn("a source can't be asked whether it has something new", "source", source.ID, "error", err)
@@ -152,7 +152,7 @@ func (s *System) Refresh(ctx context.Context, w *wire.Writer, force bool, progre
 	usable := 0
 	for i, source := range s.Sources {
 		err := s.renew(ctx, w, source, nil, force, func(p float64) { progress((float64(i) + p) / float64(len(s.Sources))) })
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
 			return err
 		}
 		if err != nil {
@@ -345,7 +345,7 @@ func (s *System) keptTree(sha256 string) (*tree.Tree, error) {
 	}
 	t := new(tree.Tree)
 	if err := json.Unmarshal(body, t); err != nil {
-		return nil, fmt.Errorf("reading a tree of the record: %w", err)
+		return nil, s.Record.Damaged(fmt.Errorf("reading a tree of the record: %w", err))
 	}
 	return t, nil
 }
@@ -365,6 +365,9 @@ func (s *System) FileLists(ctx context.Context, source string, e *tree.Entry) (*
 		}
 	}
 	f, err := tree.ParseFileLists(body, s.Platform, e.Name)
+	if err != nil && kept {
+		return nil, s.Record.Damaged(err)
+	}
 	if err != nil {
 		return nil, wire.Errorf(wire.RepoNotAvailable, "the source %s: %w", source, err)
 	}

@@ -9,6 +9,8 @@
 // Sticks that are put in are found in Mounts. They tell the transport where copies of what the sources publish are; where the
 // configuration believes them, they are sources too.
 //
+// An op that finds the record damaged just fails: Guard has the record rebuilt and the op run once more.
+//
 // An op returns an error and writes none: the dispatcher tells PackageKit with AsError, the one place where an error of
 // the parts below becomes one of PackageKit's codes.
 package ops

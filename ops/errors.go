@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -25,7 +26,7 @@ func AsError(err error) *wire.Error {
 		return &wire.Error{Code: wire.TransactionCancelled, Text: "The command was cancelled. What was downloaded is kept.", Err: err}
 	}
 	var damaged *rpm.DamagedError
-	if errors.As(err, &damaged) { // by this code PackageKit's clients know to offer a repair
+	if errors.As(err, &damaged) || errors.Is(err, db.ErrDamaged) { // by this code PackageKit's clients know to offer a repair
 		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system (pkcon repair)", Err: err}
 	}
 	return &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}

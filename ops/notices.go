@@ -22,6 +22,9 @@ func (s *System) Notices(ctx context.Context, source string, t *tree.Tree) (*tre
 		}
 	}
 	n, err := tree.ParseNotices(body, s.Platform, t.Name)
+	if err != nil && kept {
+		return nil, s.Record.Damaged(err)
+	}
 	if err != nil {
 		return nil, wire.Errorf(wire.RepoNotAvailable, "the source %s: %w", source, err)
 	}

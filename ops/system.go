@@ -86,7 +86,7 @@ func NewSystem(c Config) (*System, error) {
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		s.watchMounts()
 	}
-	if err := s.use(c.Sources); err != nil {
+	if err := s.Whole(func() error { return s.use(c.Sources) }); err != nil {
 		s.Close()
 		return nil, err
 	}

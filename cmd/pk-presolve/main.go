@@ -24,7 +24,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/describe"
@@ -150,7 +149,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		return 0, err
 	}
 	defer closeLog()
-	record, err := db.Open(filepath.Join(c.State, "record.sqlite"))
+	record, err := ops.OpenRecord(filepath.Join(c.State, "record.sqlite"), log)
 	if err != nil {
 		return 0, err
 	}
@@ -178,6 +177,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 	} {
 		register(mux, system)
 	}
+	system.Guard(mux)
 	d := dispatcher.Dispatcher{
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
 		Dialect: dialect, Log: log,

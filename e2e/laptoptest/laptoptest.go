@@ -5,12 +5,16 @@
 package laptoptest
 
 import (
+	"database/sql"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	_ "modernc.org/sqlite" // the record
 
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
@@ -146,4 +150,61 @@ func ServeWrite(t testing.TB, tools testbed.Tools, root string) *Write {
 	t.Cleanup(func() { server.Stop() })
 	w.URL = server.URL
 	return w
+}
+
+// Record is the file of a laptop's record.
+func Record(l *testbed.Laptop) string { return filepath.Join(l.State, "record.sqlite") }
+
+// Wipe overwrites with zeros the pages of a laptop's record that hold the tables and indexes of these names, in place, as a disk that
+// lies does. "sqlite_schema" is in the first page; no names are all pages.
+func Wipe(t testing.TB, l *testbed.Laptop, names ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+Record(l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil { // or the log would do instead
+		t.Fatal(err)
+	}
+	list, _ := json.Marshal(names)
+	rows, err := db.Query("SELECT pageno, pgsize FROM dbstat WHERE ?1 = 'null' OR name IN (SELECT value FROM json_each(?1))", string(list))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var pages [][2]int64
+	for rows.Next() {
+		var p [2]int64
+		if err := rows.Scan(&p[0], &p[1]); err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, p)
+	}
+	if err := rows.Err(); err != nil || len(pages) == 0 {
+		t.Fatalf("the record has %d pages of %q: %v", len(pages), names, err)
+	}
+	f, err := os.OpenFile(Record(l), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range pages {
+		if _, err := f.WriteAt(make([]byte, p[1]), (p[0]-1)*p[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Rebuilt tells whether the laptop's record was rebuilt since the last call.
+func Rebuilt(t testing.TB, l *testbed.Laptop) bool {
+	t.Helper()
+	aside, err := filepath.Glob(Record(l) + ".damaged*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range aside {
+		os.Remove(f)
+	}
+	return len(aside) > 0
 }

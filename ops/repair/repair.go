@@ -2,7 +2,7 @@
 //
 //   - transactions that were cut off are ended as the RPM database says;
 //   - where the RPM database can't be read, rpm writes it anew;
-//   - the record's file is checked, and what it has of installed packages is read anew;
+//   - the record's file is checked, and rebuilt where it is damaged; what it has of installed packages is read anew;
 //   - RPMs in the cache that are damaged, or that nobody will ask for again, are removed.
 //
 // What it did is told as packages with the info cleanup, whose summaries say what was done to them; what is no package is told as
@@ -12,6 +12,7 @@ package repair
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -31,7 +32,7 @@ func Register(m ops.Mux, s *ops.System) {
 		w.Status(wire.StatusQuery)
 		w.Percentage(0)
 		if p.simulate {
-			if err := p.database(nil); err != nil || p.unreadable {
+			if err := p.database(nil); err != nil || p.damaged {
 				return err
 			}
 			return p.rest(ctx)
@@ -44,7 +45,7 @@ type repair struct {
 	s          *ops.System
 	w          *wire.Writer
 	simulate   bool
-	unreadable bool              // the RPM database, in a simulation
+	damaged    bool              // record or RPM database, in a simulation: nothing more can be told
 	unfinished []*db.Transaction // what was cut off
 }
 
@@ -60,13 +61,16 @@ func thing(name, version, done string) wire.PackageID {
 	return wire.PackageID{Name: name, Version: version, Arch: "noarch", Data: done}
 }
 
-// database makes the RPM database readable, and looks what was cut off.
+// database makes the record whole and the RPM database readable, and looks what was cut off.
 func (p *repair) database(lock *os.File) (err error) {
+	if err := p.whole(); err != nil || p.damaged {
+		return err
+	}
 	if p.unfinished, err = p.s.Record.Unfinished(); err != nil || p.readable() {
 		return err
 	}
 	if p.simulate {
-		p.unreadable = true
+		p.damaged = true
 		p.told(thing("rpm-database", "1", "rebuilt"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
 		return nil
 	}
@@ -113,15 +117,34 @@ func (p *repair) rebuild(lock *os.File) error {
 	return nil
 }
 
-// record checks the record, and compares it with the RPM database package by package.
-func (p *repair) record() error {
+// whole checks the record's file, and rebuilds it where it is damaged.
+func (p *repair) whole() error {
 	problems, err := p.s.Record.Check()
-	if err != nil {
+	if err != nil && !errors.Is(err, db.ErrDamaged) {
 		return err
 	}
-	if len(problems) > 0 {
-		return wire.Errorf(wire.InternalError, "the record in %s is damaged (%s): move it away; it is made anew, and only why each package was installed is lost", p.s.State, problems[0])
+	if err != nil {
+		problems = append(problems, err.Error())
 	}
+	if len(problems) == 0 {
+		return nil
+	}
+	p.s.Log.Warn("the record is damaged", "problems", problems)
+	if p.simulate {
+		p.damaged = true
+		p.told(thing("record", "1", "rebuilt"), "The record in %s is damaged: what can be read of it would be kept", p.s.State)
+		return nil
+	}
+	kept, err := p.s.Rebuild()
+	if err != nil || kept == nil { // another helper was faster
+		return err
+	}
+	p.told(thing("record", "1", "rebuilt"), "The record was damaged and is made anew: %s", kept)
+	return nil
+}
+
+// record compares the record with the RPM database package by package.
+func (p *repair) record() error {
 	before, err := p.installed()
 	if err != nil {
 		return err

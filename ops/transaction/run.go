@@ -41,7 +41,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		}
 		if err := c.carryOut(ctx); err != nil {
 			if c.journal.State == db.Downloading {
-				err = errors.Join(err, s.Record.SetState(c.journal, db.Failed))
+				err = errors.Join(err, s.Whole(func() error { return s.Record.SetState(c.journal, db.Failed) }))
 			} // else rpm ran: it is concluded, or will be at the next start
 			return err
 		}
@@ -159,21 +159,23 @@ func (c *change) runRPM(ctx context.Context) error {
 		return err
 	}
 	failed := c.rpm()
-	// Whatever rpm says, the database tells what is installed.
-	if err := c.s.SyncInstalledNow(); err != nil {
-		return errors.Join(failed, err)
-	}
 	var end *rpm.Error
-	if errors.As(failed, &end) && end.Kind == rpm.Killed {
-		return failed // what it left is put right before the next change
-	}
+	killed := errors.As(failed, &end) && end.Kind == rpm.Killed // what it left is put right before the next change
 	state := db.Done
 	if failed != nil {
 		state = db.Failed
-	} else {
-		c.dropInstalled()
 	}
-	return errors.Join(failed, c.s.Record.Conclude(c.journal, state))
+	// Whatever rpm says, the database tells what is installed.
+	err := c.s.Whole(func() error {
+		if err := c.s.SyncInstalledNow(); err != nil || killed {
+			return err
+		}
+		if failed == nil {
+			c.dropInstalled()
+		}
+		return c.s.Record.Conclude(c.journal, state)
+	})
+	return errors.Join(failed, err)
 }
 
 // rpm runs rpm once, as the plan needs it.

@@ -1,0 +1,98 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"os"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// ErrDamaged is among the errors that come of a record whose file is not what was written to it, or has been set aside by another
+// process that found this. See Record.Rebuild.
+var ErrDamaged = errors.New("the record is damaged")
+
+// schemaSums is for what nothing else tells to be whole.
+const schemaSums = `
+-- Checksums: of a shard's entries, of a file. What has the right one is kept when the record is rebuilt; 0: unknown.
+ALTER TABLE shard ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE remote ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
+`
+
+var sumTable = crc64.MakeTable(crc64.ECMA)
+
+// sum goes on with a checksum over the values of a row, which are texts, blobs and integers.
+func sum(so uint64, row []any) uint64 {
+	var text []byte
+	for _, v := range row {
+		switch v := v.(type) {
+		case []byte:
+			so = crc64.Update(so, sumTable, v)
+		default:
+			text = fmt.Append(text[:0], v)
+			so = crc64.Update(so, sumTable, text)
+		}
+		so = crc64.Update(so, sumTable, []byte{0})
+	}
+	return so
+}
+
+// outside is an error of a function of the caller's, which may have databases and damage of its own.
+type outside struct{ error }
+
+func (o outside) Unwrap() error { return o.error }
+
+// damaged tells whether an error comes of damage.
+func damaged(err error) bool {
+	if errors.Is(err, ErrDamaged) {
+		return true
+	}
+	var o outside
+	if errors.As(err, &o) {
+		return false
+	}
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return strings.Contains(err.Error(), "sql: Scan error") // no column is NULL or of another type
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return true
+	case sqlite3.SQLITE_IOERR:
+		return e.Code() == sqlite3.SQLITE_IOERR_SHORT_READ || e.Code() == sqlite3.SQLITE_IOERR_CORRUPTFS
+	case sqlite3.SQLITE_ERROR:
+		// The schema isn't what its version says, or a kept file what was checked.
+		for _, says := range []string{"no such table", "no such column", "vtable constructor failed", "invalid fts5 file format", "already exists", "duplicate column name", "malformed JSON"} {
+			if strings.Contains(e.Error(), says) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Damaged makes an error one of damage: what was checked before it was kept is not that any more.
+func (r *Record) Damaged(err error) error {
+	r.suspect = true
+	if errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
+}
+
+// seen is Damaged for SQLite's errors that come of damage; others, and nil, stay as they are.
+func (r *Record) seen(err error) error {
+	if err != nil && damaged(err) {
+		return r.Damaged(err)
+	}
+	return err
+}
+
+// Replaced tells whether the file is another one than was opened: a process has rebuilt the record, or a person has removed it.
+func (r *Record) Replaced() bool {
+	now, err := os.Stat(r.path)
+	return r.file == nil || errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(r.file, now)
+}

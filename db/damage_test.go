@@ -1,0 +1,584 @@
+package db
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+const programs = 32 // in the record of realRecord, each with ten packages that only it needs
+
+func digest(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+func program(i int) string { return fmt.Sprintf("%c-program-%d", 'a'+i%26, i) }
+
+func partsOf(i int) (all []string) {
+	for n := range 10 {
+		all = append(all, fmt.Sprintf("%c-part-%d-%d", 'a'+(i+n)%26, i, n))
+	}
+	return append(all, program(i))
+}
+
+// installEverything reads what realRecord has installed from an RPM database, whose state is told.
+func installEverything(t testing.TB, r *Record, state string) {
+	all := []string{"bash", "glibc", "by-hand"}
+	for i := range programs {
+		all = append(all, partsOf(i)...)
+	}
+	must(t, r.UpdateInstalled(state, func(u *InstalledUpdate) error {
+		for _, name := range all {
+			if !u.Known(name) {
+				if err := u.Add(name, pkg(name, "1-1")); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
+}
+
+// realRecord makes a record that has some of everything, and closes it.
+func realRecord(t testing.TB, path string) {
+	t.Helper()
+	r, err := Open(path)
+	must(t, err)
+	installEverything(t, r, "s1")
+	var shards []string
+	var entries []*tree.Entry
+	for i := range programs {
+		kept := &tree.Tree{Format: tree.Format, Platform: "p", Name: program(i)}
+		plan := &Transaction{Began: time.Unix(int64(i), 0), Command: "install-packages"}
+		for _, name := range partsOf(i) {
+			p := tree.Package{NEVRA: pkg(name, "1-1").NEVRA, Summary: "Summary of " + name, SHA256: digest([]byte(name)), Location: "rpms/" + name}
+			kept.Packages = append(kept.Packages, p)
+			plan.Plan = append(plan.Plan, Planned{NEVRA: p.NEVRA, Source: "school", Asked: name == program(i), By: []string{program(i)}})
+		}
+		body, err := kept.Encode()
+		must(t, err)
+		e := entry(program(i), "1-1")
+		e.Tree = tree.NewRef("trees/x@", body, ".json")
+		e.Provides = []string{"font(" + program(i) + ")"}
+		entries = append(entries, e)
+		must(t, r.KeepPublished(e.Tree.SHA256, body, kept.Packages))
+		must(t, r.Begin(plan))
+		must(t, r.SetState(plan, Installing))
+		must(t, r.Conclude(plan, Done))
+		if len(entries) == programs/4 {
+			shards = append(shards, digest(fmt.Append(nil, "shard", len(shards))))
+			must(t, r.AddShard(shards[len(shards)-1], func(add func(*tree.Entry) error) error {
+				for _, e := range entries {
+					if err := add(e); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+			entries = nil
+		}
+	}
+	unfinished := &Transaction{Began: time.Unix(99, 0), Command: "remove-packages", Plan: []Planned{{NEVRA: pkg(program(0), "1-1").NEVRA, Removed: true}}}
+	must(t, r.Begin(unfinished))
+	must(t, r.SetListing(Listing{Source: "school", Shards: shards, Files: map[string]Remote{
+		"http://school/platform.json": {Validator: `"1"`, Body: fmt.Appendf(nil, "{%q}", shards), Checked: time.Unix(5, 0)}}}))
+	must(t, r.Close())
+}
+
+// readEverything calls all methods that read, and tells what the record has.
+func readEverything(r *Record) (owned map[string]Own, err error) {
+	fail := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	read := func(q Query) {
+		yield := func(*Package) error { return nil }
+		fail(r.Installed(q, yield))
+		fail(r.Available(q, yield))
+	}
+	read(Query{})
+	read(Query{Name: program(1)})
+	read(Query{In: []string{"program"}})
+	read(Query{Text: []string{"summary", "pa"}, Group: []string{"games"}})
+	read(Query{Source: []string{"school"}, Among: &Set{Installed: []string{"bash"}, Available: []int64{1, 2}}})
+	_, e := r.Version()
+	fail(e)
+	_, e = r.RPMState()
+	fail(e)
+	_, e = r.Shards()
+	fail(e)
+	_, e = r.Listed("school")
+	fail(e)
+	_, _, e = r.Remote("http://school/platform.json")
+	fail(e)
+	_, e = r.Offers(program(1))
+	fail(e)
+	_, e = r.Groups([]string{"games"})
+	fail(e)
+	_, e = r.WithFile([]string{"/a"})
+	fail(e)
+	_, e = r.Providing(program(1), "font(", func(string) bool { return true })
+	fail(e)
+	_, e = r.Listless()
+	fail(e)
+	fail(r.KeptTrees(func(string, []byte) error { return nil }))
+	trees, e := r.Trees()
+	fail(e)
+	for _, sha := range trees {
+		_, _, e := r.Published(sha)
+		fail(e)
+	}
+	_, e = r.TreesWith(program(1), "1-1", "noarch")
+	fail(e)
+	_, e = r.Renewed(program(1))
+	fail(e)
+	_, e = r.Unused()
+	fail(e)
+	_, e = r.TextsFrom("school", "pt")
+	fail(e)
+	_, e = r.Unfinished()
+	fail(e)
+	_, _, e = r.CountInstalled()
+	fail(e)
+	all, e := r.Owned()
+	fail(e)
+	owned = make(map[string]Own)
+	for _, o := range all {
+		owned[o.Name] = o
+	}
+	return owned, err
+}
+
+// mended opens a damaged record as the helper does, reads everything, and rebuilds it where damage shows.
+func mended(t testing.TB, path string) (r *Record, s *Salvage) {
+	t.Helper()
+	r, err := Open(path)
+	if errors.Is(err, ErrDamaged) {
+		r, s, err = Rebuild(path)
+	}
+	must(t, err)
+	t.Cleanup(func() { r.Close() })
+	for range 2 {
+		if _, err = readEverything(r); err == nil {
+			var problems []string
+			if problems, err = r.Check(); err == nil && problems == nil {
+				break
+			}
+		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			t.Fatal(err)
+		}
+		if s != nil {
+			t.Fatalf("a record that was rebuilt is damaged: %v", err)
+		}
+		s, err = r.Rebuild()
+		must(t, err)
+		if s == nil {
+			t.Fatal("nothing was rebuilt")
+		}
+	}
+	return r, s
+}
+
+func pages(t testing.TB, path, where string) (all []int64) {
+	t.Helper()
+	db, err := connect(path, "")
+	must(t, err)
+	defer db.Close()
+	rows, err := db.Query("SELECT pageno FROM dbstat WHERE " + where + " ORDER BY pageno")
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var n int64
+		must(t, rows.Scan(&n))
+		all = append(all, n)
+	}
+	if len(all) == 0 {
+		t.Fatalf("no page has %s", where)
+	}
+	return all
+}
+
+const pageSize = 4096
+
+func overwrite(t testing.TB, path string, at int64, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt(b, at)
+	must(t, errors.Join(err, f.Close()))
+}
+
+func garbage(seed uint64, n int) []byte {
+	b := make([]byte, n)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// A damage is done to a closed record.
+type damage struct {
+	name string
+	do   func(t *testing.T, path string)
+	none bool // it does no harm: nothing is rebuilt
+	lost bool // what this backend installed is lost, with the journal and the trees that would tell
+	gone int  // so many packages that this backend installed may be lost
+	kept bool // nothing is lost but what can be had from the tables that are left
+}
+
+func size(t testing.TB, path string) int64 {
+	info, err := os.Stat(path)
+	must(t, err)
+	return info.Size()
+}
+
+// wipe overwrites pages that hold something.
+func wipe(where string, pick func(all []int64) []int64) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
+		for _, n := range pick(pages(t, path, where)) {
+			overwrite(t, path, (n-1)*pageSize, make([]byte, pageSize))
+		}
+	}
+}
+
+func first(all []int64) []int64 { return all[:1] }
+
+func every(all []int64) []int64 { return all }
+
+var damages = []damage{
+	{name: "none", do: func(*testing.T, string) {}, none: true},
+	{name: "first bytes", do: func(t *testing.T, path string) { overwrite(t, path, 0, make([]byte, 16)) }, kept: true},
+	{name: "header", do: func(t *testing.T, path string) { overwrite(t, path, 0, garbage(1, 100)) }, kept: true},
+	{name: "first page", do: func(t *testing.T, path string) { overwrite(t, path, 0, make([]byte, pageSize)) }, kept: true},
+	{name: "all of the schema", do: wipe("name = 'sqlite_schema'", every), kept: true},
+	{name: "the schema but for its first page", do: wipe("name = 'sqlite_schema'", func(all []int64) []int64 { return all[1:] }), kept: true},
+	{name: "version", do: func(t *testing.T, path string) { overwrite(t, path, 60, []byte{0, 0, 0, 1}) }, kept: true},
+	{name: "half", do: func(t *testing.T, path string) { must(t, os.Truncate(path, size(t, path)/2/pageSize*pageSize)) }, gone: programs * 11},
+	{name: "half of a page", do: func(t *testing.T, path string) { must(t, os.Truncate(path, size(t, path)-pageSize/2)) }, gone: programs * 11},
+	{name: "100 bytes", do: func(t *testing.T, path string) { must(t, os.Truncate(path, 100)) }, lost: true},
+	{name: "nothing", do: func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) }, lost: true},
+	{name: "another file", do: func(t *testing.T, path string) { must(t, os.WriteFile(path, garbage(2, 50000), 0o644)) }, lost: true},
+	{name: "text", do: func(t *testing.T, path string) {
+		must(t, os.WriteFile(path, bytes.Repeat([]byte("text\n"), 9999), 0o644))
+	}, lost: true},
+	{name: "garbage in the log", do: func(t *testing.T, path string) { must(t, os.WriteFile(path+"-wal", garbage(3, 30000), 0o644)) }, none: true},
+	{name: "garbage in the index of the log", do: func(t *testing.T, path string) { must(t, os.WriteFile(path+"-shm", garbage(4, 32768), 0o644)) }, none: true},
+	{name: "a page of own", do: wipe("name = 'own' AND pagetype = 'leaf'", first), kept: true},
+	{name: "the root of own", do: wipe("name = 'own' AND pagetype = 'internal'", first), kept: true},
+	{name: "all of own and needed", do: wipe("name IN ('own', 'needed')", every), kept: true},
+	{name: "own, needed and the journal", do: wipe("name IN ('own', 'needed', 'journal')", every)},
+	{name: "own, needed and the trees", do: wipe("name IN ('own', 'needed', 'published')", every), kept: true},
+	{name: "own, the journal and the trees", do: wipe("name IN ('own', 'journal', 'published')", every), lost: true},
+	// Nothing else would tell: the rest of some four pages is left.
+	{name: "two pages of own, the journal and the trees", do: func(t *testing.T, path string) {
+		wipe("name = 'own' AND pagetype = 'leaf'", func(all []int64) []int64 { return []int64{all[0], all[len(all)-1]} })(t, path)
+		wipe("name IN ('journal', 'published')", every)(t, path)
+	}, gone: 240},
+	{name: "a page of trees", do: wipe("name = 'published' AND pagetype = 'leaf'", first), kept: true},
+	{name: "the journal", do: wipe("name = 'journal'", every)},
+	{name: "an index", do: wipe("name = 'entry_name'", every), kept: true},
+	{name: "an index of texts", do: wipe("name = 'installed_text_data'", every), kept: true},
+	{name: "the installed packages", do: wipe("name = 'installed'", every), kept: true},
+}
+
+func TestDamage(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "record.db")
+	realRecord(t, whole)
+	bytes, err := os.ReadFile(whole)
+	must(t, err)
+	all := damages
+	for seed := range uint64(8) { // a page in the middle, zeros or garbage
+		all = append(all, damage{name: fmt.Sprint("page by seed ", seed), gone: programs * 11, do: func(t *testing.T, path string) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			for range 1 + seed/3 {
+				page := garbage(seed, pageSize)
+				if seed%2 == 0 {
+					clear(page)
+				}
+				overwrite(t, path, r.Int64N(int64(len(bytes))/pageSize)*pageSize, page)
+			}
+		}})
+	}
+	for _, d := range all {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "record.db")
+			must(t, os.WriteFile(path, bytes, 0o644))
+			d.do(t, path)
+			r, s := mended(t, path)
+			if (s == nil) != d.none && d.gone == 0 {
+				t.Fatalf("rebuilt: %v", s)
+			}
+			t.Log(s)
+			if state, err := r.RPMState(); s != nil && (state != "" || err != nil) {
+				t.Errorf("the installed packages are said to be known: %q, %v", state, err)
+			}
+			installEverything(t, r, "s1")
+			owned, err := readEverything(r)
+			must(t, err)
+			if problems, err := r.Check(); problems != nil || err != nil {
+				t.Errorf("afterwards: %q, %v", problems, err)
+			}
+			for name, o := range owned {
+				if want := o.By; len(want) != 1 || o.Source != "school" || o.Asked != (name == want[0]) {
+					t.Errorf("%s: %q, %v, %q", name, o.Source, o.Asked, o.By)
+				}
+			}
+			for _, name := range []string{"bash", "by-hand"} {
+				if _, is := owned[name]; is {
+					t.Errorf("%s has become this backend's own", name)
+				}
+			}
+			switch want := programs * 11; {
+			case d.lost && len(owned) > 0:
+				t.Errorf("%d packages are known to be this backend's: from where?", len(owned))
+			case !d.lost && len(owned) < want-d.gone:
+				t.Errorf("%d packages of %d are known to be this backend's", len(owned), want)
+			}
+			if unfinished, err := r.Unfinished(); d.kept && (len(unfinished) != 1 || unfinished[0].Plan[0].Name != program(0)) || err != nil {
+				t.Errorf("unfinished are %v, %v", unfinished, err)
+			}
+			if d.kept && s.Shards != 4 && !slices.Contains(s.Lost, "entry") {
+				t.Errorf("%d shards were carried over", s.Shards)
+			}
+			if got := names(t, r.Available, Query{}); d.kept && got != "" {
+				t.Errorf("%s are offered and not installed", got)
+			}
+			if offers, err := r.Offers(program(7)); err != nil || d.kept && len(offers) != 1 && !slices.Contains(s.Lost, "entry") {
+				t.Errorf("%d offers, %v", len(offers), err)
+			}
+			aside, err := os.ReadFile(path + aside)
+			if s != nil && err != nil || s == nil && err == nil {
+				t.Errorf("set aside were %d bytes, %v", len(aside), err)
+			}
+			left, _ := filepath.Glob(path + ".*")
+			if s != nil && len(left) > 3 || slices.ContainsFunc(left, func(name string) bool { return filepath.Ext(name) == building || filepath.Ext(name) == patched }) {
+				t.Errorf("left over: %q", left)
+			}
+			update(t, r, "s2", slices.Sorted(maps.Keys(owned))...) // it can be written to
+		})
+	}
+}
+
+// A record that was rebuilt has its tables where a new one has them, so that the loss of its first page is no loss either.
+func TestRebuiltTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.db")
+	realRecord(t, path)
+	before := pages(t, path, "name = 'sqlite_schema'")
+	for range 2 {
+		wipe("name = 'sqlite_schema'", every)(t, path)
+		r, s := mended(t, path)
+		if s == nil || s.Own != programs*11 || s.Trees != programs || s.Shards != 4 || s.Transactions != programs+1 || s.Lost != nil {
+			t.Errorf("%v", s)
+		}
+		must(t, r.Close())
+		if after := pages(t, path, "name = 'sqlite_schema'"); !slices.Equal(after, before) {
+			t.Errorf("the schema is in the pages %d, and was in %d", after, before)
+		}
+	}
+	r := open(t, path)
+	if got := names(t, r.Available, Query{Text: []string{program(3)}}); got != program(3) { // by the index of texts
+		t.Errorf("available are %q", got)
+	}
+	must(t, r.AddShard("new", func(add func(*tree.Entry) error) error { return add(entry("later", "1-1")) }))
+	must(t, r.SetListing(Listing{Source: "new", Shards: []string{"new"}}))
+	if got := names(t, r.Available, Query{In: []string{"later"}}); got != "later" {
+		t.Errorf("available are %q", got)
+	}
+}
+
+// What Rebuild makes is a whole record whatever was done to the old one, and no method panics.
+func FuzzDamage(f *testing.F) {
+	whole := filepath.Join(f.TempDir(), "record.db")
+	realRecord(f, whole)
+	record, err := os.ReadFile(whole)
+	must(f, err)
+	f.Add(uint32(0), []byte("x"), uint32(0))
+	f.Add(uint32(24), []byte{255, 255, 255, 255}, uint32(0))
+	f.Add(uint32(4096+3), []byte{0, 200}, uint32(0))
+	f.Add(uint32(90000), []byte{1}, uint32(100000))
+	f.Fuzz(func(t *testing.T, at uint32, flips []byte, end uint32) {
+		damaged := slices.Clone(record)
+		for i, b := range flips { // spread over the file
+			damaged[(int(at)+i*i*997)%len(damaged)] ^= b
+		}
+		if end > 0 {
+			damaged = damaged[:int(end)%len(damaged)]
+		}
+		path := filepath.Join(t.TempDir(), "record.db")
+		must(t, os.WriteFile(path, damaged, 0o644))
+		r, err := Open(path)
+		switch {
+		case errors.Is(err, ErrDamaged):
+			if r, _, err = Rebuild(path); err != nil {
+				t.Fatal(err)
+			}
+		case err != nil: // e.g. a newer version
+			t.Skip(err)
+		}
+		defer r.Close()
+		if _, err := readEverything(r); err != nil && !errors.Is(err, ErrDamaged) {
+			t.Errorf("not known for damage: %v", err)
+		}
+		r.suspect = true
+		_, err = r.Rebuild()
+		must(t, err)
+		installEverything(t, r, "s1")
+		_, err = readEverything(r)
+		must(t, err)
+		if problems, err := r.Check(); problems != nil || err != nil {
+			t.Errorf("afterwards: %q, %v", problems, err)
+		}
+	})
+}
+
+// Two processes have the record open. What one of them rebuilds the other takes over, and nothing that it has to write down is lost.
+func TestRebuildBesideAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.db")
+	realRecord(t, path)
+	one, two := open(t, path), open(t, path)
+	must(t, two.UpdateInstalled("s1", func(u *InstalledUpdate) error { return u.Add("new", pkg("new", "1-1")) }))
+	plan := &Transaction{Began: time.Unix(9, 0), Command: "install-packages", Plan: []Planned{{NEVRA: pkg("by-hand", "1-1").NEVRA, Source: "school", Asked: true}}}
+	must(t, two.Begin(plan))
+	must(t, two.SetState(plan, Installing))
+	if s, err := one.Rebuild(); s != nil || err != nil {
+		t.Errorf("a whole record was rebuilt: %v, %v", s, err)
+	}
+	one.suspect = true
+	s, err := one.Rebuild()
+	must(t, err)
+	if s == nil || one.Replaced() || !two.Replaced() {
+		t.Fatalf("%v, %v, %v", s, one.Replaced(), two.Replaced())
+	}
+	if unfinished, err := one.Unfinished(); len(unfinished) != 2 || unfinished[1].State != Installing || err != nil {
+		t.Errorf("unfinished are %v, %v", unfinished, err)
+	}
+	_, err = one.db.Exec("DELETE FROM journal") // as if it had been lost
+	must(t, err)
+	if err := two.Conclude(plan, Done); !errors.Is(err, ErrDamaged) {
+		t.Errorf("written to a file that was set aside: %v", err)
+	}
+	if s, err := two.Rebuild(); s != nil || err != nil {
+		t.Errorf("rebuilt twice: %v, %v", s, err)
+	}
+	installEverything(t, two, "s2")
+	must(t, two.Conclude(plan, Done))
+	if own, asked, _, err := one.Why(pkg("by-hand", "1-1").NEVRA); !own || !asked || err != nil {
+		t.Errorf("the other process knows: %v, %v, %v", own, asked, err)
+	}
+	must(t, one.Close())
+	must(t, two.Close())
+	three := open(t, path)
+	if own, _, _, err := three.Why(pkg("by-hand", "1-1").NEVRA); !own || err != nil {
+		t.Errorf("after both have ended: %v, %v", own, err)
+	}
+	must(t, os.Remove(path))
+	if !three.Replaced() {
+		t.Error("a record that was removed isn't noticed")
+	}
+}
+
+// A power cut in the middle of Rebuild leaves the damaged file, or the new one.
+func TestRebuildCutOff(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "record.db")
+	realRecord(t, path)
+	good, err := os.ReadFile(path)
+	must(t, err)
+	other := filepath.Join(dir, "other.db") // whose log must not get into the new record
+	o := open(t, other)
+	update(t, o, "s9", "stale")
+	log, err := os.ReadFile(other + "-wal")
+	must(t, err)
+	for name, files := range map[string]map[string][]byte{
+		"before anything":          {},
+		"while it is made":         {building: good[:5000], building + "-journal": garbage(1, 600), patched: good, aside: []byte("old")},
+		"when it is made":          {building: good, aside: garbage(2, 9000)},
+		"when it has its name":     {rebuilt: good, "-wal": log},
+		"when the log is removed":  {rebuilt: good},
+		"when the log has no file": {rebuilt: good, "-wal": log, "": nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "record.db")
+			damaged := slices.Clone(good)
+			clear(damaged[:pageSize])
+			must(t, os.WriteFile(path, damaged, 0o644))
+			for suffix, content := range files {
+				if content == nil {
+					must(t, os.Remove(path+suffix))
+					continue
+				}
+				must(t, os.WriteFile(path+suffix, content, 0o644))
+			}
+			_, done := files[rebuilt]
+			r, s := mended(t, path)
+			if (s == nil) != done {
+				t.Errorf("%v", s)
+			}
+			if owned, err := readEverything(r); len(owned) != 0 && !done || err != nil { // they are not read from the RPM database yet
+				t.Errorf("%d, %v", len(owned), err)
+			}
+			installEverything(t, r, "s3")
+			if owned, err := readEverything(r); len(owned) != programs*11 || err != nil {
+				t.Errorf("%d packages are this backend's, %v", len(owned), err)
+			}
+			for _, suffix := range []string{building, patched, rebuilt, building + "-journal"} {
+				if _, err := os.Stat(path + suffix); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("%s is left: %v", suffix, err)
+				}
+			}
+		})
+	}
+}
+
+// What isn't damage: a newer version, no space, somebody else's damaged database.
+func TestNotDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.db")
+	r := open(t, path)
+	update(t, r, "s1", "a")
+	text := filepath.Join(t.TempDir(), "rpmdb")
+	must(t, os.WriteFile(text, garbage(1, 9000), 0o644))
+	other, err := connect(text, "")
+	must(t, err)
+	defer other.Close()
+	theirs := other.QueryRow("SELECT 1 FROM sqlite_schema").Err()
+	if !damaged(theirs) {
+		t.Fatal(theirs)
+	}
+	if err := r.UpdateInstalled("s2", func(*InstalledUpdate) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) || !errors.Is(err, theirs) {
+		t.Errorf("RPM's database is damaged: %v", err)
+	}
+	if err := r.AddShard("x", func(func(*tree.Entry) error) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("a shard is damaged: %v", err)
+	}
+	_, err = r.db.Exec("PRAGMA max_page_count = 1")
+	must(t, err)
+	full := r.KeepPublished("x", make([]byte, 1<<20), nil)
+	if full == nil || errors.Is(full, ErrDamaged) {
+		t.Errorf("the disk is full: %v", full)
+	}
+	_, err = r.db.Exec("PRAGMA user_version = 99")
+	must(t, err)
+	must(t, r.Close())
+	if _, err := Open(path); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("a newer version: %v", err)
+	}
+	if r.suspect {
+		t.Error("it would be rebuilt")
+	}
+}

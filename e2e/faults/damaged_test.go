@@ -1,0 +1,68 @@
+package faults
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
+)
+
+// TestRecordDamagedWhileRPMRuns damages the record in the middle of an install. Another helper answers meanwhile, and what was
+// installed is known to be this backend's.
+func TestRecordDamagedWhileRPMRuns(t *testing.T) {
+	for name, tables := range map[string][]string{
+		"everything": nil,
+		"journal":    {"journal"},
+		"first page": {"sqlite_schema"},
+	} {
+		for _, other := range []bool{true, false} {
+			if !other {
+				name += ", no other helper"
+			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				laptop := makeLaptop(t, "", "", "")
+				pipe := filepath.Join(laptop.Root, "pipe")
+				if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				h := start(t, laptop)
+				h.OK("resolve", "none", "slowpoke")
+				if err := h.Send(installOf("slowpoke")...); err != nil {
+					t.Fatal(err)
+				}
+				w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // as soon as the scriptlet has it open
+				if err != nil {
+					t.Fatal(err)
+				}
+				laptoptest.Wipe(t, laptop, tables...)
+				if other { // which can't know what is in the first helper's memory, but for the log
+					q := start(t, laptop)
+					q.OK("get-packages", "installed")
+					q.OK("search-name", "none", "atlas")
+				}
+				w.Close()
+				os.Remove(pipe)
+				lines, err := h.Reply(nil)
+				if e := laptoptest.ErrorOf(lines); err != nil || e != "" {
+					t.Errorf("answered %q, %v", e, err)
+				}
+				whole(t, h, laptop, slowpoke)
+				h.Stop()
+				h = start(t, laptop)
+				whole(t, h, laptop, slowpoke)
+				if !laptoptest.Rebuilt(t, laptop) {
+					t.Error("nobody has noticed the damage")
+				}
+				if lines := h.OK("repair-system", "none"); strings.Contains(strings.Join(lines, "\n"), "cut off") {
+					t.Errorf("repaired: %q", lines)
+				}
+				whole(t, h, laptop, slowpoke)
+				h.OK("remove-packages", "none", "slowpoke;1.0-1;noarch;installed:school", "no", "yes")
+			})
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// OpenRecord opens the record in a file, and rebuilds it where it is damaged.
+func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
+	r, err := db.Open(path)
+	if !errors.Is(err, db.ErrDamaged) {
+		return r, err
+	}
+	log.Warn("the record is damaged", "error", err)
+	r, kept, err := db.Rebuild(path)
+	if err != nil {
+		return nil, err
+	}
+	log.Warn("the record was rebuilt", "result", kept)
+	return r, nil
+}
+
+// Whole runs f, and once more with a record that was rebuilt where f finds that the record is damaged. f must bear being run twice.
+func (s *System) Whole(f func() error) error {
+	err := f()
+	if !errors.Is(err, db.ErrDamaged) {
+		return err
+	}
+	s.Log.Warn("the record is damaged", "error", err)
+	if _, failed := s.Rebuild(); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return f()
+}
+
+// Rebuild rebuilds the record if damage was seen, or opens the one that another helper has rebuilt.
+func (s *System) Rebuild() (*db.Salvage, error) {
+	kept, err := s.Record.Rebuild()
+	if kept != nil {
+		s.Log.Warn("the record was rebuilt", "result", kept)
+	}
+	s.stale.Store(true)
+	s.view = view{}
+	return kept, err
+}
+
+// Guard makes the ops of m answer though the record is damaged: it is rebuilt, and the op runs once more. What an op did before that
+// harms nobody the second time: what rpm has done is concluded in package transaction.
+func (s *System) Guard(m Mux) {
+	for name, op := range m {
+		m[name] = Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+			if s.Record.Replaced() {
+				if _, err := s.Rebuild(); err != nil {
+					return err
+				}
+			}
+			return s.Whole(func() error { return op.Do(ctx, w, r) })
+		})
+	}
+}
