@@ -131,7 +131,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 	published, packages := s.published.URL, s.packages.URL
 	if speed > 0 {
 		for _, u := range []*string{&published, &packages} {
-			l, err := newLink(*u, speed)
+			l, err := testbed.NewLink(*u, testbed.Weather{Rate: speed})
 			if err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 				return err
 			}
 			defer distribution.Stop()
-			l, err := newLink(distribution.URL, speed)
+			l, err := testbed.NewLink(distribution.URL, testbed.Weather{Rate: speed})
 			if err != nil {
 				return err
 			}
