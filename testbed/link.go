@@ -130,8 +130,10 @@ func (l *Link) carry(laptop *net.TCPConn) {
 	}()
 	w := l.weather
 	piece := 8 << 10
-	if w.Rate > 0 { // otherwise what is in the buffer has come at once
-		laptop.SetWriteBuffer(16 << 10)
+	// With large buffers much would come that a laptop never reads, and come at once however slow the link is.
+	laptop.SetWriteBuffer(16 << 10)
+	server.(*net.TCPConn).SetReadBuffer(64 << 10)
+	if w.Rate > 0 {
 		piece = max(min(piece, w.Rate/100), 1) // ten milliseconds' worth
 	}
 	// What is on its way waits in a queue until it is due.
