@@ -84,7 +84,7 @@ func (b *bench) dbus() error {
 		return err
 	}
 	defer s.Close()
-	slow, err := newLink(s.published.URL, 50_000)
+	slow, err := testbed.NewLink(s.published.URL, testbed.Weather{Rate: 50_000})
 	if err != nil {
 		return err
 	}

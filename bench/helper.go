@@ -154,7 +154,7 @@ func (b *bench) coldStart(l *testbed.Laptop, name string) (took, error) {
 
 // metadata measures how much a laptop that knows nothing downloads to be ready to install one program, without a refresh.
 func (b *bench) metadata(p *platform, serverURL string) error {
-	link, err := newLink(serverURL, 0)
+	link, err := testbed.NewLink(serverURL, testbed.Weather{})
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +28,7 @@ type shop struct {
 	program    string
 	base       []string
 	rpms       []string // of the program, in install order, relative to the platform's folder
+	size       int64    // of them
 	repository string   // folder
 	// The servers of what is published, and of the repository.
 	published, packages *testbed.Server
@@ -38,9 +41,9 @@ func (s *shop) Close() {
 
 // shop makes the shop: the corpus' RPMs, or the testbed's school.
 func (b *bench) shop() (*shop, error) {
-	s := &shop{platform: testbed.Platform, program: "hello"}
+	s := &shop{platform: testbed.Platform, program: "atlas"}
 	if b.corpus == "" {
-		school, err := testbed.NewSchool(b.folder("school"), b.tools)
+		school, err := testbed.NewSchool(b.folder("school"), b.tools, atlas()...)
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +86,20 @@ func (b *bench) shop() (*shop, error) {
 	return s, err
 }
 
+// atlas is a program that needs 35 packages, 13 MB with it, which can't be compressed.
+func atlas() []testbed.RPM {
+	noise := rand.NewChaCha8([32]byte{})
+	all := []testbed.RPM{{Name: "atlas", Summary: "The world"}}
+	for i := range 35 {
+		name := fmt.Sprintf("atlas-%d", i)
+		body := make([]byte, 20_000*i+10_000)
+		noise.Read(body)
+		all[0].Requires = append(all[0].Requires, name)
+		all = append(all, testbed.RPM{Name: name, Summary: "A part of it", Files: map[string]string{"/usr/share/" + name: string(body)}})
+	}
+	return all
+}
+
 // readTree reads where the RPMs are.
 func (s *shop) readTree(published string) error {
 	paths, _ := filepath.Glob(filepath.Join(published, s.platform, "trees", s.program+"@*.json"))
@@ -93,12 +110,18 @@ func (s *shop) readTree(published string) error {
 	if err != nil {
 		return err
 	}
-	var t struct{ Packages []struct{ Location string } }
+	var t struct {
+		Packages []struct {
+			Location string
+			Size     int64
+		}
+	}
 	if err := json.Unmarshal(data, &t); err != nil {
 		return err
 	}
 	for _, p := range t.Packages {
 		s.rpms = append(s.rpms, p.Location)
+		s.size += p.Size
 	}
 	return nil
 }
@@ -131,7 +154,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 	published, packages := s.published.URL, s.packages.URL
 	if speed > 0 {
 		for _, u := range []*string{&published, &packages} {
-			l, err := newLink(*u, speed)
+			l, err := testbed.NewLink(*u, testbed.Weather{Rate: speed})
 			if err != nil {
 				return err
 			}
@@ -148,7 +171,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, false) }},
 	}
 	if b.installed("curl") {
-		contenders = append(contenders, contender{"curl + rpm", func(root string) (visit, error) { return b.byHand(s, root, published) }})
+		contenders = append(contenders, contender{"curl + rpm", func(root string) (visit, error) { return b.byHand(s, root, published, false) }})
 	}
 	if b.installed("dnf") {
 		contenders = append(contenders, contender{"dnf", func(root string) (visit, error) { return b.byDNF(s, root, packages, "") }})
@@ -161,7 +184,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 				return err
 			}
 			defer distribution.Stop()
-			l, err := newLink(distribution.URL, speed)
+			l, err := testbed.NewLink(distribution.URL, testbed.Weather{Rate: speed})
 			if err != nil {
 				return err
 			}
@@ -306,30 +329,61 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 	return v, h.Stop()
 }
 
-// byHand installs with curl and rpm, for one who knows what is needed.
-func (b *bench) byHand(s *shop, root, url string) (v visit, err error) {
+// byHand installs with curl and rpm, for one who knows what is needed. resume: each RPM has a curl of its own, which is run until it
+// has it all.
+func (b *bench) byHand(s *shop, root, url string, resume bool) (v visit, err error) {
 	dir := filepath.Join(filepath.Dir(root), "rpms")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return v, err
 	}
 	curl := exec.Command("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", strconv.Itoa(parallel), "--output-dir", dir, "--remote-name-all")
 	rpm := exec.Command("rpm", "--root", root, "--dbpath", testbed.DBPath, "-i", "-v", "--percent", "--noglob", "--nomanifest", "--")
+	var urls []string
 	for _, location := range s.rpms {
-		curl.Args = append(curl.Args, url+"/"+s.platform+"/"+location)
+		urls = append(urls, url+"/"+s.platform+"/"+location)
 		rpm.Args = append(rpm.Args, filepath.Join(dir, filepath.Base(location)))
 	}
 	start := time.Now()
-	c, _, err := b.cost(curl)
+	if resume {
+		err = b.curls(urls, dir)
+	} else {
+		_, _, err = b.cost(again(curl, urls...))
+	}
 	if err != nil {
 		return v, err
 	}
-	v.download = c.wall
+	v.download = took(time.Since(start))
+	var c cost
 	if c, _, err = b.cost(rpm); err != nil {
 		return v, err
 	}
 	v.rpm, v.peak = c.wall, c.peak
 	v.wall = took(time.Since(start))
 	return v, nil
+}
+
+// curls downloads each file with a curl that is run until it has it all, a hundred times at most.
+func (b *bench) curls(urls []string, dir string) error {
+	queue := make(chan string, len(urls))
+	for _, u := range urls {
+		queue <- u
+	}
+	close(queue)
+	var all sync.WaitGroup
+	for range parallel {
+		all.Go(func() {
+			for u := range queue {
+				for range 100 {
+					if exec.CommandContext(b, "curl", "--silent", "--fail", "--continue-at", "-", "--output-dir", dir, "--remote-name", u).Run() == nil || b.Err() != nil {
+						break
+					}
+					time.Sleep(time.Second)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return b.Err()
 }
 
 // home makes a home folder that tells rpm's libraries where the database is: Debian's would look into the home folder itself.

@@ -100,6 +100,7 @@ func (r row) cells() []string {
 type table struct {
 	machine string
 	rows    []row
+	links   [][]string // of the section link, with what it is above each column
 	notes   []string
 }
 
@@ -117,24 +118,12 @@ func (t *table) print(w io.Writer) error {
 	for _, r := range t.rows {
 		lines = append(lines, r.cells())
 	}
-	widths := make([]int, len(lines[0]))
-	for _, cells := range lines {
-		for i, c := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", t.machine)
-	for n, cells := range lines {
-		for i, c := range cells {
-			fmt.Fprintf(&b, "| %s%s ", c, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)))
-		}
-		b.WriteString("|\n")
-		if n == 0 {
-			for _, width := range widths {
-				b.WriteString("| " + strings.Repeat("-", width) + " ")
-			}
-			b.WriteString("|\n")
+	fmt.Fprintf(&b, "%s\n", t.machine)
+	for _, lines := range [][][]string{lines, t.links} {
+		if len(lines) > 1 {
+			b.WriteByte('\n')
+			printLines(&b, lines)
 		}
 	}
 	for i, n := range t.notes {
@@ -145,6 +134,28 @@ func (t *table) print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// printLines writes cells under each other; the first line is what is above the columns.
+func printLines(b *strings.Builder, lines [][]string) {
+	widths := make([]int, len(lines[0]))
+	for _, cells := range lines {
+		for i, c := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for n, cells := range lines {
+		for i, c := range cells {
+			fmt.Fprintf(b, "| %s%s ", c, strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)))
+		}
+		b.WriteString("|\n")
+		if n == 0 {
+			for _, width := range widths {
+				b.WriteString("| " + strings.Repeat("-", width) + " ")
+			}
+			b.WriteString("|\n")
+		}
+	}
 }
 
 // quantile is the q-th part of the sorted values: 0.5 is the median.

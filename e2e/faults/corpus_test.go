@@ -16,9 +16,8 @@ func TestInstallWrite(t *testing.T) {
 		t.Skip("in the long tier: PRESOLVE_LONG=1")
 	}
 	write := laptoptest.ServeWrite(t, school.Tools, "../..")
-	l := &link{weather: weather{Every: 256 * kib}}
-	l.lay(t, write.URL)
-	laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, l.url, "presolve", "", write.Base...)
+	l := lay(t, write.URL, weather{Every: 256 * kib})
+	laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, l.URL, "presolve", "", write.Base...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,5 +46,5 @@ func TestInstallWrite(t *testing.T) {
 	if out, _ := testbed.RPMQuery(laptop.Root, append([]string{"-V", "--nouser", "--nogroup"}, names...)...); out != "" {
 		t.Errorf("rpm -V says:\n%s", out)
 	}
-	count(t, l.received.Load(), size, 0)
+	count(t, l.Received.Load(), size, 0)
 }

@@ -165,9 +165,8 @@ func TestFaults(t *testing.T) {
 
 func (f *fault) test(t *testing.T) {
 	server := newFront(t, f.server)
-	l := &link{weather: f.link}
-	l.lay(t, server.URL)
-	laptop := makeLaptop(t, l.url, f.layout, "")
+	l := lay(t, server.URL, f.link)
+	laptop := makeLaptop(t, l.URL, f.layout, "")
 	program := atlas
 	if f.swarm {
 		program = swarm
@@ -187,7 +186,7 @@ func (f *fault) test(t *testing.T) {
 			t.Errorf("installed all the same: %q", now)
 		}
 		server.on.Store(false)
-		l.lifted.Store(true)
+		l.Lifted.Store(true)
 		h.OK(installOf(program[0].Name)...)
 	}
 	if f.told != nil && !inOrder(lines, f.told) {
@@ -202,7 +201,7 @@ func (f *fault) test(t *testing.T) {
 	case f.layout == "sugar-network": // a file for each name that the school offers
 		most = 1.02
 	}
-	count(t, l.received.Load(), sizeOf(t, program), most)
+	count(t, l.Received.Load(), sizeOf(t, program), most)
 }
 
 // count tells whether so many bytes on the wire are few enough.
@@ -355,20 +354,18 @@ func redirects() misbehaviour {
 
 // firstOfTwo installs from two sources, of which the first misbehaves.
 func firstOfTwo(t *testing.T, bad misbehaviour, most float64) {
-	var first, second link
-	first.lay(t, newFront(t, bad).URL)
-	second.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, first.url, "", "")
+	first, second := lay(t, newFront(t, bad).URL, weather{}), lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, first.URL, "", "")
 	config, err := os.OpenFile(laptop.Config, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", second.url)
+	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", second.URL)
 	config.Close()
 	h := start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, first.received.Load()+second.received.Load(), sizeOf(t, atlas), most)
+	count(t, first.Received.Load()+second.Received.Load(), sizeOf(t, atlas), most)
 }
 
 // throughProxy installs from a server whose name only the proxy knows.
@@ -389,24 +386,22 @@ func throughProxy(t *testing.T) {
 		front.Config.Handler.ServeHTTP(w, r)
 	}))
 	defer proxy.Close()
-	var l link
-	l.lay(t, proxy.URL)
+	l := lay(t, proxy.URL, weather{})
 	laptop := makeLaptop(t, "http://school.invalid", "", "")
 	start(t, laptop).Fails("no-network", installOf("atlas")...)
-	h := start(t, laptop, "http_proxy="+l.url)
+	h := start(t, laptop, "http_proxy="+l.URL)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	if asked.Load() < 5 {
 		t.Errorf("the proxy was asked %d times", asked.Load())
 	}
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // diskFull installs with a cache on a disk of 2 MiB, and again when it has grown.
 func diskFull(t *testing.T, layout string, most float64) {
-	l := link{weather: weather{Rate: 8 << 20}} // what only fills sockets' buffers is not the laptop's doing
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, layout, "")
+	l := lay(t, newFront(t, nil).URL, weather{Rate: 8 << 20}) // what only fills sockets' buffers is not the laptop's doing
+	laptop := makeLaptop(t, l.URL, layout, "")
 	mount(t, laptop.Cache, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
 	h := start(t, laptop)
 	h.Fails("no-space-on-device", installOf("atlas")...)
@@ -420,19 +415,19 @@ func diskFull(t *testing.T, layout string, most float64) {
 	if layout == "sugar-network" && kept < 1<<20 {
 		t.Errorf("%d bytes were kept in %q", kept, rpms)
 	}
-	if layout == "presolve" && l.received.Load() > 100*kib {
-		t.Errorf("%d bytes were downloaded for nothing", l.received.Load())
+	if layout == "presolve" && l.Received.Load() > 100*kib {
+		t.Errorf("%d bytes were downloaded for nothing", l.Received.Load())
 	}
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	remount(t, laptop.Cache, "64m")
-	before := l.received.Load()
+	before := l.Received.Load()
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	if again := l.received.Load() - before; again > sizeOf(t, atlas)*101/100-kept {
+	if again := l.Received.Load() - before; again > sizeOf(t, atlas)*101/100-kept {
 		t.Errorf("%d bytes came when %d of %d were there", again, kept, sizeOf(t, atlas))
 	}
 	// What was on its way when the disk was full is lost.
-	count(t, l.received.Load(), sizeOf(t, atlas), most)
+	count(t, l.Received.Load(), sizeOf(t, atlas), most)
 }
 
 func fileInPlace(t *testing.T) {
@@ -485,15 +480,14 @@ func readOnlyEmpty(t *testing.T) {
 
 // readOnlyWhole installs what was downloaded before from a cache that can't be written any more.
 func readOnlyWhole(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	h := start(t, laptop)
 	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
 	mount(t, laptop.Cache, "-o", "bind,ro", laptop.Cache)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // partFails lets rpm install a program without the library that it needs: the next install brings that.
@@ -514,9 +508,8 @@ func partFails(t *testing.T) {
 // noNetwork is a laptop without any network: at once it says so, and everything that is there still works.
 func noNetwork(t *testing.T) {
 	cut := withoutNetwork(t)
-	var l link
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	h := laptoptest.Start(t, cut, laptop, nil)
 	h.Fails("no-network", "refresh-cache", "yes")
 	h.Fails("no-network", installOf("atlas")...)
@@ -536,5 +529,5 @@ func noNetwork(t *testing.T) {
 	h.Fails("no-network", installOf("swarm")...)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
+	count(t, l.Received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
 }

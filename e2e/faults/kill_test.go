@@ -135,9 +135,8 @@ type killing struct {
 func newKilling(t *testing.T) *killing {
 	t.Helper()
 	k := &killing{t: t, front: newFront(t, nil)}
-	l := &link{weather: weather{Rate: 8 << 20}} // so that the download has a middle
-	l.lay(t, k.front.URL)
-	k.laptop = makeLaptop(t, l.url, "", "")
+	l := lay(t, k.front.URL, weather{Rate: 8 << 20}) // so that the download has a middle
+	k.laptop = makeLaptop(t, l.URL, "", "")
 	return k
 }
 

@@ -160,6 +160,19 @@ func (f *front) asked(n int) []string {
 
 func isRPM(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".rpm") }
 
+type weather = testbed.Weather
+
+// lay lays a link to a server.
+func lay(t *testing.T, serverURL string, w weather) *testbed.Link {
+	t.Helper()
+	l, err := testbed.NewLink(serverURL, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return l
+}
+
 // makeLaptop makes a laptop whose source has a URL. Layout sugar-network gets the platform's folder.
 func makeLaptop(t *testing.T, url, layout, more string) *testbed.Laptop {
 	t.Helper()

@@ -42,10 +42,9 @@ func inCache(t *testing.T, l *testbed.Laptop, part string) (n int64) {
 func cacheLimited(t *testing.T) {
 	limit := sizeOf(t, swarm)>>10 + 200
 	server := newFront(t, cuts(300*kib))
-	var l link
-	l.lay(t, server.URL)
+	l := lay(t, server.URL, weather{})
 	server.on.Store(false)
-	laptop := makeLaptop(t, l.url, "", fmt.Sprintf("cache_limit = \"%d KiB\"", limit))
+	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"", limit))
 	within := func() {
 		t.Helper()
 		if has := inCache(t, laptop, ""); has > limit<<10 {
@@ -72,11 +71,11 @@ func cacheLimited(t *testing.T) {
 	if now := inCache(t, laptop, "atlas"); now != begun || inCache(t, laptop, "swarm") != swarms {
 		t.Errorf("the cache had %d bytes of atlas and has %d, %d of swarm and has %d", begun, now, swarms, inCache(t, laptop, "swarm"))
 	}
-	before := l.received.Load()
+	before := l.Received.Load()
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	within()
-	if again := l.received.Load() - before; again > sizeOf(t, atlas)*101/100-begun {
+	if again := l.Received.Load() - before; again > sizeOf(t, atlas)*101/100-begun {
 		t.Errorf("%d bytes came when %d of %d were there", again, begun, sizeOf(t, atlas))
 	}
 	h.OK(later...)
@@ -99,9 +98,8 @@ func nobodys(t *testing.T) testbed.Tools {
 // noPermission is a helper that may not write to one thing after the other. Each time it says to what, and loses nothing.
 func noPermission(t *testing.T) {
 	nobody := nobodys(t)
-	var l link
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	own := func(folder string) {
 		t.Helper()
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -144,7 +142,7 @@ func noPermission(t *testing.T) {
 	h = start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // remount gives a tmpfs another size.
@@ -157,38 +155,36 @@ func remount(t *testing.T, at, size string) {
 
 // recordDiskFull has no room for the record: at its making, in an install, and then some.
 func recordDiskFull(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	mount(t, laptop.State, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
 	h := start(t, laptop)
 	h.OK("get-packages", "installed")
 	h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
-	before := l.received.Load()
+	before := l.Received.Load()
 	if err := os.WriteFile(filepath.Join(laptop.State, "full"), make([]byte, 64<<20), 0o644); err == nil {
 		t.Fatal("the disk of the record is not full")
 	}
 	if e := h.Fails("no-space-on-device", installOf("atlas")...); !strings.Contains(e, laptop.State) {
 		t.Errorf("answered %q", e)
 	}
-	if more := l.received.Load() - before; more > 10*kib {
+	if more := l.Received.Load() - before; more > 10*kib {
 		t.Errorf("%d bytes were downloaded for nothing", more)
 	}
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	os.Remove(filepath.Join(laptop.State, "full"))
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // rootDiskFull has a root that a file fills after the arithmetic, before the RPMs come: rpm meets it.
 func rootDiskFull(t *testing.T) {
 	filled := make(chan struct{})
-	var l link
-	l.lay(t, newFront(t, func(good http.Handler) http.Handler {
+	l := lay(t, newFront(t, func(good http.Handler) http.Handler {
 		return rpms(func(w http.ResponseWriter, r *http.Request) { <-filled; good.ServeHTTP(w, r) })(good)
-	}).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	}).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	base := laptop.Root + ".base"
 	if err := os.Rename(laptop.Root, base); err != nil {
 		t.Fatal(err)
@@ -225,14 +221,13 @@ func rootDiskFull(t *testing.T) {
 	os.Remove(filler)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // rootReadOnly is a system that can't be changed: everything is downloaded, and kept.
 func rootReadOnly(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
-	laptop := makeLaptop(t, l.url, "", "")
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
 	h := start(t, laptop)
 	h.OK("get-packages", "installed")
 	mount(t, laptop.Root, "-o", "bind", laptop.Root)
@@ -248,7 +243,7 @@ func rootReadOnly(t *testing.T) {
 	}
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // clockAhead is a computer whose clock was ten years ahead when it looked last, and is right now, or was set back to 1970: it looks
@@ -302,14 +297,13 @@ func throughSOCKS(t *testing.T) {
 			go socks(conn, strings.TrimPrefix(school.Server.URL, "http://"))
 		}
 	}()
-	var l link
-	l.lay(t, "http://"+proxy.Addr().String())
+	l := lay(t, "http://"+proxy.Addr().String(), weather{})
 	laptop := makeLaptop(t, "http://school.invalid", "", "")
 	start(t, laptop).Fails("no-network", installOf("atlas")...)
-	h := start(t, laptop, "all_proxy="+strings.Replace(l.url, "http://", "socks://", 1)+"/")
+	h := start(t, laptop, "all_proxy="+strings.Replace(l.URL, "http://", "socks://", 1)+"/")
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
 // socks speaks SOCKS 5 (RFC 1928) with one client, and leads school.invalid to a server.

@@ -55,10 +55,10 @@ func rpmOn(stick string, r testbed.RPM) string {
 const metadata = 16 * kib
 
 // few tells whether no more than so many bytes came over the wire.
-func few(t *testing.T, l *link, most int64) {
+func few(t *testing.T, l *testbed.Link, most int64) {
 	t.Helper()
-	t.Logf("%d bytes on the wire", l.received.Load())
-	if n := l.received.Load(); n > most {
+	t.Logf("%d bytes on the wire", l.Received.Load())
+	if n := l.Received.Load(); n > most {
 		t.Errorf("%d bytes came over the wire, at most %d should", n, most)
 	}
 }
@@ -119,24 +119,23 @@ func eventually(t *testing.T, problem string, f func() bool) {
 
 // stickIsCopy installs over a link that has little to carry.
 func stickIsCopy(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
+	l := lay(t, newFront(t, nil).URL, weather{})
 	s := newSlot(t, "required")
 	s.in(t, newStick(t))
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	few(t, &l, metadata)
+	few(t, l, metadata)
 }
 
 // stickMeanwhile begins an install over a link and puts the stick in when the helper says something. From then on few bytes come
 // over the wire, at most so many.
-func stickMeanwhile(t *testing.T, l *link, at string, most int64) {
-	l.lay(t, newFront(t, nil).URL)
+func stickMeanwhile(t *testing.T, w weather, at string, most int64) {
+	l := lay(t, newFront(t, nil).URL, w)
 	s := newSlot(t, "required")
 	stick := newStick(t)
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
 	if err := h.Send(installOf("atlas")...); err != nil {
 		t.Fatal(err)
@@ -144,7 +143,7 @@ func stickMeanwhile(t *testing.T, l *link, at string, most int64) {
 	came := int64(0)
 	lines, err := h.Reply(func(line string) {
 		if came == 0 && strings.HasPrefix(line, at) {
-			came = l.received.Load()
+			came = l.Received.Load()
 			s.in(t, stick)
 		}
 	})
@@ -163,22 +162,21 @@ func stickMeanwhile(t *testing.T, l *link, at string, most int64) {
 
 // The link goes down in the middle and stays down.
 func stickEndsWaiting(t *testing.T) {
-	stickMeanwhile(t, &link{weather: weather{After: 2 << 20, For: time.Hour, Rate: scaledRate(2 << 20)}}, "status\twait", 0)
+	stickMeanwhile(t, weather{After: 2 << 20, For: time.Hour, Rate: scaledRate(2 << 20)}, "status\twait", 0)
 }
 
 // The link is up, and slow.
 func stickEndsSlowness(t *testing.T) {
-	stickMeanwhile(t, &link{weather: weather{Rate: 256 * kib}}, "item-progress\t", 512*kib)
+	stickMeanwhile(t, weather{Rate: 256 * kib}, "item-progress\t", 512*kib)
 }
 
 // stickIsPulled pulls the stick out when some of it has been read: its files end there, as those of a disk that is gone do.
 func stickIsPulled(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
+	l := lay(t, newFront(t, nil).URL, weather{})
 	s := newSlot(t, "required")
 	stick := newStick(t)
 	at := s.in(t, stick)
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
 	if err := h.Send(installOf("atlas")...); err != nil {
 		t.Fatal(err)
@@ -217,13 +215,12 @@ func stickIsPulled(t *testing.T) {
 	}
 	whole(t, h, laptop, atlas)
 	t.Logf("%d bytes came from the stick", came)
-	few(t, &l, sizeOf(t, atlas)*101/100-came+metadata)
+	few(t, l, sizeOf(t, atlas)*101/100-came+metadata)
 }
 
 // stickIsDamaged installs from a stick that has lost a bit.
 func stickIsDamaged(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
+	l := lay(t, newFront(t, nil).URL, weather{})
 	stick := newStick(t)
 	file := rpmOn(stick, atlas[1])
 	body, err := os.ReadFile(file)
@@ -236,24 +233,23 @@ func stickIsDamaged(t *testing.T) {
 	}
 	s := newSlot(t, "required")
 	s.in(t, stick)
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	if n := l.received.Load(); n < int64(len(body)) {
+	if n := l.Received.Load(); n < int64(len(body)) {
 		t.Errorf("%d bytes came over the wire, and the damaged file has %d", n, len(body))
 	}
-	few(t, &l, int64(len(body))*101/100+metadata)
+	few(t, l, int64(len(body))*101/100+metadata)
 }
 
 // stickIsNotBelieved has a stick whose platform.json nobody asked for.
 func stickIsNotBelieved(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
+	l := lay(t, newFront(t, nil).URL, weather{})
 	stick := newStick(t)
 	s := newSlot(t, "required")
 	s.in(t, stick)
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := laptoptest.Start(t, withoutNetwork(t), laptop, nil)
 	h.Fails("no-network", installOf("atlas")...)
 	if lines := strings.Join(h.OK("get-repo-list", "none"), "\n"); strings.Contains(lines, "stick") {
@@ -267,13 +263,12 @@ func stickIsNotBelieved(t *testing.T) {
 	h.OK("refresh-cache", "yes")
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	few(t, &l, metadata)
+	few(t, l, metadata)
 }
 
 // stickIsHostile has pipes, a folder, a device and a file without an end where RPMs should be.
 func stickIsHostile(t *testing.T) {
-	var l link
-	l.lay(t, newFront(t, nil).URL)
+	l := lay(t, newFront(t, nil).URL, weather{})
 	stick := newStick(t)
 	for i, r := range atlas {
 		file := rpmOn(stick, r)
@@ -292,9 +287,9 @@ func stickIsHostile(t *testing.T) {
 	}
 	s := newSlot(t, "required")
 	s.in(t, stick)
-	laptop := makeLaptop(t, l.url, "", s.config)
+	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
-	count(t, l.received.Load(), sizeOf(t, atlas), 0)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
