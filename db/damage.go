@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -83,10 +85,24 @@ func (r *Record) Damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// seen is Damaged for SQLite's errors that come of damage; others, and nil, stay as they are.
+// seen is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are syscall.ENOSPC and
+// fs.ErrPermission, as where no database is between. Others, and nil, stay as they are.
 func (r *Record) seen(err error) error {
-	if err != nil && damaged(err) {
+	if err == nil {
+		return nil
+	}
+	if damaged(err) {
 		return r.Damaged(err)
+	}
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch code := e.Code(); {
+	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
+		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
+	case code&0xff == sqlite3.SQLITE_READONLY, code&0xff == sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	return err
 }

@@ -15,7 +15,7 @@ const (
 	// A try that gained less than this waits before the next, or a link that gives a byte per connection would have
 	// us hammer the server.
 	goodGain = 16 << 10
-	// A shorter wait than this is not told to anybody.
+	// That no byte has come for less than this is not told to anybody.
 	noticed = time.Second
 )
 
@@ -60,7 +60,8 @@ type errand struct {
 func (c *Client) persist(ctx context.Context, e errand) error {
 	var sources []*source
 	var news chan struct{}
-	current, gainedAt, secondChance := 0, c.now(), true // current: where the search for the next begins
+	current, secondChance := 0, true     // current: where the search for the next begins
+	gainedAt, wellAt := c.now(), c.now() // when the last byte came; when many came at once
 	asked := ""
 	for {
 		if news == nil || isClosed(news) {
@@ -80,7 +81,7 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
 			c.Log.Debug("waiting before the next try", "file", e.label, "url", redacted(s.url), "wait", wait)
-			if wait >= noticed && e.waiting != nil {
+			if c.now().Add(wait).Sub(gainedAt) >= noticed && e.waiting != nil {
 				e.waiting()
 			}
 			c.sleepUnless(ctx, news, wait)
@@ -129,13 +130,13 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			c.hosts.slow(s.url, c.now())
 			current++
 		case gained >= goodGain:
-			s.fails = 0
+			s.fails, wellAt = 0, c.now()
 			continue
 		default:
 			current++
 		}
 		if s.last.passing() && gained < goodGain {
-			s.ready = c.now().Add(max(pause(s.fails), s.last.wait))
+			s.ready = c.now().Add(max(pause(s.fails, c.now().Sub(wellAt)), s.last.wait))
 			s.fails++
 		}
 	}
@@ -300,10 +301,11 @@ func (c *Client) next(e errand, sources []*source, current int) *source {
 	return soonest
 }
 
-// pause is how long to wait after so many failures: doubling, with jitter so that a classroom of laptops does not
-// come back at once.
-func pause(fails int) time.Duration {
-	d := min(firstPause<<min(fails, 16), mostPause)
+// pause is how long to wait after so many failures in a row, the link having done badly for so long: doubling, with jitter so that a
+// classroom of laptops does not come back at once. It stays below a quarter of that time: so little is lost when
+// the link comes back.
+func pause(fails int, down time.Duration) time.Duration {
+	d := min(firstPause<<min(fails, 16), max(firstPause, down/4), mostPause)
 	return d/2 + rand.N(d/2)
 }
 

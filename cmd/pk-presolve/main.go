@@ -80,8 +80,8 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		}
 	}
 	// PackageKit is told why there will be no helper.
-	var known *wire.Error
-	if !errors.As(err, &known) {
+	known := ops.AsError(err)
+	if known.Code == wire.InternalError || known.Code == wire.TransactionError {
 		known = wire.Errorf(wire.FailedInitialization, "%w", err)
 	}
 	w := wire.NewSplitWriter(stdout, stderr, dialect, nil)

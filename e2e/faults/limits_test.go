@@ -157,7 +157,9 @@ func remount(t *testing.T, at, size string) {
 func recordDiskFull(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
 	laptop := makeLaptop(t, l.URL, "", "")
-	mount(t, laptop.State, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+	mount(t, laptop.State, "-t", "tmpfs", "-o", "size=32k", "tmpfs")
+	start(t, laptop).Fails("no-space-on-device", "get-packages", "installed")
+	remount(t, laptop.State, "64m")
 	h := start(t, laptop)
 	h.OK("get-packages", "installed")
 	h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
