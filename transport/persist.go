@@ -11,6 +11,7 @@ import (
 
 const (
 	firstPause = 200 * time.Millisecond
+	shortPause = 2 * time.Second // a pause up to this is worth no thought
 	mostPause  = 30 * time.Second
 	// A try that gained less than this waits before the next, or a link that gives a byte per connection would have
 	// us hammer the server.
@@ -302,10 +303,10 @@ func (c *Client) next(e errand, sources []*source, current int) *source {
 }
 
 // pause is how long to wait after so many failures in a row, the link having done badly for so long: doubling, with jitter so that a
-// classroom of laptops does not come back at once. It stays below a quarter of that time: so little is lost when
-// the link comes back.
+// classroom of laptops does not come back at once. A long one stays below a quarter of that time: so little is
+// lost when the link comes back.
 func pause(fails int, down time.Duration) time.Duration {
-	d := min(firstPause<<min(fails, 16), max(firstPause, down/4), mostPause)
+	d := min(firstPause<<min(fails, 16), max(shortPause, down/4), mostPause)
 	return d/2 + rand.N(d/2)
 }
 
