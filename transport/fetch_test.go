@@ -598,6 +598,36 @@ func TestFetchSyncs(t *testing.T) {
 	mustNotExist(t, f.Path)
 }
 
+// What comes over a slow link is brought to the disk on the way.
+func TestFetchSyncsOnTheWay(t *testing.T) {
+	content := random(1000 * kib)
+	c, k := newTestClient(t, Options{})
+	f := wanted(t, content, serve(t, good(content)).URL)
+	var mu sync.Mutex
+	synced := 0
+	c.sync = func(path string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if path == f.Path+partSuffix {
+			synced++
+		}
+		return nil
+	}
+	slow := sync.OnceFunc(func() { k.sleep(t.Context(), secureEvery) })
+	err := c.Fetch(t.Context(), []File{f}, func(p Progress) {
+		k.sleep(t.Context(), reportEvery)
+		if p.FileDone > 300*kib {
+			slow()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if synced < 2 {
+		t.Errorf("synced %d times, and not on the way", synced)
+	}
+}
+
 func TestFetchFromFolder(t *testing.T) {
 	content := random(500 * kib)
 	path := filepath.Join(t.TempDir(), "with space.rpm")

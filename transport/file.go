@@ -11,6 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // A partial is a file on its way: Path + ".part", and the hash of what is in it.
@@ -26,6 +29,10 @@ type partial struct {
 	doubted bool
 	// version is the strong validator that the source's answer had; only where digest is not known.
 	version string
+
+	synced  time.Time      // when it was last brought to the disk
+	syncing sync.WaitGroup // that it is now
+	busy    atomic.Bool    // the same
 }
 
 func newPartial(path, digest string) *partial {
@@ -147,6 +154,8 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 		}
 	}
 	part := newPartial(f.Path+partSuffix, f.SHA256)
+	part.synced = c.now()
+	defer part.syncing.Wait()
 	if err := part.load(ctx); err != nil {
 		return false, c.local(ctx, f, err)
 	}
@@ -181,7 +190,7 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 		}
 		err := c.download(ctx, url, patient, part, size,
 			func(n int64) { size = n },
-			func(n int64) { at.gain(n, part.n, size) })
+			func(n int64) { at.gain(n, part.n, size); c.secure(part) })
 		var t *trouble
 		if err != nil && !errors.As(err, &t) {
 			return part.n - had, err
@@ -221,6 +230,23 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 		at.set(0, f.Size)
 		return 0, t
 	}
+}
+
+// secureEvery is how long what has come may be in memory alone. The kernel would take half a minute, and a flat battery with it what a
+// slow link brought in that time.
+const secureEvery = 5 * time.Second
+
+// secure brings what has come to the disk now and then, beside the download.
+func (c *Client) secure(p *partial) {
+	now := c.now()
+	if now.Sub(p.synced) < secureEvery || p.busy.Swap(true) {
+		return
+	}
+	p.synced = now
+	p.syncing.Go(func() {
+		_ = c.sync(p.path) // where that fails it does at the end, too
+		p.busy.Store(false)
+	})
 }
 
 // present tells whether the whole file is at Path. One that is wrong there is removed.

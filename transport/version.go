@@ -38,7 +38,12 @@ func keepVersion(part, version string) error {
 		}
 		return nil
 	}
-	return os.WriteFile(part+versionSuffix, []byte(version), 0o644)
+	f, err := os.OpenFile(part+versionSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(version)
+	return errors.Join(err, f.Sync(), f.Close()) // without it the part is worth nothing
 }
 
 // strong is the validator of an answer that two different contents can't have.
