@@ -61,8 +61,3 @@ func (r *Record) Unused() (n int64, err error) {
 // unused is what no catalogue and no tree of one leads to.
 const unused = `published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
 	AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))`
-
-// Trees are the digests of the kept trees that the loaded catalogues lead to.
-func (r *Record) Trees() ([]string, error) {
-	return r.strings("SELECT sha256 FROM published WHERE sha256 IN (SELECT tree_sha256 FROM entry)")
-}

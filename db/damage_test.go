@@ -135,12 +135,6 @@ func readEverything(r *Record) (owned map[string]Own, err error) {
 	_, e = r.Listless()
 	fail(e)
 	fail(r.KeptTrees(func(string, []byte) error { return nil }))
-	trees, e := r.Trees()
-	fail(e)
-	for _, sha := range trees {
-		_, _, e := r.Published(sha)
-		fail(e)
-	}
 	_, e = r.TreesWith(program(1), "1-1", "noarch")
 	fail(e)
 	_, e = r.Renewed(program(1))

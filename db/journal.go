@@ -149,14 +149,20 @@ func (r *Record) Unfinished() ([]*Transaction, error) {
 	return r.transactions("SELECT id, began, command, state, plan FROM journal WHERE state NOT IN (?, ?) ORDER BY id", Done, Failed)
 }
 
-// Begun are the packages that the last ten transactions were to install and did not: cut off, or failed. What was downloaded for
-// them is wanted when a person tries again.
-func (r *Record) Begun() ([]tree.NEVRA, error) {
+// A Begun is a package that a transaction was to install and did not.
+type Begun struct {
+	tree.NEVRA
+	Now bool // the transaction isn't over
+}
+
+// Begun are those of the last ten transactions, which run, were cut off, or failed. What was downloaded for them is wanted when a
+// person tries again.
+func (r *Record) Begun() ([]Begun, error) {
 	last, err := r.transactions("SELECT * FROM (SELECT id, began, command, state, plan FROM journal ORDER BY id DESC LIMIT 10) WHERE state != ?", Done)
 	if err != nil {
 		return nil, err
 	}
-	var all []tree.NEVRA
+	var all []Begun
 	for _, t := range last {
 		for _, p := range t.Plan {
 			if p.Removed || p.Kept {
@@ -167,7 +173,7 @@ func (r *Record) Begun() ([]tree.NEVRA, error) {
 				return nil, err
 			}
 			if !slices.ContainsFunc(installed, func(is Package) bool { return is.NEVRA == p.NEVRA }) {
-				all = append(all, p.NEVRA)
+				all = append(all, Begun{p.NEVRA, t.State != Failed})
 			}
 		}
 	}

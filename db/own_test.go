@@ -71,9 +71,6 @@ func TestCheckAndForget(t *testing.T) {
 			t.Errorf("%s is there: %v, %v", sha, ok, err)
 		}
 	}
-	if trees, err := r.Trees(); len(trees) != 1 || trees[0] != kept || err != nil {
-		t.Errorf("trees: %q, %v", trees, err)
-	}
 	if trees, err := r.TreesWith("gone", "1-1", "noarch"); trees != nil || err != nil {
 		t.Errorf("trees with gone: %q, %v", trees, err)
 	}

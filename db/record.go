@@ -207,6 +207,9 @@ func (r *Record) write(f func(tx *sql.Tx) error) error {
 // and doesn't write to a file that was set aside.
 func (r *Record) note(f func(tx *sql.Tx) error) error {
 	return oneAtATime(filepath.Dir(r.path), func() error {
+		if err := finish(r.path); err != nil {
+			return err
+		}
 		if r.Replaced() {
 			return fmt.Errorf("%w: another process has rebuilt it", ErrDamaged)
 		}

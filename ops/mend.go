@@ -17,7 +17,7 @@ import (
 // database doesn't tell: it is installed once more, from the cache.
 func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.Status(wire.StatusCleanup)
-	files, err := filepath.Glob(filepath.Join(s.Cache, "rpms", "*.rpm"))
+	files, err := filepath.Glob(filepath.Join(s.CacheFolder(), "*.rpm"))
 	if err != nil {
 		return err
 	}

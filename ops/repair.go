@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -24,22 +23,4 @@ func (s *System) Repair(ctx context.Context, w *wire.Writer, first, then func(lo
 		return err
 	}
 	return then(file)
-}
-
-// Trees gives the trees in the record that the catalogues lead to.
-func (s *System) Trees(yield func(*tree.Tree)) error {
-	all, err := s.Record.Trees()
-	if err != nil {
-		return err
-	}
-	for _, sha := range all {
-		t, err := s.keptTree(sha)
-		if err != nil {
-			return err
-		}
-		if t != nil {
-			yield(t)
-		}
-	}
-	return nil
 }

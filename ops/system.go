@@ -53,7 +53,7 @@ type Config struct {
 	Net           *transport.Client
 	RPM           rpm.Database
 	Cache         string // folder of RPMs, whole and partial
-	CacheLimit    int64  // bytes that RPMs in it may have; 0: as many as there is space for
+	CacheLimit    int64  // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
 	State         string // folder of the lock
 	Keyring       string // folder of the keys that a person trusts
 	SignedRPMs    bool   // nothing is installed that RPM's keyring doesn't know who signed
@@ -92,6 +92,9 @@ func NewSystem(c Config) (*System, error) {
 	}
 	return s, nil
 }
+
+// CacheFolder is where the cache has its RPMs, whole and partial.
+func (s *System) CacheFolder() string { return filepath.Join(s.Cache, "rpms") }
 
 // Close stops watching.
 func (s *System) Close() {

@@ -21,7 +21,9 @@ func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	log.Warn("the record was rebuilt", "result", kept)
+	if kept != nil { // else another helper was faster
+		log.Warn("the record was rebuilt", "result", kept)
+	}
 	return r, nil
 }
 

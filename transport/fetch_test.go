@@ -107,7 +107,7 @@ func TestFetchThrough(t *testing.T) {
 				test.edit(&f)
 			}
 			if test.part != nil {
-				if err := os.WriteFile(f.Path+partSuffix, test.part, 0o644); err != nil {
+				if err := os.WriteFile(f.Path+PartSuffix, test.part, 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -123,7 +123,7 @@ func TestFetchThrough(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustHave(t, f.Path, content)
-			mustNotExist(t, f.Path+partSuffix)
+			mustNotExist(t, f.Path+PartSuffix)
 			if n := int64(len(content)); finished != 1 || !last.Finished || last.Done != n || last.FileDone != n || last.Total != n {
 				t.Errorf("finished %d times, lastly %+v", finished, last)
 			}
@@ -177,7 +177,7 @@ func TestFetchFails(t *testing.T) {
 			f := wanted(t, content, strings.Replace(o.URL, "//", "//me:secret@", 1)+"/a.rpm")
 			f.Label = "alpha-1-1.noarch"
 			if test.part != nil {
-				os.WriteFile(f.Path+partSuffix, test.part, 0o644)
+				os.WriteFile(f.Path+PartSuffix, test.part, 0o644)
 			}
 			err := c.Fetch(t.Context(), []File{f}, nil)
 			e := mustBe(t, err, test.kind)
@@ -197,7 +197,7 @@ func TestFetchFails(t *testing.T) {
 			}
 			mustNotExist(t, f.Path)
 			if test.keeps {
-				mustHave(t, f.Path+partSuffix, test.part)
+				mustHave(t, f.Path+PartSuffix, test.part)
 			}
 		})
 	}
@@ -415,7 +415,7 @@ func TestFetchCancelledGoesOnLater(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	mustHave(t, f.Path+partSuffix, content[:600*kib])
+	mustHave(t, f.Path+PartSuffix, content[:600*kib])
 
 	before := o.sent.Load()
 	var first *Progress
@@ -456,7 +456,7 @@ func TestFetchCancelledAtTheEnd(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
-			mustHave(t, f.Path+partSuffix, content)
+			mustHave(t, f.Path+PartSuffix, content)
 			before := o.sent.Load()
 			if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 				t.Fatal(err)
@@ -510,7 +510,7 @@ func TestFetchFailureStopsAll(t *testing.T) {
 		}
 	})
 	mustBe(t, err, NotFound)
-	mustHave(t, files[0].Path+partSuffix, content[:50*kib])
+	mustHave(t, files[0].Path+PartSuffix, content[:50*kib])
 }
 
 func TestFetchDiskFull(t *testing.T) {
@@ -530,7 +530,7 @@ func TestFetchDiskFull(t *testing.T) {
 	}
 
 	// Space appears, and what was there is not fetched again.
-	part, err := os.Stat(f.Path + partSuffix)
+	part, err := os.Stat(f.Path + PartSuffix)
 	if err != nil || part.Size() == 0 {
 		t.Fatalf("%v, %v", part, err)
 	}
@@ -569,7 +569,7 @@ func TestFetchFileInPlaceOfFolder(t *testing.T) {
 	f.Path += "/deeper/a.rpm"
 	mustBe(t, c.Fetch(t.Context(), []File{f}, nil), Denied)
 
-	for _, suffix := range []string{"", partSuffix} {
+	for _, suffix := range []string{"", PartSuffix} {
 		f = wanted(t, content, serve(t, good(content)).URL)
 		os.Mkdir(f.Path+suffix, 0o755)
 		e := mustBe(t, c.Fetch(t.Context(), []File{f}, nil), Denied)
@@ -588,7 +588,7 @@ func TestFetchSyncs(t *testing.T) {
 	if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{f.Path + partSuffix, filepath.Dir(f.Path)}; !slices.Equal(synced, want) {
+	if want := []string{f.Path + PartSuffix, filepath.Dir(f.Path)}; !slices.Equal(synced, want) {
 		t.Errorf("synced %q and not %q", synced, want)
 	}
 
@@ -608,7 +608,7 @@ func TestFetchSyncsOnTheWay(t *testing.T) {
 	c.sync = func(path string) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if path == f.Path+partSuffix {
+		if path == f.Path+PartSuffix {
 			synced++
 		}
 		return nil
@@ -634,7 +634,7 @@ func TestFetchFromFolder(t *testing.T) {
 	os.WriteFile(path, content, 0o644)
 	c, _ := newTestClient(t, Options{})
 	f := wanted(t, content, (&url.URL{Scheme: "file", Path: path}).String())
-	os.WriteFile(f.Path+partSuffix, content[:100*kib], 0o644)
+	os.WriteFile(f.Path+PartSuffix, content[:100*kib], 0o644)
 	if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 		t.Fatal(err)
 	}

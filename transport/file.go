@@ -138,7 +138,7 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 		return present, c.local(ctx, f, err)
 	}
 	waited := false
-	j.lock, err = c.lock(ctx, f.Path+partSuffix, func() { waited = true; at.wait() })
+	j.lock, err = c.lock(ctx, f.Path+PartSuffix, func() { waited = true; at.wait() })
 	if err != nil {
 		return false, c.local(ctx, f, err)
 	}
@@ -153,7 +153,7 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 			return present, c.local(ctx, f, err)
 		}
 	}
-	part := newPartial(f.Path+partSuffix, f.SHA256)
+	part := newPartial(f.Path+PartSuffix, f.SHA256)
 	part.synced = c.now()
 	defer part.syncing.Wait()
 	if err := part.load(ctx); err != nil {
@@ -290,7 +290,7 @@ func (c *Client) local(ctx context.Context, f *File, err error) error {
 
 // settle syncs a whole part and gives it its name.
 func (c *Client) settle(f *File) error {
-	part := f.Path + partSuffix
+	part := f.Path + PartSuffix
 	if err := c.sync(part); err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func TestBadCopies(t *testing.T) {
 				o := serve(t, good(content))
 				c, k := newTestClient(t, Options{Copies: s.copies})
 				f := wanted(t, content, o.URL+"/a")
-				os.WriteFile(f.Path+partSuffix, content[:part], 0o644)
+				os.WriteFile(f.Path+PartSuffix, content[:part], 0o644)
 				if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 					t.Fatal(err)
 				}

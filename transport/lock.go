@@ -48,6 +48,16 @@ func (c *Client) lock(ctx context.Context, path string, waiting func()) (*os.Fil
 	}
 }
 
+// Busy tells whether a Fetch, of any process, is bringing the file that ends up at a path.
+func Busy(path string) bool {
+	f, err := os.OpenFile(path+PartSuffix, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
 // unlock lets go of a partial file. One with nothing in it goes.
 func unlock(f *os.File) {
 	if fi, err := f.Stat(); err == nil && fi.Size() == 0 {

@@ -228,7 +228,7 @@ func TestFetchOnceForTwo(t *testing.T) {
 		}
 	}
 	mustHave(t, f.Path, content)
-	mustNotExist(t, f.Path+partSuffix)
+	mustNotExist(t, f.Path+PartSuffix)
 	if n := len(o.requests()); n != 1 {
 		t.Errorf("%d requests: %q", n, o.requests())
 	}
@@ -237,7 +237,7 @@ func TestFetchOnceForTwo(t *testing.T) {
 // A partial file that another program has is waited for, until the context ends.
 func TestFetchLockedElsewhere(t *testing.T) {
 	f := wanted(t, random(10), serve(t, good(random(10))).URL)
-	part := f.Path + partSuffix
+	part := f.Path + PartSuffix
 	if err := os.WriteFile(part, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +294,7 @@ func TestFetchVersionIsKept(t *testing.T) {
 		})
 	}
 	begin()
-	if b, _ := os.ReadFile(f.Path + partSuffix + versionSuffix); string(b) != version {
+	if b, _ := os.ReadFile(f.Path + PartSuffix + versionSuffix); string(b) != version {
 		t.Errorf("the version kept is %q", b)
 	}
 	n := len(o.requests())

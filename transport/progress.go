@@ -73,7 +73,7 @@ func newMeters(jobs []*job, now func() time.Time, report func(Progress)) *meters
 
 // onDisk is how many bytes seem to be there from before, so that the first report is not far off.
 func (f *File) onDisk() int64 {
-	for _, path := range []string{f.Path, f.Path + partSuffix} {
+	for _, path := range []string{f.Path, f.Path + PartSuffix} {
 		if fi, err := os.Lstat(path); err == nil && (f.Size == 0 || fi.Size() <= f.Size) {
 			return fi.Size()
 		}

@@ -26,7 +26,8 @@ type File struct {
 	Label string
 }
 
-const partSuffix = ".part"
+// PartSuffix is what the name of a partial file has after that of the whole.
+const PartSuffix = ".part"
 
 func (f *File) label() string {
 	if f.Label != "" {

@@ -90,7 +90,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 // byteSize is a number of bytes that TOML has as a string, e.g. "200 MiB"; empty: 0.
 type byteSize int64
 
-var byteSizes = regexp.MustCompile(`^([0-9]{1,9}) ?(KiB|MiB|GiB)$|^$`)
+var byteSizes = regexp.MustCompile(`^([1-9][0-9]{0,8}) ?(KiB|MiB|GiB)$|^$`)
 
 func (b *byteSize) UnmarshalText(text []byte) error {
 	m := byteSizes.FindSubmatch(text)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,8 +53,7 @@ func cacheLimited(t *testing.T) {
 		}
 	}
 	h := start(t, laptop)
-	later := []string{"install-packages", "only-download", "swarm;1.0-1;noarch;school"}
-	h.OK(later...)
+	h.OK(later("swarm")...)
 	if has := inCache(t, laptop, "swarm"); has != sizeOf(t, swarm) {
 		t.Errorf("the cache has %d bytes of swarm's %d", has, sizeOf(t, swarm))
 	}
@@ -65,7 +65,7 @@ func cacheLimited(t *testing.T) {
 		t.Errorf("the cache has %d bytes of atlas and %d of swarm", begun, swarms)
 	}
 	server.on.Store(false)
-	if e := h.Fails("no-space-on-device", later...); !strings.Contains(e, "cache_limit") {
+	if e := h.Fails("no-space-on-device", later("swarm")...); !strings.Contains(e, "cache_limit") {
 		t.Errorf("nothing to be done is said in %q", e)
 	}
 	if now := inCache(t, laptop, "atlas"); now != begun || inCache(t, laptop, "swarm") != swarms {
@@ -78,7 +78,149 @@ func cacheLimited(t *testing.T) {
 	if again := l.Received.Load() - before; again > sizeOf(t, atlas)*101/100-begun {
 		t.Errorf("%d bytes came when %d of %d were there", again, begun, sizeOf(t, atlas))
 	}
-	h.OK(later...)
+	h.OK(later("swarm")...)
+}
+
+// configure writes a line before a laptop's configuration.
+func configure(t *testing.T, l *testbed.Laptop, line string) {
+	t.Helper()
+	before, err := os.ReadFile(l.Config)
+	if err == nil {
+		err = os.WriteFile(l.Config, append([]byte(line+"\n"), before...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// later is the command that downloads a program for a later install.
+func later(name string) []string {
+	return []string{"install-packages", "only-download", name + ";1.0-1;noarch;school"}
+}
+
+// limitLowered has more in the cache than it may have now: what needs nothing more isn't refused.
+func limitLowered(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	h := start(t, laptop)
+	h.OK(later("atlas")...)
+	h.Stop()
+	configure(t, laptop, `cache_limit = "64 KiB"`)
+	h = start(t, laptop)
+	h.OK("install-files", "none", filepath.Join(school.Dir, "repository", "libmoody-1.0-1.noarch.rpm"))
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+}
+
+// limitUnknown has a source that doesn't tell sizes: they aren't bound, and what came isn't refused when it is to be installed.
+func limitUnknown(t *testing.T) {
+	laptop := makeLaptop(t, school.Server.URL, "sugar-network", `cache_limit = "64 KiB"`)
+	h := start(t, laptop)
+	h.OK(later("atlas")...)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+}
+
+// limitFailed has RPMs in the cache that rpm won't install. They go for others.
+func limitFailed(t *testing.T) {
+	laptop := makeLaptop(t, "", "", fmt.Sprintf("cache_limit = \"%d KiB\"", sizeOf(t, atlas)>>10+1))
+	fail := filepath.Join(laptop.Root, "fail")
+	if err := os.WriteFile(fail, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, laptop)
+	h.Fails("package-failed-to-install", installOf("moody")...)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	os.Remove(fail)
+	h.OK(installOf("moody")...)
+	whole(t, h, laptop, moody)
+}
+
+// limitDownload downloads single RPMs into the cache, which is bound all the same.
+func limitDownload(t *testing.T) {
+	laptop := makeLaptop(t, "", "", `cache_limit = "64 KiB"`)
+	h := start(t, laptop)
+	h.Fails("no-space-on-device", "download-packages", "", "atlas-maps;1.0-1;noarch;school")
+	if has := inCache(t, laptop, ""); has > 0 {
+		t.Errorf("%d bytes are in the cache", has)
+	}
+	h.OK("download-packages", "", "moody;1.0-1;noarch;school")
+}
+
+// limitBusy makes room while another helper downloads: that isn't taken from it.
+func limitBusy(t *testing.T) {
+	shown := make(chan struct{})
+	show := sync.OnceFunc(func() { close(shown) })
+	server := newFront(t, func(good http.Handler) http.Handler {
+		return rpms(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.Contains(r.URL.Path, "atlas-maps") {
+				good.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Length", strconv.Itoa(sizeOfFile(r)))
+			w.Write(fileOf(r)[:800*kib])
+			w.(http.Flusher).Flush()
+			<-shown
+			w.Write(fileOf(r)[800*kib:])
+		})(good)
+	})
+	t.Cleanup(show)
+	l := lay(t, server.URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"", sizeOf(t, swarm)>>10+200))
+	other := start(t, laptop)
+	other.OK("install-packages", "simulate", "swarm;1.0-1;noarch;school")
+	h := start(t, laptop)
+	if err := h.Send("download-packages", "", "atlas-maps;1.0-1;noarch;school"); err != nil {
+		t.Fatal(err)
+	}
+	hinder := sync.OnceFunc(func() {
+		if e := other.Fails("no-space-on-device", later("swarm")...); !strings.Contains(e, "atlas-maps") {
+			t.Errorf("what is in the way is not said: %q", e)
+		}
+		show()
+	})
+	lines, err := h.Reply(func(line string) {
+		if strings.HasPrefix(line, "item-progress\t") {
+			hinder()
+		}
+	})
+	hinder()
+	if e := laptoptest.ErrorOf(lines); err != nil || e != "" {
+		t.Errorf("answered %q, %v", e, err)
+	}
+	other.OK(later("swarm")...) // now it may go
+}
+
+// repairKeeps repairs systems whose record is gone or damaged: RPMs, whole and in part, are not downloaded again.
+func repairKeeps(t *testing.T) {
+	for _, how := range []string{"removed", "wiped"} {
+		server := newFront(t, cuts(300*kib))
+		l := lay(t, server.URL, weather{})
+		laptop := makeLaptop(t, l.URL, "", "")
+		h := start(t, laptop)
+		h.Fails("package-download-failed", installOf("atlas")...)
+		server.on.Store(false)
+		h.OK(later("swarm")...)
+		h.Stop()
+		there := inCache(t, laptop, "")
+		if how == "removed" {
+			for _, part := range []string{"", "-wal", "-shm"} {
+				os.Remove(laptoptest.Record(laptop) + part)
+			}
+		} else {
+			laptoptest.Wipe(t, laptop)
+		}
+		h = start(t, laptop)
+		h.OK("repair-system", "none")
+		if has := inCache(t, laptop, ""); has != there {
+			t.Errorf("%s: the cache had %d bytes, and %d after the repair", how, there, has)
+		}
+		before := l.Received.Load()
+		h.OK(installOf("swarm")...)
+		h.OK(installOf("atlas")...)
+		whole(t, h, laptop, atlas)
+		count(t, l.Received.Load()-before+there, sizeOf(t, atlas)+sizeOf(t, swarm), 1.02)
+	}
 }
 
 // nobodys is the helper run by a user who may do nothing.

@@ -28,6 +28,9 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 		}
 		offers, files = append(offers, o), append(files, f)
 	}
+	if err := transaction.Room(s, files, 0); err != nil {
+		return err
+	}
 	w.Status(wire.StatusDownload)
 	for _, o := range offers {
 		w.Package(wire.InfoDownloading, o.ID(), o.Package().Summary)

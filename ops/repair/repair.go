@@ -3,7 +3,7 @@
 //   - transactions that were cut off are ended as the RPM database says;
 //   - where the RPM database can't be read, rpm writes it anew;
 //   - the record's file is checked, and rebuilt where it is damaged; what it has of installed packages is read anew;
-//   - RPMs in the cache that are damaged, or that nobody will ask for again, are removed.
+//   - RPMs in the cache that are damaged are removed.
 //
 // What it did is told as packages with the info cleanup, whose summaries say what was done to them; what is no package is told as
 // record (the version: how many parts of it), rpm-database or a file of the cache. With the flag simulate it tells what it would do.

@@ -1,20 +1,20 @@
 package transaction
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
-
-// CacheFolder is where the cache has its RPMs, whole and partial.
-func CacheFolder(s *ops.System) string { return path.Join(s.Cache, "rpms") }
 
 // CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources' files of one name don't
 // meet.
@@ -23,7 +23,7 @@ func CachePath(s *ops.System, source string, p *tree.Package) string {
 	if p.SHA256 != "" {
 		unique = p.SHA256[:16]
 	}
-	return path.Join(CacheFolder(s), unique+"-"+FileName(p.NEVRA))
+	return filepath.Join(s.CacheFolder(), unique+"-"+FileName(p.NEVRA))
 }
 
 // FileName is the name that an RPM's file has by custom.
@@ -33,76 +33,110 @@ func FileName(p tree.NEVRA) string {
 
 // WholePath is the path of the RPM that a file of the cache is, or is a part of.
 func WholePath(path string) string {
-	whole, _, _ := strings.Cut(path, ".rpm.part")
+	whole, _, _ := strings.Cut(path, ".rpm"+transport.PartSuffix)
 	return strings.TrimSuffix(whole, ".rpm") + ".rpm"
 }
 
 // A kept is what the cache has of one RPM.
 type kept struct {
+	whole string // path of the RPM
 	files []string
 	size  int64
 	used  time.Time // when the latest was written
 }
 
-// makeRoom removes RPMs from the cache, whole and partial, the oldest first, until it can take so many bytes more within its limit,
-// and until so many are free that its disk is short of. What this plan wants stays, and what was begun lately and not finished.
-// It returns how many bytes the cache has then.
-func (p *Plan) makeRoom(s *ops.System, more, short int64) (used int64, err error) {
-	entries, err := os.ReadDir(CacheFolder(s))
+// cache is what the cache has.
+type cache struct {
+	*ops.System
+	all  []*kept
+	used int64   // bytes
+	held []*kept // belong to what was begun and not finished, and stay
+}
+
+func lookIntoCache(s *ops.System) (*cache, error) {
+	entries, err := os.ReadDir(s.CacheFolder())
 	if err != nil {
-		return 0, fmt.Errorf("looking into the cache: %w", err)
+		return nil, fmt.Errorf("looking into the cache: %w", err)
 	}
-	all := make(map[string]*kept)
+	c := &cache{System: s}
+	byWhole := make(map[string]*kept)
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		whole := WholePath(filepath.Join(CacheFolder(s), e.Name()))
-		k := all[whole]
+		path := filepath.Join(s.CacheFolder(), e.Name())
+		k := byWhole[WholePath(path)]
 		if k == nil {
-			k = new(kept)
-			all[whole] = k
+			k = &kept{whole: WholePath(path)}
+			byWhole[k.whole] = k
+			c.all = append(c.all, k)
 		}
-		k.files = append(k.files, filepath.Join(CacheFolder(s), e.Name()))
+		k.files = append(k.files, path)
 		k.size += info.Size()
-		used += info.Size()
+		c.used += info.Size()
 		if info.ModTime().After(k.used) {
 			k.used = info.ModTime()
 		}
 	}
-	if s.CacheLimit > 0 {
-		short = max(short, used+more-s.CacheLimit)
+	return c, nil
+}
+
+// makeRoom removes RPMs until the cache can take so many bytes more within its limit, and until so many are free that its disk is
+// short of. First goes what nothing needs, whole and partial, the oldest first; then whole RPMs of what failed. What these downloads are
+// stays, what another process is at, and what is there in part of what was begun.
+func (c *cache) makeRoom(downloads []transport.File, more, short int64) error {
+	if c.CacheLimit > 0 && more > 0 {
+		short = max(short, c.used+more-c.CacheLimit)
 	}
 	if short <= 0 {
-		return used, nil
+		return nil
 	}
-	for _, it := range p.Items {
-		delete(all, it.file.Path)
-	}
-	begun, err := s.Record.Begun()
+	begun, err := c.Record.Begun()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var unneeded []*kept
-	for whole, k := range all {
-		if !slices.ContainsFunc(begun, func(p tree.NEVRA) bool { return strings.HasSuffix(whole, "-"+FileName(p)) }) {
+	var unneeded, failed []*kept
+	for _, k := range c.all {
+		i := slices.IndexFunc(begun, func(b db.Begun) bool { return strings.HasSuffix(k.whole, "-"+FileName(b.NEVRA)) })
+		switch {
+		case slices.ContainsFunc(downloads, func(f transport.File) bool { return f.Path == k.whole }):
+		case i < 0 && !transport.Busy(k.whole):
 			unneeded = append(unneeded, k)
+		case i >= 0 && !begun[i].Now && slices.Equal(k.files, []string{k.whole}):
+			failed = append(failed, k)
+		default:
+			c.held = append(c.held, k)
 		}
 	}
-	slices.SortFunc(unneeded, func(a, b *kept) int { return a.used.Compare(b.used) })
-	for _, k := range unneeded {
+	oldest := func(a, b *kept) int { return a.used.Compare(b.used) }
+	slices.SortFunc(unneeded, oldest)
+	slices.SortFunc(failed, oldest)
+	for _, k := range append(unneeded, failed...) {
 		if short <= 0 {
 			break
 		}
 		for _, file := range k.files {
-			if err := os.Remove(file); err != nil {
-				return 0, fmt.Errorf("making room in the cache: %w", err)
+			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("making room in the cache: %w", err)
 			}
 		}
-		s.Log.Info("removed from the cache, which needs the room", "file", k.files[0], "bytes", k.size)
-		used -= k.size
+		c.Log.Info("removed from the cache, which needs the room", "file", k.whole, "bytes", k.size)
+		c.used -= k.size
 		short -= k.size
 	}
-	return used, nil
+	return nil
+}
+
+// begun says what in the cache was begun and is in the way.
+func (c *cache) begun() string {
+	if len(c.held) == 0 {
+		return ""
+	}
+	name := strings.TrimSuffix(filepath.Base(c.held[0].whole), ".rpm")
+	_, name, _ = strings.Cut(name, "-")
+	if len(c.held) == 1 {
+		return fmt.Sprintf(", %s in part: finish that", name)
+	}
+	return fmt.Sprintf(", %s and %d others in part: finish those", name, len(c.held)-1)
 }

@@ -3,10 +3,12 @@ package transaction
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -16,43 +18,55 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	if len(p.Items) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(CacheFolder(s), 0o755); err != nil {
-		return fmt.Errorf("making the cache: %w", err)
-	}
+	var files []transport.File
+	var installed int64
 	for _, it := range p.Items {
 		if !it.local {
 			it.file.Path = CachePath(s, it.Source, it.pkg)
-		}
-	}
-	return p.checkSpace(s, install)
-}
-
-// recordGrowth is what the record and its log may grow by in a transaction.
-const recordGrowth = 1 << 20
-
-// checkSpace makes the space that a plan needs, or says what it lacks. What is in the cache already counts for it; what goes for
-// something newer doesn't, since rpm removes it last.
-func (p *Plan) checkSpace(s *ops.System, install bool) error {
-	var download, installed int64
-	for _, it := range p.Items {
-		if !it.local {
-			download += it.pkg.Size - min(present(it.file.Path), it.pkg.Size)
+			files = append(files, it.file)
 		}
 		if install {
 			installed += it.pkg.Installed
 		}
 	}
-	disks, err := findDisks([]need{{s.Cache, download}, {s.RPM.Root, installed}, {s.State, recordGrowth}})
+	return Room(s, files, installed)
+}
+
+// recordGrowth is what the record and its log may grow by in a transaction.
+const recordGrowth = 1 << 20
+
+// Room makes the space that downloads need, each at its Path, and packages of so many bytes in the root; or it says what is lacking.
+// What is there of the downloads already counts for them; what goes for something newer doesn't, since rpm removes it last.
+func Room(s *ops.System, downloads []transport.File, installed int64) error {
+	needs := []need{{s.Cache, 0}, {s.RPM.Root, installed}, {s.State, recordGrowth}}
+	var more int64 // for the cache
+	if err := os.MkdirAll(s.CacheFolder(), 0o755); err != nil {
+		return fmt.Errorf("making the cache: %w", err)
+	}
+	for _, f := range downloads {
+		folder, missing := filepath.Dir(f.Path), f.Size-min(present(f.Path), f.Size)
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("making the folder of a download: %w", err)
+		}
+		if folder == s.CacheFolder() {
+			more += missing
+		}
+		needs = append(needs, need{folder, missing})
+	}
+	disks, err := findDisks(needs)
 	if err != nil {
 		return err
 	}
-	used, err := p.makeRoom(s, download, disks[0].need-disks[0].free)
+	c, err := lookIntoCache(s)
 	if err != nil {
 		return err
 	}
-	if s.CacheLimit > 0 && used+download > s.CacheLimit {
-		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and has %s that this, or what was begun and not finished, needs; %s more would come: finish that, or raise cache_limit",
-			s.Cache, size(s.CacheLimit), size(used), size(download))
+	if err := c.makeRoom(downloads, more, disks[0].need-disks[0].free); err != nil {
+		return err
+	}
+	if s.CacheLimit > 0 && more > 0 && c.used+more > s.CacheLimit {
+		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and this needs %s more than the %s that it has%s: raise cache_limit",
+			s.Cache, size(s.CacheLimit), size(more), size(c.used), c.begun())
 	}
 	for _, d := range disks {
 		if err := d.look(); err != nil { // again: room was made
@@ -117,7 +131,7 @@ func size(bytes int64) string {
 
 // present is how many bytes of a file are there, whole or partial.
 func present(path string) int64 {
-	for _, p := range []string{path, path + ".part"} {
+	for _, p := range []string{path, path + transport.PartSuffix} {
 		if info, err := os.Stat(p); err == nil {
 			return info.Size()
 		}
