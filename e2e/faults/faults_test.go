@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -128,6 +129,8 @@ var faults = []fault{
 	{name: "no permission", with: noPermission},
 	{name: "no network from the start", with: noNetwork},
 	{name: "rpm fails for a part", with: partFails},
+	{name: "power cut leaves zeros", with: func(t *testing.T) { powerCut(t, "presolve") }},
+	{name: "power cut leaves zeros, sugar-network", with: func(t *testing.T) { powerCut(t, "sugar-network") }},
 
 	// A stick.
 	{name: "a stick and no network", with: stickAlone},
@@ -530,4 +533,44 @@ func noNetwork(t *testing.T) {
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.Received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
+}
+
+// powerCut ends an install in the middle of its downloads, and leaves zeros at their ends as UBIFS does.
+func powerCut(t *testing.T, layout string) {
+	l := lay(t, newFront(t, nil).URL, weather{Rate: 4 << 20})
+	laptop := makeLaptop(t, l.URL, layout, "")
+	h := start(t, laptop)
+	if err := h.Send(installOf("atlas")...); err != nil {
+		t.Fatal(err)
+	}
+	for l.Received.Load() < 3<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	h.Kill()
+	var had int64
+	parts, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*.part"))
+	for _, part := range parts {
+		had += zeroEnd(t, part, 64*kib)
+	}
+	if had < 1<<20 {
+		t.Fatalf("%d bytes were begun in %q", had, parts)
+	}
+	h = start(t, laptop)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 1.1)
+}
+
+// zeroEnd makes zeros of the last n bytes of a file, and tells its size.
+func zeroEnd(t *testing.T, path string, n int64) int64 {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err == nil {
+		n = min(n, fi.Size())
+		err = errors.Join(os.Truncate(path, fi.Size()-n), os.Truncate(path, fi.Size()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fi.Size()
 }
