@@ -105,6 +105,9 @@ var faults = []fault{
 	{name: "damaged once", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
 	{name: "damaged for ever", server: rpms(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), code: "package-corrupt", says: "SHA-256", wire: 3.5},
 	{name: "damaged once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
+	{name: "another package once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(school.Dir, "repository", "libmoody-1.0-1.noarch.rpm"))
+	}), wire: 1.03},
 
 	// More than one server, and proxies.
 	{name: "404 on the first of two sources", with: func(t *testing.T) { firstOfTwo(t, rpms(status(404)), 1.01) }},
@@ -131,6 +134,7 @@ var faults = []fault{
 	{name: "rpm fails for a part", with: partFails},
 	{name: "power cut leaves zeros", with: func(t *testing.T) { powerCut(t, "presolve") }},
 	{name: "power cut leaves zeros, sugar-network", with: func(t *testing.T) { powerCut(t, "sugar-network") }},
+	{name: "RPM in the cache is damaged, sugar-network", with: cachedDamaged},
 
 	// A stick.
 	{name: "a stick and no network", with: stickAlone},
@@ -559,6 +563,32 @@ func powerCut(t *testing.T, layout string) {
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.Received.Load(), sizeOf(t, atlas), 1.1)
+}
+
+// cachedDamaged damages one whole RPM that no digest is known of, so that rpm finds it: that one alone is downloaded again.
+func cachedDamaged(t *testing.T) {
+	for _, damage := range []func(t *testing.T, path string){
+		func(t *testing.T, path string) { zeroEnd(t, path, 4*kib) },
+		func(t *testing.T, path string) { // no RPM at all: found before rpm runs
+			if err := os.WriteFile(path, make([]byte, 4*kib), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		l := lay(t, newFront(t, nil).URL, weather{})
+		laptop := makeLaptop(t, l.URL, "sugar-network", "")
+		h := start(t, laptop)
+		h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+		files, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-libatlas-*.rpm"))
+		if len(files) != 1 {
+			t.Fatalf("the cache has %q", files)
+		}
+		damage(t, files[0])
+		before := l.Received.Load()
+		h.OK(installOf("atlas")...)
+		whole(t, h, laptop, atlas)
+		count(t, l.Received.Load()-before, sizeOf(t, atlas[3:]), 1.02)
+	}
 }
 
 // zeroEnd makes zeros of the last n bytes of a file, and tells its size.
