@@ -1,8 +1,10 @@
 package rpm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -178,6 +180,34 @@ func TestCheckSignature(t *testing.T) {
 		if want == nil && m != nil || want != nil && (m == nil || !slices.Equal(m[1:], want)) {
 			t.Errorf("%q is read as %q, want %q", line, m, want)
 		}
+	}
+}
+
+func TestDamaged(t *testing.T) {
+	d := newRoot(t)
+	for name, c := range map[string]struct {
+		change func(b []byte) []byte
+		want   bool
+	}{
+		"intact":            {func(b []byte) []byte { return b }, false},
+		"zeros at the end":  {func(b []byte) []byte { return append(b[:len(b)-4096], make([]byte, 4096)...) }, true},
+		"a changed payload": {func(b []byte) []byte { b[len(b)-5000] ^= 1; return b }, true},
+		"a changed header":  {func(b []byte) []byte { b[bytes.Index(b, []byte("Summary of"))] ^= 0x20; return b }, true},
+		"cut short":         {func(b []byte) []byte { return b[:len(b)-1] }, true},
+		"cut in its header": {func(b []byte) []byte { return b[:400] }, true},
+		"empty":             {func([]byte) []byte { return nil }, true},
+		"no RPM":            {func([]byte) []byte { return []byte("<html>please log in</html>\n") }, true},
+	} {
+		body := make([]byte, 20_000)
+		rand.NewChaCha8([32]byte{}).Read(body)
+		p := pack{name: "p", files: map[string]string{"/opt/f": string(body)}}
+		if got := d.Damaged(damaged(t, p.make(t, t.TempDir()), c.change)); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	t.Setenv("PATH", t.TempDir())
+	if d.Damaged("/x.rpm") {
+		t.Error("without rpm a file is found damaged")
 	}
 }
 

@@ -8,7 +8,7 @@
 // dependency check, file conflicts, scriptlets, and the order of it all. What it prints becomes Steps and an *Error.
 //
 // Asking: what rpm alone knows is asked of it, since it knows every kind of dependency and signature of its version: what would be
-// unmet by a change (UnmetByErasing, UnmetByInstalling), and who signed a file (CheckSignature).
+// unmet by a change (UnmetByErasing, UnmetByInstalling), who signed a file (CheckSignature), and whether it is damaged (Damaged).
 //
 // The package knows nothing of PackageKit, trees or the record.
 package rpm

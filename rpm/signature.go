@@ -61,6 +61,13 @@ func (d Database) CheckSignature(file string) (trust Trust, key string, err erro
 	return trust, key, nil
 }
 
+// Damaged tells whether an RPM file is found not to be what was built, by the digests that it has itself. Who signed it doesn't matter.
+func (d Database) Damaged(file string) bool {
+	err := d.run(nil, []string{"-K", "--nosignature", file}, func(stdout io.Reader) { io.Copy(io.Discard, stdout) })
+	var failed *Error
+	return errors.As(err, &failed) && failed.Kind != Killed && failed.Kind != NotFound
+}
+
 // ImportKey puts the OpenPGP key in a file, ASCII-armoured, into RPM's keyring. lock is as with Install.
 func (d Database) ImportKey(lock *os.File, file string) error {
 	return d.run(lock, []string{"--import", file}, func(stdout io.Reader) { io.Copy(io.Discard, stdout) })

@@ -137,6 +137,89 @@ func TestFetchThrough(t *testing.T) {
 	}
 }
 
+// A power cut leaves zeros at the end of a partial file: what is before them is kept.
+func TestFetchAfterPowerCut(t *testing.T) {
+	content := random(300*kib + 7)
+	ended := append(random(200*kib), make([]byte, 100*kib+7)...) // with zeros that it really has
+	zeroed := func(from, n int) []byte { return append(slices.Clone(content[:from]), make([]byte, n-from)...) }
+	for _, test := range []struct {
+		name  string
+		whole []byte
+		part  []byte
+		from  int // what is asked for first
+		drops int // bytes after which the server hangs up
+	}{
+		{name: "blocks", whole: content, part: zeroed(100*kib, 200*kib), from: 96 * kib},
+		{name: "one block", whole: content, part: zeroed(196*kib, 200*kib), from: 192 * kib},
+		{name: "from the middle of a block", whole: content, part: zeroed(101*kib, 200*kib), from: 100 * kib},
+		{name: "to the middle of a block", whole: content, part: zeroed(100*kib, 201*kib+5), from: 96 * kib},
+		{name: "from and to the middle of a block", whole: content, part: zeroed(101*kib, 201*kib+5), from: 100 * kib},
+		{name: "up to the file's end", whole: content, part: zeroed(100*kib, len(content)), from: 96 * kib},
+		{name: "beyond the file's end", whole: content, part: zeroed(100*kib, len(content)+9*kib), from: 96 * kib},
+		{name: "all", whole: content, part: zeroed(0, 200*kib)},
+		{name: "all but a piece of the first block", whole: content, part: zeroed(kib, 200*kib)},
+		{name: "none", whole: content, part: content[:200*kib+5], from: 200*kib + 5},
+		{name: "zeros that are right", whole: ended, part: ended[:250*kib], from: 196 * kib},
+		{name: "zeros that are right, less than a block", whole: ended, part: ended[:200*kib-5], from: 200*kib - 5},
+		{name: "zeros that are right, all there", whole: ended, part: ended, from: 196 * kib},
+		{name: "zeros that are right, drops", whole: ended, part: ended[:250*kib], from: 196 * kib, drops: 10 * kib},
+		{name: "zeros that are right, from the start, drops", whole: ended, part: []byte{}, drops: 10 * kib},
+	} {
+		for _, known := range []bool{true, false} {
+			t.Run(fmt.Sprint(test.name, ", known ", known), func(t *testing.T) {
+				c, _ := newTestClient(t, Options{})
+				server := good(test.whole)
+				if test.drops > 0 {
+					server = dropping(test.drops, server)
+				}
+				o := serve(t, server)
+				f := wanted(t, test.whole, o.URL+"/a.rpm")
+				if err := os.WriteFile(f.Path+PartSuffix, test.part, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if !known {
+					f.Size, f.SHA256 = 0, ""
+					if err := keepVersion(f.Path+PartSuffix, `"v1"`); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
+					t.Fatal(err)
+				}
+				mustHave(t, f.Path, test.whole)
+				first := "GET"
+				if test.from > 0 {
+					first = fmt.Sprintf("GET bytes=%d-", test.from)
+				}
+				if asked := o.requests(); asked[0] != first || o.sent.Load() != int64(len(test.whole)-test.from) {
+					t.Errorf("%d bytes were sent for the missing %d: %q", o.sent.Load(), len(test.whole)-test.from, asked)
+				}
+				// A whole file is not a part.
+				if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
+					t.Fatal(err)
+				}
+				if sent := o.sent.Load(); sent != int64(len(test.whole)-test.from) {
+					t.Errorf("what is there is fetched again: %q", o.requests())
+				}
+			})
+		}
+	}
+}
+
+// What comes in the place of nothing but zeros is not taken for the version that those were of.
+func TestFetchAfterPowerCutOtherVersion(t *testing.T) {
+	c, _ := newTestClient(t, Options{RetryFor: time.Minute})
+	content := random(100 * kib)
+	f := wanted(t, content, serve(t, inTurn(dropping(50*kib, tagless(content)), status(500))).URL+"/a.rpm")
+	f.Size, f.SHA256 = 0, ""
+	if err := errors.Join(os.WriteFile(f.Path+PartSuffix, make([]byte, 20*kib), 0o644), keepVersion(f.Path+PartSuffix, `"v1"`)); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, c.Fetch(t.Context(), []File{f}, nil), Interrupted)
+	mustHave(t, f.Path+PartSuffix, content[:50*kib])
+	mustNotExist(t, f.Path+PartSuffix+versionSuffix)
+}
+
 func TestFetchFails(t *testing.T) {
 	content := random(100 * kib)
 	other := random(100*kib + 1)[1:]

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -153,6 +154,9 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 			return present, c.local(ctx, f, err)
 		}
 	}
+	if err := trim(j.lock); err != nil {
+		return false, c.local(ctx, f, err)
+	}
 	part := newPartial(f.Path+PartSuffix, f.SHA256)
 	part.synced = c.now()
 	defer part.syncing.Wait()
@@ -172,6 +176,43 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 	return false, c.persist(ctx, errand{
 		label: f.label(), urls: f.URLs, quiet: c.RetryFor, known: part.digest != "", size: f.Size, seated: true, waiting: at.wait, try: c.continuing(f, part, at),
 	})
+}
+
+// block is what file systems write at once: a page of memory, and UBIFS's UBIFS_BLOCK_SIZE.
+const block = 4 << 10
+
+// trim cuts off the blocks of zeros that a part ends with, and the block before them, which may be torn. A power cut leaves them
+// where a file's new size is written before its bytes: by UBIFS (ubifs_writepage in Linux's fs/ubifs/file.c; "Why my file has zeroes
+// at the end after an unclean reboot?" in http://linux-mtd.infradead.org/faq/ubifs.html), and by XFS up to Linux 2.6.21 ("Why do I see
+// binary NULLS in some files after recovery when I unplugged the power?" in the FAQ at xfs.org). They would cost the whole file.
+// An RPM is compressed and has no such blocks; those that a file really ends with come again.
+func trim(part *os.File) error {
+	fi, err := part.Stat()
+	if err != nil {
+		return err
+	}
+	keep, buf := fi.Size(), make([]byte, block)
+	for keep > 0 {
+		at := (keep - 1) / block * block
+		b := buf[:keep-at]
+		if _, err := part.ReadAt(b, at); err != nil {
+			return err
+		}
+		if len(bytes.TrimRight(b, "\x00")) > 0 {
+			break
+		}
+		keep = at
+	}
+	if keep == fi.Size() {
+		return nil
+	}
+	keep = max(0, keep-block)
+	if keep == 0 { // what comes now may be of another version
+		if err := keepVersion(part.Name(), ""); err != nil {
+			return err
+		}
+	}
+	return part.Truncate(keep)
 }
 
 // continuing returns the try of an errand that continues part until it is the whole file.

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -104,6 +105,9 @@ var faults = []fault{
 	{name: "damaged once", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
 	{name: "damaged for ever", server: rpms(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), code: "package-corrupt", says: "SHA-256", wire: 3.5},
 	{name: "damaged once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, sizeOfFile(r))) }), wire: 2.01},
+	{name: "another package once, sugar-network", layout: "sugar-network", server: once("", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(school.Dir, "repository", "libmoody-1.0-1.noarch.rpm"))
+	}), wire: 1.03},
 
 	// More than one server, and proxies.
 	{name: "404 on the first of two sources", with: func(t *testing.T) { firstOfTwo(t, rpms(status(404)), 1.01) }},
@@ -134,6 +138,9 @@ var faults = []fault{
 	{name: "no permission", with: noPermission},
 	{name: "no network from the start", with: noNetwork},
 	{name: "rpm fails for a part", with: partFails},
+	{name: "power cut leaves zeros", with: func(t *testing.T) { powerCut(t, "presolve") }},
+	{name: "power cut leaves zeros, sugar-network", with: func(t *testing.T) { powerCut(t, "sugar-network") }},
+	{name: "RPM in the cache is damaged, sugar-network", with: cachedDamaged},
 
 	// A stick.
 	{name: "a stick and no network", with: stickAlone},
@@ -536,4 +543,70 @@ func noNetwork(t *testing.T) {
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.Received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
+}
+
+// powerCut ends an install in the middle of its downloads, and leaves zeros at their ends as UBIFS does.
+func powerCut(t *testing.T, layout string) {
+	l := lay(t, newFront(t, nil).URL, weather{Rate: 4 << 20})
+	laptop := makeLaptop(t, l.URL, layout, "")
+	h := start(t, laptop)
+	if err := h.Send(installOf("atlas")...); err != nil {
+		t.Fatal(err)
+	}
+	for l.Received.Load() < 3<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	h.Kill()
+	var had int64
+	parts, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*.part"))
+	for _, part := range parts {
+		had += zeroEnd(t, part, 64*kib)
+	}
+	if had < 1<<20 {
+		t.Fatalf("%d bytes were begun in %q", had, parts)
+	}
+	h = start(t, laptop)
+	h.OK(installOf("atlas")...)
+	whole(t, h, laptop, atlas)
+	count(t, l.Received.Load(), sizeOf(t, atlas), 1.1)
+}
+
+// cachedDamaged damages one whole RPM that no digest is known of, so that rpm finds it: that one alone is downloaded again.
+func cachedDamaged(t *testing.T) {
+	for _, damage := range []func(t *testing.T, path string){
+		func(t *testing.T, path string) { zeroEnd(t, path, 4*kib) },
+		func(t *testing.T, path string) { // no RPM at all: found before rpm runs
+			if err := os.WriteFile(path, make([]byte, 4*kib), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		l := lay(t, newFront(t, nil).URL, weather{})
+		laptop := makeLaptop(t, l.URL, "sugar-network", "")
+		h := start(t, laptop)
+		h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+		files, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-libatlas-*.rpm"))
+		if len(files) != 1 {
+			t.Fatalf("the cache has %q", files)
+		}
+		damage(t, files[0])
+		before := l.Received.Load()
+		h.OK(installOf("atlas")...)
+		whole(t, h, laptop, atlas)
+		count(t, l.Received.Load()-before, sizeOf(t, atlas[3:]), 1.02)
+	}
+}
+
+// zeroEnd makes zeros of the last n bytes of a file, and tells its size.
+func zeroEnd(t *testing.T, path string, n int64) int64 {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err == nil {
+		n = min(n, fi.Size())
+		err = errors.Join(os.Truncate(path, fi.Size()-n), os.Truncate(path, fi.Size()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fi.Size()
 }

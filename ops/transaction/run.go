@@ -105,12 +105,24 @@ func (c *change) dropInstalled() {
 	}
 }
 
-// dropUnverified removes the downloaded RPMs whose digests are not known, and tells whether there were any.
+// dropUnverified removes the downloaded RPMs whose digests are not known and that are damaged, all of them where rpm finds none that
+// is, and tells whether there were any.
 func (c *change) dropUnverified() (any bool) {
+	var unverified, damaged []*Item
 	for _, it := range c.Items {
-		if !it.local && it.file.SHA256 == "" && os.Remove(it.file.Path) == nil {
-			any = true
+		if it.local || it.file.SHA256 != "" {
+			continue
 		}
+		unverified = append(unverified, it)
+		if c.s.RPM.Damaged(it.file.Path) {
+			damaged = append(damaged, it)
+		}
+	}
+	if len(damaged) == 0 {
+		damaged = unverified
+	}
+	for _, it := range damaged {
+		any = os.Remove(it.file.Path) == nil || any
 	}
 	return any
 }
