@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"hash/maphash"
 	"io"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ const (
 
 // A Writer writes the replies of one command after another. Each line is written at once, in one Write. It keeps the
 // promises of the protocol, whatever its caller does: percentages never go back within a command (those of an item within a
-// status), a status isn't repeated, there is one error at most, nothing comes after "finished", and fields are UTF-8 without
+// status), a status isn't repeated, nor is what was told of a package or a source, there is one error at most, nothing comes after "finished", and fields are UTF-8 without
 // tabs and newlines.
 // It may be used by several goroutines.
 type Writer struct {
@@ -82,6 +83,8 @@ type Writer struct {
 	speed, remaining int64
 	cancel           bool
 	buffer           []byte
+	hash             maphash.Hash
+	told             map[uint64]bool // hashes of the replies that aren't repeated within a command
 }
 
 // An item is how far one package is.
@@ -106,6 +109,7 @@ func (w *Writer) Begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open, w.percent, w.status, w.items, w.shown, w.speed, w.remaining, w.cancel = true, -1, "", nil, PackageID{}, -1, -1, true
+	w.told = make(map[uint64]bool)
 }
 
 // Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";" of an error's text for a
@@ -261,10 +265,20 @@ func (w *Writer) AllowCancel(allow bool) {
 	}
 }
 
+// send writes the line of a reply unless it was told already, as by a command that is carried out once more.
 func (w *Writer) send(reply string, values ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.line(reply, values...)
+	w.hash.Reset()
+	w.hash.WriteString(reply)
+	for _, v := range values {
+		w.hash.WriteByte(0)
+		w.hash.WriteString(v)
+	}
+	if key := w.hash.Sum64(); w.open && !w.told[key] {
+		w.told[key] = true
+		w.line(reply, values...)
+	}
 }
 
 // line writes the line of a reply, if the dialect has it; w.mu is held.

@@ -151,6 +151,25 @@ func (b *brokenAfter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// A command that is carried out once more, after a part of it, tells the rest.
+func TestRepliesAreNotRepeated(t *testing.T) {
+	var out strings.Builder
+	w := NewWriter(&out, V1_2, nil)
+	a, b := PackageID{Name: "a", Version: "1-1", Arch: "noarch", Data: "s"}, PackageID{Name: "b", Version: "1-1", Arch: "noarch", Data: "s"}
+	for range 2 {
+		w.Begin()
+		w.Package(InfoAvailable, a, "A")
+		w.Package(InfoAvailable, a, "A")
+		w.Package(InfoInstalled, a, "A")
+		w.Package(InfoAvailable, b, "B")
+		w.Finish(nil)
+	}
+	want := strings.Repeat("package\tavailable\ta;1-1;noarch;s\tA\npackage\tinstalled\ta;1-1;noarch;s\tA\npackage\tavailable\tb;1-1;noarch;s\tB\nfinished\n", 2)
+	if out.String() != want {
+		t.Errorf("wrote %q", out.String())
+	}
+}
+
 func TestBroken(t *testing.T) {
 	out, calls := &brokenAfter{left: 2}, 0
 	w := NewWriter(out, V1_2, func() { calls++ })

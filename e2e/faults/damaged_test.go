@@ -3,12 +3,42 @@ package faults
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
+
+// TestRecordDamagedInTheMiddleOfAnAnswer has a list of which a part is told when the damage is met. Each package is told once.
+func TestRecordDamagedInTheMiddleOfAnAnswer(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	h := start(t, laptop)
+	h.OK(installOf("swarm")...)
+	search := []string{"search-name", "none", "s"}
+	want := h.OK(search...)
+	h.Stop()
+	laptoptest.Wipe(t, laptop, "entry") // after the installed ones
+	h = start(t, laptop)
+	if got := h.OK(search...); !slices.Equal(packages(got), packages(want)) {
+		t.Errorf("answered %q, and before %q", packages(got), packages(want))
+	}
+	if !laptoptest.Rebuilt(t, laptop) {
+		t.Error("nobody has noticed the damage")
+	}
+}
+
+// packages are the lines of packages, in order.
+func packages(lines []string) (all []string) {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "package\t") {
+			all = append(all, l)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
 
 // TestRecordDamagedWhileRPMRuns damages the record in the middle of an install. Another helper answers meanwhile, and what was
 // installed is known to be this backend's.
