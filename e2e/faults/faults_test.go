@@ -117,6 +117,7 @@ var faults = []fault{
 	{name: "disk full before", with: func(t *testing.T) { diskFull(t, "presolve", 1.02) }},
 	{name: "disk full in the middle", with: func(t *testing.T) { diskFull(t, "sugar-network", 1.5) }},
 	{name: "disk full of the record", with: recordDiskFull},
+	{name: "disk full of everything", with: everythingFull},
 	{name: "disk full of the root, in the middle", with: rootDiskFull},
 	{name: "read-only root", with: rootReadOnly},
 	{name: "file in place of the cache", with: fileInPlace},

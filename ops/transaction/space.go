@@ -27,8 +27,9 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	return p.checkSpace(s, install)
 }
 
-// recordGrowth is what the record and its log may grow by in a transaction.
-const recordGrowth = 1 << 20
+// recordGrowth is what the record and its log may grow by in a transaction, and as much again: nothing is begun that lives on the
+// reserve alone.
+const recordGrowth = 2 << 20
 
 // checkSpace makes the space that a plan needs, or says what it lacks. What is in the cache already counts for it; what goes for
 // something newer doesn't, since rpm removes it last.
