@@ -76,12 +76,13 @@ type System struct {
 	following  *follower
 	sticks     *sticks           // nil: nobody has looked yet, or nobody may
 	asked      map[string]string // which stick, by source id, was asked what it offers
-	languages  []string          // that summaries and descriptions are wanted in, the best first
+	failed     map[errand]failure
+	languages  []string // that summaries and descriptions are wanted in, the best first
 }
 
 // NewSystem starts watching the RPM database. The caller closes the System.
 func NewSystem(c Config) (*System, error) {
-	s := &System{Config: c, asked: make(map[string]string)}
+	s := &System{Config: c, asked: make(map[string]string), failed: make(map[errand]failure)}
 	s.stale.Store(true)
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		s.watchMounts()
