@@ -98,8 +98,10 @@ func (r *Record) seen(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	_, room := r.room()
 	switch code := e.Code(); {
-	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE:
+	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE,
+		code == sqlite3.SQLITE_IOERR_IN_PAGE && room < reserveSize: // what was mapped has no place on the disk
 		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	case code&0xff == sqlite3.SQLITE_READONLY, code&0xff == sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("%w: %w", fs.ErrPermission, err)

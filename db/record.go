@@ -109,6 +109,17 @@ func connect(path, options string) (*sql.DB, error) {
 
 // open opens the file while no other process does.
 func (r *Record) open() error {
+	err := r.openOnce()
+	if r.spared(err) {
+		err = r.openOnce()
+	}
+	if err == nil {
+		r.keepReserve()
+	}
+	return err
+}
+
+func (r *Record) openOnce() error {
 	r.file = nil
 	if err := finish(r.path); err != nil {
 		return err
@@ -190,8 +201,16 @@ func (r *Record) Version() (int64, error) {
 	return v, r.failed("asking", err)
 }
 
-// write runs f in a transaction, which is committed if f succeeds.
+// write runs f in a transaction, which is committed if f succeeds; once more where the disk was full and there was a reserve.
 func (r *Record) write(f func(tx *sql.Tx) error) error {
+	err := r.writeOnce(f)
+	if r.spared(err) {
+		err = r.writeOnce(f)
+	}
+	return err
+}
+
+func (r *Record) writeOnce(f func(tx *sql.Tx) error) error {
 	tx, err := r.db.BeginTx(context.Background(), nil)
 	if err != nil {
 		return err

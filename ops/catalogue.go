@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,26 +76,76 @@ func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) erro
 	if len(s.Sources) == 0 {
 		return s.noSource()
 	}
-	var failed error // the first source that could not be used
+	// Those come last that somebody may wait for: how long depends on whether another one is usable.
+	var order, last []int
+	for i, source := range s.Sources {
+		if s.failedLately(errand{source, true}) != nil || len(s.view.listed[source.ID]) == 0 && !strings.HasPrefix(source.URL, "file:") {
+			last = append(last, i)
+		} else {
+			order = append(order, i)
+		}
+	}
+	sources, failed := s.Sources, make([]error, len(s.Sources))
 	usable := 0
-	for _, source := range s.Sources {
-		err := s.ready(ctx, w, source, names)
+	for _, i := range append(order, last...) {
+		err := s.ready(ctx, w, sources[i], names, usable > 0)
 		if errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
 			return err
 		}
-		if err != nil {
-			s.Log.Warn("a source can't be used", "source", source.ID, "error", err)
-			if failed == nil {
-				failed = sourceError(source, err)
-			}
-			continue
+		if err == nil {
+			usable++
 		}
-		usable++
+		failed[i] = sourceError(sources[i], err)
 	}
-	if usable == 0 || AsError(failed) != nil && AsError(failed).Code != wire.NoNetwork && AsError(failed).Code != wire.RepoNotAvailable {
-		return failed
+	first := cmp.Or(failed...)
+	if usable == 0 || AsError(first) != nil && AsError(first).Code != wire.NoNetwork && AsError(first).Code != wire.RepoNotAvailable {
+		return first
 	}
 	return nil
+}
+
+// An errand is to ask a source for what it offers, or to load some of it.
+type errand struct {
+	source Source
+	load   bool
+}
+
+// A failure is that of an errand, for as long as the helper runs.
+type failure struct {
+	at  time.Time
+	err error
+}
+
+// leftAlone is how long a source that failed isn't asked again where what is here will do.
+const leftAlone = time.Minute
+
+// failedLately is the error of an errand that failed a short while ago; nil where it didn't.
+func (s *System) failedLately(e errand) error {
+	if f, ok := s.failed[e]; ok && time.Since(f.at) < leftAlone {
+		return f.err
+	}
+	return nil
+}
+
+// try runs an errand. Where what is here will do nobody waits long for it, and not again soon after the source has failed.
+func (s *System) try(ctx context.Context, e errand, willDo bool, run func(context.Context) error) error {
+	if willDo {
+		if err := s.failedLately(e); err != nil {
+			return err
+		}
+		ctx = transport.Hurried(ctx)
+	}
+	err := run(ctx)
+	delete(s.failed, e)
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
+		return err
+	}
+	s.Log.Warn("a source can't be used", "source", e.source.ID, "error", err)
+	var t *transport.Error
+	if errors.As(err, &t) && !strings.HasPrefix(e.source.URL, "file:") { // what costs nothing may be there any time
+		s.failed[e] = failure{time.Now(), err}
+	}
+	return err
 }
 
 func (s *System) noSource() error {
@@ -104,30 +155,36 @@ func (s *System) noSource() error {
 	return wire.Errorf(wire.RepoNotAvailable, "every source is switched off: pkcon repo-enable %s switches one on", s.configured[0].ID)
 }
 
-func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names []string) error {
+// ready is Ready for one source; another tells that there is another one that is.
+func (s *System) ready(ctx context.Context, w *wire.Writer, source Source, names []string, another bool) error {
+	renew := func(ctx context.Context) error { return s.renew(ctx, w, source, names, false, nil) }
 	if len(s.view.listed[source.ID]) == 0 {
-		return s.renew(ctx, w, source, names, false, nil)
+		return s.try(ctx, errand{source, false}, another, renew)
 	}
 	if s.tooOld(source) {
-		err := s.renew(ctx, w, source, names, false, nil)
+		err := s.try(ctx, errand{source, false}, true, renew)
 		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) {
 			return err
 		}
-		s.Log.Warn("a source can't be asked whether it has something new", "source", source.ID, "error", err)
 	}
 	p := s.view.platforms[source.ID]
 	if p == nil {
 		return nil // Sugar Network's catalogue comes in one piece
 	}
-	had := len(s.view.loaded)
-	err := s.load(ctx, w, source, p.Catalogue, s.shards(p, names), nil)
-	if notFound(err) { // the source has moved on
-		return s.renew(ctx, w, source, names, false, nil)
+	wanted := s.shards(p, names)
+	if !slices.ContainsFunc(wanted, func(i int) bool { return !s.view.loaded[p.Catalogue[i].SHA256] }) {
+		return nil
 	}
-	if err == nil && names == nil && len(s.view.loaded) > had {
-		return s.loadTexts(ctx, source)
-	}
-	return err
+	return s.try(ctx, errand{source, true}, another, func(ctx context.Context) error {
+		err := s.load(ctx, w, source, p.Catalogue, wanted, nil)
+		if notFound(err) { // the source has moved on
+			return renew(ctx)
+		}
+		if err == nil && names == nil {
+			return s.loadTexts(ctx, source)
+		}
+		return err
+	})
 }
 
 func (s *System) tooOld(source Source) bool {
@@ -145,6 +202,7 @@ func (s *System) tooOld(source Source) bool {
 // Refresh asks every source what it offers, and loads all of it. progress is told how much is done, 0 to 1. force takes a
 // catalogue that is older than the one that is here.
 func (s *System) Refresh(ctx context.Context, w *wire.Writer, force bool, progress func(float64)) error {
+	clear(s.failed)
 	if err := s.look(); err != nil {
 		return err
 	}

@@ -29,7 +29,11 @@ func AsError(err error) *wire.Error {
 	if errors.As(err, &damaged) || errors.Is(err, db.ErrDamaged) { // by this code PackageKit's clients know to offer a repair
 		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system (pkcon repair)", Err: err}
 	}
-	return &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}
+	e := &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}
+	if e.Code == wire.NoSpaceOnDevice {
+		e.Text += ": make some room first"
+	}
+	return e
 }
 
 func codeOf(err error) wire.Code {
@@ -92,6 +96,9 @@ func sourceError(source Source, err error) error {
 	}
 	code := wire.RepoNotAvailable
 	var t *transport.Error
+	if errors.Is(err, syscall.ENOSPC) && !errors.As(err, &t) { // the record's
+		return err
+	}
 	if errors.As(err, &t) && (t.Kind == transport.NoNetwork || t.Kind == transport.NoSpace) {
 		code = codeOf(err)
 	}

@@ -3,7 +3,6 @@ package ops
 import (
 	"context"
 	"os"
-	"path/filepath"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
@@ -11,7 +10,7 @@ import (
 // Repair is Change for repair-system: first comes before what was cut off is ended, since that needs an RPM database that can be
 // read.
 func (s *System) Repair(ctx context.Context, w *wire.Writer, first, then func(lock *os.File) error) error {
-	file, err := takeLock(ctx, w, filepath.Join(s.State, "lock"))
+	file, err := s.takeLock(ctx, w)
 	if err != nil {
 		return err
 	}

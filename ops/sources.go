@@ -97,6 +97,7 @@ type follower struct {
 func (s *System) follow(changed bool) error {
 	s.watchMounts()
 	if s.sticks != nil && s.sticks.stale.Swap(false) {
+		clear(s.failed) // a stick may have what could not be had
 		if err := s.use(s.written); err != nil {
 			s.sticks.stale.Store(true)
 			return err

@@ -76,12 +76,13 @@ type System struct {
 	following  *follower
 	sticks     *sticks           // nil: nobody has looked yet, or nobody may
 	asked      map[string]string // which stick, by source id, was asked what it offers
-	languages  []string          // that summaries and descriptions are wanted in, the best first
+	failed     map[errand]failure
+	languages  []string // that summaries and descriptions are wanted in, the best first
 }
 
 // NewSystem starts watching the RPM database. The caller closes the System.
 func NewSystem(c Config) (*System, error) {
-	s := &System{Config: c, asked: make(map[string]string)}
+	s := &System{Config: c, asked: make(map[string]string), failed: make(map[errand]failure)}
 	s.stale.Store(true)
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		s.watchMounts()
@@ -172,7 +173,7 @@ func (s *System) Arch() string {
 // Change runs f, which changes the system, while no other process does. First it ends what a process that died in the
 // middle left in the journal. f gives the lock to the rpm that it runs.
 func (s *System) Change(ctx context.Context, w *wire.Writer, f func(lock *os.File) error) error {
-	file, err := takeLock(ctx, w, filepath.Join(s.State, "lock"))
+	file, err := s.takeLock(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -208,8 +209,13 @@ func (s *System) recover(w *wire.Writer, lock *os.File) error {
 }
 
 // takeLock takes the lock file, or says who has it. The kernel gives it back when its holder and the rpm that the holder ran
-// are gone. An rpm whose helper was killed is waited for: it will end.
-func takeLock(ctx context.Context, w *wire.Writer, path string) (*os.File, error) {
+// are gone. An rpm whose helper was killed is waited for: it will end. Where the disk is full the reserve is given up first: what is to
+// come may free space, and rpm needs some for its database.
+func (s *System) takeLock(ctx context.Context, w *wire.Writer) (*os.File, error) {
+	if s.Record.Spare() {
+		s.Log.Warn("the disk is full: the reserve is given up", "folder", s.State)
+	}
+	path := filepath.Join(s.State, "lock")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)

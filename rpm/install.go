@@ -141,12 +141,19 @@ func (d Database) run(lock *os.File, args []string, read func(stdout io.Reader))
 		ended <- err
 	}()
 	read(stdout)
-	if err := <-ended; err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		output := withoutAdvice(stderr.String())
+	err = <-ended
+	output := withoutAdvice(stderr.String())
+	if err == nil && strings.Contains(output, fullDatabase) { // it says so, and that all is well
+		err = errors.New("its database could not be written")
+	}
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return &Error{Kind: kindOf(output, err), Output: output, Err: err}
 	}
 	return nil
 }
+
+// fullDatabase is what SQLite says, which newer rpms have their database in.
+const fullDatabase = "database or disk is full"
 
 // lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started may hold it open for ever.
 const lingering = time.Second
@@ -213,6 +220,7 @@ func kindOf(output string, err error) Kind {
 		{"B on the ", NoSpace}, // the same up to rpm 4.13: "needs 12MB on the / filesystem"
 		{" inodes on the ", NoSpace},
 		{"No space left on device", NoSpace},
+		{fullDatabase, NoSpace},
 		{" - Permission denied", Denied}, // "unpacking of archive failed on file …: cpio: open failed - …"
 		{" - Read-only file system", Denied},
 		{": BAD", Corrupt}, // "Payload SHA256 digest: BAD (Expected …"

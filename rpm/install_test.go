@@ -142,6 +142,20 @@ func TestInstallTakesAnyFileName(t *testing.T) {
 	}
 }
 
+// TestFullDatabase has an rpm whose database is on a full disk: it says so, and ends as if all were well.
+func TestFullDatabase(t *testing.T) {
+	dir := t.TempDir()
+	says := "#!/bin/sh\necho \"error: sqlite failure: RELEASE 'rwlock': database or disk is full\" >&2\n"
+	if err := os.WriteFile(filepath.Join(dir, "rpm"), []byte(says), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	var e *Error
+	if err := (Database{Root: dir, Path: dir}).Erase(nil, []string{"a-1-1.noarch"}, func(Step) {}); !errors.As(err, &e) || e.Kind != NoSpace {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestKindOf(t *testing.T) {
 	// What the real rpm here can't be brought to say; its words are from rpm's lib/rpmprob.c.
 	tests := []struct {
@@ -152,6 +166,7 @@ func TestKindOf(t *testing.T) {
 		{"\tinstalling package big-1-1.noarch needs 12MB on the / filesystem\n", NoSpace},
 		{"\tinstalling package big-1-1.noarch needs 12 more inodes on the /usr filesystem\n", NoSpace},
 		{"error: unpacking of archive failed on file /x: cpio: write failed - No space left on device\n", NoSpace},
+		{"error: sqlite failure: COMMIT: database or disk is full\n", NoSpace},
 		{"error: unpacking of archive failed: cpio: Bad magic\n", Corrupt},
 		{"error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Resource temporarily unavailable)\n", Locked},
 		{"error: can't create transaction lock on /var/lib/rpm/.rpm.lock (Permission denied)\n", Denied},

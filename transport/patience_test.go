@@ -144,8 +144,18 @@ func TestFetchNowhere(t *testing.T) {
 			if test.at != (k.slept == 0) || k.slept > c.SmallRetryFor {
 				t.Errorf("gave up after %v", k.slept)
 			}
+			k.slept = 0
 			_, err := c.Revalidate(t.Context(), f.URLs[0], "", 100)
 			mustBe(t, err, NoNetwork)
+			if test.at != (k.slept == 0) || !test.at && k.slept < 5*time.Second {
+				t.Errorf("a small file was given up after %v", k.slept)
+			}
+			k.slept = 0
+			_, err = c.Revalidate(Hurried(t.Context()), f.URLs[0], "", 100)
+			mustBe(t, err, NoNetwork)
+			if test.at != (k.slept == 0) || k.slept > 2*time.Second {
+				t.Errorf("in a hurry: gave up after %v", k.slept)
+			}
 
 			up.Store(true)
 			there := wanted(t, content, o.URL)

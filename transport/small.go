@@ -21,10 +21,11 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	}
 	// One byte more, so that reading to the end needs no larger buffer.
 	body := make([]byte, 0, ref.Size+1)
-	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: c.SmallRetryFor, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	quiet, stall := c.smallPatience(ctx, len(urls))
+	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: quiet, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
-		body, err = c.getOnce(ctx, url, body, ref, c.smallStall(len(urls)))
+		body, err = c.getOnce(ctx, url, body, ref, stall)
 		gained := int64(len(body) - had)
 		if err == nil {
 			if err = ref.Check(body); err != nil {
@@ -39,9 +40,25 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	return body, nil
 }
 
-// smallStall is how long one of so many sources may keep a waiting person without a byte.
-func (c *Client) smallStall(sources int) time.Duration {
-	return min(c.stall, max(c.SmallRetryFor/time.Duration(max(sources, 1)), min(c.SmallRetryFor, 2*time.Second)))
+type hurried struct{}
+
+// Hurried makes Get and Revalidate give up early: whoever asks can do without. A try that was begun may still take the time that
+// a link with a long way needs.
+func Hurried(ctx context.Context) context.Context { return context.WithValue(ctx, hurried{}, true) }
+
+const (
+	hurriedQuiet = 2 * time.Second
+	hurriedStall = 5 * time.Second
+)
+
+// smallPatience is how long a waiting person may be kept without a byte: by all tries together, and by one of so many sources.
+func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall time.Duration) {
+	quiet = c.SmallRetryFor
+	stall = min(c.stall, max(quiet/time.Duration(max(sources, 1)), min(quiet, 2*time.Second)))
+	if ctx.Value(hurried{}) != nil {
+		quiet, stall = min(quiet, hurriedQuiet), min(stall, hurriedStall)
+	}
+	return quiet, stall
 }
 
 // getOnce adds to body, the beginning of the file that an earlier try brought, what is missing. Where nothing is
@@ -132,9 +149,10 @@ type Answer struct {
 func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) (Answer, error) {
 	var a Answer
 	label := url[strings.LastIndexByte(url, '/')+1:]
-	err := c.persist(ctx, errand{label: label, urls: []string{url}, quiet: c.SmallRetryFor, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	quiet, stall := c.smallPatience(ctx, 1)
+	err := c.persist(ctx, errand{label: label, urls: []string{url}, quiet: quiet, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		var err error
-		a, err = c.revalidateOnce(ctx, url, etag, limit)
+		a, err = c.revalidateOnce(ctx, url, etag, limit, stall)
 		return 0, err
 	}})
 	if err != nil {
@@ -143,8 +161,8 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 	return a, nil
 }
 
-func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64) (Answer, error) {
-	w := newWatch(ctx, c.smallStall(1), 1)
+func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64, stall time.Duration) (Answer, error) {
+	w := newWatch(ctx, stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {

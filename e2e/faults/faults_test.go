@@ -2,9 +2,11 @@ package faults
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
 const kib = 1 << 10
@@ -113,6 +116,8 @@ var faults = []fault{
 	{name: "404 on the first of two sources", with: func(t *testing.T) { firstOfTwo(t, rpms(status(404)), 1.01) }},
 	{name: "first of two sources drops", with: func(t *testing.T) { firstOfTwo(t, cuts(300*kib), 1.01) }},
 	{name: "first of two sources is slow", with: func(t *testing.T) { firstOfTwo(t, rpms(trickle), 1.02) }},
+	{name: "second source refuses", with: secondRefuses},
+	{name: "second source refuses what is old", with: secondIsOld},
 	{name: "first of two sources is damaged", with: func(t *testing.T) { firstOfTwo(t, rpms(portal), 1.01) }},
 	{name: "through the environment's proxy", with: throughProxy},
 	{name: "through the environment's SOCKS proxy", with: throughSOCKS},
@@ -121,6 +126,7 @@ var faults = []fault{
 	{name: "disk full before", with: func(t *testing.T) { diskFull(t, "presolve", 1.02) }},
 	{name: "disk full in the middle", with: func(t *testing.T) { diskFull(t, "sugar-network", 1.5) }},
 	{name: "disk full of the record", with: recordDiskFull},
+	{name: "disk full of everything", with: everythingFull},
 	{name: "disk full of the root, in the middle", with: rootDiskFull},
 	{name: "read-only root", with: rootReadOnly},
 	{name: "file in place of the cache", with: fileInPlace},
@@ -369,16 +375,91 @@ func redirects() misbehaviour {
 func firstOfTwo(t *testing.T, bad misbehaviour, most float64) {
 	first, second := lay(t, newFront(t, bad).URL, weather{}), lay(t, newFront(t, nil).URL, weather{})
 	laptop := makeLaptop(t, first.URL, "", "")
-	config, err := os.OpenFile(laptop.Config, os.O_APPEND|os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", second.URL)
-	config.Close()
+	addSource(t, laptop, second.URL)
 	h := start(t, laptop)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, first.Received.Load()+second.Received.Load(), sizeOf(t, atlas), most)
+}
+
+// addSource gives a laptop one more source, the last one.
+func addSource(t *testing.T, l *testbed.Laptop, url string) {
+	t.Helper()
+	config, err := os.OpenFile(l.Config, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", url)
+	config.Close()
+}
+
+// secondRefuses has a second source that hangs up on everybody: with the first one's catalogue here it is asked once by each helper,
+// and by each refresh.
+func secondRefuses(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed.Close()
+	var called atomic.Int64
+	go func() {
+		for conn, err := closed.Accept(); err == nil; conn, err = closed.Accept() {
+			called.Add(1)
+			conn.Close()
+		}
+	}()
+	laptop := makeLaptop(t, newFront(t, nil).URL, "", "")
+	addSource(t, laptop, "http://"+closed.Addr().String())
+	for range 2 {
+		before := called.Load()
+		h := start(t, laptop, "NETWORK=FALSE") // the refresh has less patience
+		h.OK("resolve", "none", "atlas")
+		once := called.Load()
+		if once == before {
+			t.Error("it was not asked")
+		}
+		h.OK("resolve", "none", "swarm")
+		h.OK("search-name", "none", "atlas")
+		h.Fails("package-not-found", "resolve", "none", "nothing")
+		h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
+		if again := called.Load() - once; again != 0 {
+			t.Errorf("it was called %d times more after it had hung up on %d calls", again, once-before)
+		}
+		h.Fails("repo-not-available", "refresh-cache", "no")
+		if called.Load() == once {
+			t.Error("a refresh didn't ask it")
+		}
+		h.Stop()
+	}
+}
+
+// secondIsOld is a second source, and then the only one, that fails when what is known of it is old, and then has come back.
+func secondIsOld(t *testing.T) {
+	var asked atomic.Int64
+	server := newFront(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1); panic(http.ErrAbortHandler) })
+	})
+	for _, first := range []string{newFront(t, nil).URL, ""} {
+		server.on.Store(false)
+		laptop := makeLaptop(t, cmp.Or(first, server.URL), "", "")
+		if first != "" {
+			addSource(t, laptop, server.URL)
+		}
+		start(t, laptop).OK("refresh-cache", "no")
+		server.on.Store(true)
+		h := start(t, laptop, "CACHE_AGE=0")
+		before := asked.Load()
+		h.OK("resolve", "none", "atlas")
+		once := asked.Load()
+		if once == before {
+			t.Error("it was not asked")
+		}
+		h.OK("resolve", "none", "atlas")
+		h.OK("resolve", "none", "swarm")
+		if again := asked.Load() - once; again != 0 {
+			t.Errorf("it was asked %d times more after %d", again, once-before)
+		}
+	}
 }
 
 // throughProxy installs from a server whose name only the proxy knows.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -320,6 +321,75 @@ func recordDiskFull(t *testing.T) {
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
+}
+
+// everythingFull has system, record and cache on one disk without a byte left, when a helper starts and when one runs. What the record
+// has is told, what is removed makes room, and so does what the cache doesn't need.
+func everythingFull(t *testing.T) {
+	l := lay(t, newFront(t, nil).URL, weather{})
+	laptop := makeLaptop(t, l.URL, "", "")
+	disk := filepath.Join(laptop.Dir, "disk")
+	mount(t, disk, "-t", "tmpfs", "-o", "size=64m", "tmpfs")
+	if out, err := exec.Command("cp", "-a", laptop.Root, disk+"/root").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	config, err := os.ReadFile(laptop.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = []byte(strings.NewReplacer(laptop.Root, disk+"/root", laptop.State, disk+"/state", laptop.Cache, disk+"/cache").Replace(string(config)))
+	if err := os.WriteFile(laptop.Config, config, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	laptop.Root, laptop.State, laptop.Cache = disk+"/root", disk+"/state", disk+"/cache"
+	filler, reserve := filepath.Join(disk, "full"), filepath.Join(laptop.State, "reserve")
+	fill := func() {
+		t.Helper()
+		if fi, err := os.Stat(reserve); err != nil || fi.Size() != 1<<20 || fi.Sys().(*syscall.Stat_t).Blocks < 1<<20/512 {
+			t.Fatalf("the reserve is not there: %v, %v", fi, err)
+		}
+		if err := os.WriteFile(filler, make([]byte, 64<<20), 0o644); err == nil {
+			t.Fatal("the disk is not full")
+		}
+	}
+	h := start(t, laptop)
+	h.OK("get-packages", "installed")
+	fill()
+	h.OK("repair-system", "none") // there is no file to lock yet
+	h.Stop()
+	os.Remove(filler)
+	for _, running := range []bool{false, true} {
+		for _, command := range [][]string{
+			{"get-packages", "installed"}, {"search-name", "none", "atlas"}, {"remove-packages", "none", "atlas;1.0-1;noarch;installed:school", "no", "yes"},
+			{"repair-system", "none"}, {"repair-system", "simulate"}, installOf("moody"), {"remove-packages", "none", "moody;1.0-1;noarch;installed:school", "no", "yes"},
+		} {
+			h := start(t, laptop)
+			h.OK("get-packages", "installed")
+			if len(laptoptest.Installed(t, laptop)) == 2 {
+				h.OK(installOf("atlas")...)
+				h.OK("install-packages", "only-download", "swarm;1.0-1;noarch;school")
+				h.OK("install-packages", "simulate", "moody;1.0-1;noarch;school")
+			}
+			if !running {
+				h.Stop()
+			}
+			fill()
+			if !running {
+				h = start(t, laptop)
+			}
+			h.OK(command...)
+			laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
+			h.Stop()
+			os.Remove(filler)
+		}
+	}
+	os.Remove(reserve)
+	if err := os.WriteFile(filler, make([]byte, 64<<20), 0o644); err == nil {
+		t.Fatal("the disk is not full")
+	}
+	if e := start(t, laptop).Fails("no-space-on-device", "get-packages", "installed"); !strings.HasSuffix(e, "make some room first") {
+		t.Errorf("answered %q", e)
+	}
 }
 
 // rootDiskFull has a root that a file fills after the arithmetic, before the RPMs come: rpm meets it.

@@ -32,8 +32,9 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	return Room(s, files, installed)
 }
 
-// recordGrowth is what the record and its log may grow by in a transaction.
-const recordGrowth = 1 << 20
+// recordGrowth is what the record and its log may grow by in a transaction, and as much again: nothing is begun that lives on the
+// reserve alone.
+const recordGrowth = 2 << 20
 
 // Room makes the space that downloads need, each at its Path, and packages of so many bytes in the root; or it says what is lacking.
 // What is there of the downloads already counts for them; what goes for something newer doesn't, since rpm removes it last.
