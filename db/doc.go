@@ -16,5 +16,7 @@
 // A disk may still lose or mix up what it said it had written. Errors that come of that are ErrDamaged, and Rebuild makes the record
 // anew from what can be read of it and be checked.
 //
+// Beside the record is a reserve: room on its disk that is given up where the disk is full, so that what frees space can go on.
+//
 // The package knows nothing of networks, rpm or PackageKit.
 package db
