@@ -403,6 +403,7 @@ func FuzzDamage(f *testing.F) {
 	record, err := os.ReadFile(whole)
 	must(f, err)
 	f.Add(uint32(0), []byte("x"), uint32(0))
+	f.Add(uint32(60), []byte{255, 255, 255, 255}, uint32(0)) // the version
 	f.Add(uint32(24), []byte{255, 255, 255, 255}, uint32(0))
 	f.Add(uint32(4096+3), []byte{0, 200}, uint32(0))
 	f.Add(uint32(90000), []byte{1}, uint32(100000))

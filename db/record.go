@@ -168,6 +168,9 @@ func (r *Record) migrate() error {
 	if version == len(schemas) {
 		return nil
 	}
+	if version < 0 || version > 1000 { // nobody has written that
+		return fmt.Errorf("%w: its version is %d", ErrDamaged, version)
+	}
 	if version > len(schemas) {
 		return fmt.Errorf("it has version %d and this program knows up to %d: update packagekit-backend-presolve, or move the file away to start anew", version, len(schemas))
 	}

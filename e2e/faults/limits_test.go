@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -158,36 +159,43 @@ func limitBusy(t *testing.T) {
 				good.ServeHTTP(w, r)
 				return
 			}
-			w.Header().Set("Content-Length", strconv.Itoa(sizeOfFile(r)))
-			w.Write(fileOf(r)[:800*kib])
-			w.(http.Flusher).Flush()
-			<-shown
-			w.Write(fileOf(r)[800*kib:])
+			body := fileOf(r)
+			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			tick := time.NewTicker(100 * time.Millisecond)
+			defer tick.Stop()
+			for at := 0; at < len(body); at += 50 * kib {
+				w.Write(body[at:min(at+50*kib, len(body))])
+				w.(http.Flusher).Flush()
+				select {
+				case <-shown: // the rest at once
+				case <-tick.C:
+				}
+			}
 		})(good)
 	})
 	t.Cleanup(show)
 	l := lay(t, server.URL, weather{})
-	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"", sizeOf(t, swarm)>>10+200))
+	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"\nidle_timeout = \"10m\"", sizeOf(t, swarm)>>10+200))
 	other := start(t, laptop)
 	other.OK("install-packages", "simulate", "swarm;1.0-1;noarch;school")
 	h := start(t, laptop)
 	if err := h.Send("download-packages", "", "atlas-maps;1.0-1;noarch;school"); err != nil {
 		t.Fatal(err)
 	}
-	hinder := sync.OnceFunc(func() {
+	hindered := false
+	lines, err := h.Reply(func(line string) {
+		words := strings.Split(line, "\t")
+		if percent, _ := strconv.Atoi(words[len(words)-1]); hindered || words[0] != "item-progress" || percent < 30 {
+			return
+		}
+		hindered = true
 		if e := other.Fails("no-space-on-device", later("swarm")...); !strings.Contains(e, "atlas-maps") {
 			t.Errorf("what is in the way is not said: %q", e)
 		}
 		show()
 	})
-	lines, err := h.Reply(func(line string) {
-		if strings.HasPrefix(line, "item-progress\t") {
-			hinder()
-		}
-	})
-	hinder()
-	if e := laptoptest.ErrorOf(lines); err != nil || e != "" {
-		t.Errorf("answered %q, %v", e, err)
+	if e := laptoptest.ErrorOf(lines); err != nil || e != "" || !hindered {
+		t.Errorf("answered %q, %v; hindered: %v", e, err, hindered)
 	}
 	other.OK(later("swarm")...) // now it may go
 }
