@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -513,7 +512,7 @@ func diskFull(t *testing.T, layout string, most float64) {
 		t.Errorf("%d bytes were downloaded for nothing", l.Received.Load())
 	}
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
-	remount(t, laptop.Cache, "64m")
+	remount(t, laptop.Cache, "size=64m")
 	before := l.Received.Load()
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
@@ -542,7 +541,7 @@ func fileInPlace(t *testing.T) {
 func folderInPlace(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)
-	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK(later("atlas")...)
 	rpms, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-atlas-1*"))
 	if len(rpms) != 1 {
 		t.Fatalf("the cache has %q", rpms)
@@ -565,9 +564,7 @@ func readOnlyEmpty(t *testing.T) {
 		t.Errorf("answered %q", e)
 	}
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
-	if out, err := exec.Command("mount", "-o", "remount,rw", laptop.Cache).CombinedOutput(); err != nil {
-		t.Fatal(err, string(out))
-	}
+	remount(t, laptop.Cache, "rw")
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
 }
@@ -577,7 +574,7 @@ func readOnlyWhole(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
 	laptop := makeLaptop(t, l.URL, "", "")
 	h := start(t, laptop)
-	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK(later("atlas")...)
 	mount(t, laptop.Cache, "-o", "bind,ro", laptop.Cache)
 	h.OK(installOf("atlas")...)
 	whole(t, h, laptop, atlas)
@@ -612,7 +609,7 @@ func noNetwork(t *testing.T) {
 
 	h = start(t, laptop)
 	h.OK("refresh-cache", "no")
-	h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+	h.OK(later("atlas")...)
 	h.OK("install-packages", "simulate", "swarm;1.0-1;noarch;school")
 	h.Stop()
 
@@ -665,7 +662,7 @@ func cachedDamaged(t *testing.T) {
 		l := lay(t, newFront(t, nil).URL, weather{})
 		laptop := makeLaptop(t, l.URL, "sugar-network", "")
 		h := start(t, laptop)
-		h.OK("install-packages", "only-download", "atlas;1.0-1;noarch;school")
+		h.OK(later("atlas")...)
 		files, _ := filepath.Glob(filepath.Join(laptop.Cache, "rpms", "*-libatlas-*.rpm"))
 		if len(files) != 1 {
 			t.Fatalf("the cache has %q", files)

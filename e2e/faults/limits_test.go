@@ -296,10 +296,10 @@ func noPermission(t *testing.T) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
-// remount gives a tmpfs another size.
-func remount(t *testing.T, at, size string) {
+// remount mounts a file system with other options.
+func remount(t *testing.T, at, options string) {
 	t.Helper()
-	if out, err := exec.Command("mount", "-o", "remount,size="+size, at).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-o", "remount,"+options, at).CombinedOutput(); err != nil {
 		t.Fatal(err, string(out))
 	}
 }
@@ -310,7 +310,7 @@ func recordDiskFull(t *testing.T) {
 	laptop := makeLaptop(t, l.URL, "", "")
 	mount(t, laptop.State, "-t", "tmpfs", "-o", "size=32k", "tmpfs")
 	start(t, laptop).Fails("no-space-on-device", "get-packages", "installed")
-	remount(t, laptop.State, "64m")
+	remount(t, laptop.State, "size=64m")
 	h := start(t, laptop)
 	h.OK("get-packages", "installed")
 	h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
@@ -375,7 +375,7 @@ func everythingFull(t *testing.T) {
 			h.OK("get-packages", "installed")
 			if len(laptoptest.Installed(t, laptop)) == 2 {
 				h.OK(installOf("atlas")...)
-				h.OK("install-packages", "only-download", "swarm;1.0-1;noarch;school")
+				h.OK(later("swarm")...)
 				h.OK("install-packages", "simulate", "moody;1.0-1;noarch;school")
 			}
 			if !running {
@@ -453,9 +453,7 @@ func rootReadOnly(t *testing.T) {
 	h := start(t, laptop)
 	h.OK("get-packages", "installed")
 	mount(t, laptop.Root, "-o", "bind", laptop.Root)
-	if out, err := exec.Command("mount", "-o", "remount,bind,ro", laptop.Root).CombinedOutput(); err != nil {
-		t.Fatal(err, string(out))
-	}
+	remount(t, laptop.Root, "bind,ro")
 	if e := h.Fails("transaction-error", installOf("atlas")...); !strings.Contains(e, "Read-only file system") {
 		t.Errorf("answered %q", e)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 // CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources' files of one name don't
@@ -45,20 +46,12 @@ type kept struct {
 	used  time.Time // when the latest was written
 }
 
-// cache is what the cache has.
-type cache struct {
-	*ops.System
-	all  []*kept
-	used int64   // bytes
-	held []*kept // belong to what was begun and not finished, and stay
-}
-
-func lookIntoCache(s *ops.System) (*cache, error) {
+// lookIntoCache is what the cache has, and how many bytes.
+func lookIntoCache(s *ops.System) (all []*kept, used int64, err error) {
 	entries, err := os.ReadDir(s.CacheFolder())
 	if err != nil {
-		return nil, fmt.Errorf("looking into the cache: %w", err)
+		return nil, 0, fmt.Errorf("looking into the cache: %w", err)
 	}
-	c := &cache{System: s}
 	byWhole := make(map[string]*kept)
 	for _, e := range entries {
 		info, err := e.Info()
@@ -70,34 +63,38 @@ func lookIntoCache(s *ops.System) (*cache, error) {
 		if k == nil {
 			k = &kept{whole: WholePath(path)}
 			byWhole[k.whole] = k
-			c.all = append(c.all, k)
+			all = append(all, k)
 		}
 		k.files = append(k.files, path)
 		k.size += info.Size()
-		c.used += info.Size()
+		used += info.Size()
 		if info.ModTime().After(k.used) {
 			k.used = info.ModTime()
 		}
 	}
-	return c, nil
+	return all, used, nil
 }
 
 // makeRoom removes RPMs until the cache can take so many bytes more within its limit, and until so many are free that its disk is
-// short of. First goes what nothing needs, whole and partial, the oldest first; then whole RPMs of what failed. What these downloads are
-// stays, what another process is at, and what is there in part of what was begun.
-func (c *cache) makeRoom(downloads []transport.File, more, short int64) error {
-	if c.CacheLimit > 0 && more > 0 {
-		short = max(short, c.used+more-c.CacheLimit)
+// short of; it says so where the limit is too low. First goes what nothing needs, whole and partial, the oldest first; then whole RPMs
+// of what failed. What these downloads are stays, what another process is at, and what is there in part of what was begun.
+func makeRoom(s *ops.System, downloads []transport.File, more, short int64) error {
+	all, used, err := lookIntoCache(s)
+	if err != nil {
+		return err
+	}
+	if s.CacheLimit > 0 && more > 0 {
+		short = max(short, used+more-s.CacheLimit)
 	}
 	if short <= 0 {
 		return nil
 	}
-	begun, err := c.Record.Begun()
+	begun, err := s.Record.Begun()
 	if err != nil {
 		return err
 	}
-	var unneeded, failed []*kept
-	for _, k := range c.all {
+	var unneeded, failed, held []*kept
+	for _, k := range all {
 		i := slices.IndexFunc(begun, func(b db.Begun) bool { return strings.HasSuffix(k.whole, "-"+FileName(b.NEVRA)) })
 		switch {
 		case slices.ContainsFunc(downloads, func(f transport.File) bool { return f.Path == k.whole }):
@@ -106,7 +103,7 @@ func (c *cache) makeRoom(downloads []transport.File, more, short int64) error {
 		case i >= 0 && !begun[i].Now && slices.Equal(k.files, []string{k.whole}):
 			failed = append(failed, k)
 		default:
-			c.held = append(c.held, k)
+			held = append(held, k)
 		}
 	}
 	oldest := func(a, b *kept) int { return a.used.Compare(b.used) }
@@ -121,22 +118,26 @@ func (c *cache) makeRoom(downloads []transport.File, more, short int64) error {
 				return fmt.Errorf("making room in the cache: %w", err)
 			}
 		}
-		c.Log.Info("removed from the cache, which needs the room", "file", k.whole, "bytes", k.size)
-		c.used -= k.size
+		s.Log.Info("removed from the cache, which needs the room", "file", k.whole, "bytes", k.size)
+		used -= k.size
 		short -= k.size
+	}
+	if s.CacheLimit > 0 && more > 0 && used+more > s.CacheLimit {
+		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and this needs %s more than the %s that it has%s: raise cache_limit",
+			s.Cache, size(s.CacheLimit), size(more), size(used), inTheWay(held))
 	}
 	return nil
 }
 
-// begun says what in the cache was begun and is in the way.
-func (c *cache) begun() string {
-	if len(c.held) == 0 {
+// inTheWay names what was begun and not finished.
+func inTheWay(held []*kept) string {
+	if len(held) == 0 {
 		return ""
 	}
-	name := strings.TrimSuffix(filepath.Base(c.held[0].whole), ".rpm")
+	name := strings.TrimSuffix(filepath.Base(held[0].whole), ".rpm")
 	_, name, _ = strings.Cut(name, "-")
-	if len(c.held) == 1 {
+	if len(held) == 1 {
 		return fmt.Sprintf(", %s in part: finish that", name)
 	}
-	return fmt.Sprintf(", %s and %d others in part: finish those", name, len(c.held)-1)
+	return fmt.Sprintf(", %s and %d others in part: finish those", name, len(held)-1)
 }

@@ -39,35 +39,26 @@ const recordGrowth = 2 << 20
 // Room makes the space that downloads need, each at its Path, and packages of so many bytes in the root; or it says what is lacking.
 // What is there of the downloads already counts for them; what goes for something newer doesn't, since rpm removes it last.
 func Room(s *ops.System, downloads []transport.File, installed int64) error {
-	needs := []need{{s.Cache, 0}, {s.RPM.Root, installed}, {s.State, recordGrowth}}
-	var more int64 // for the cache
-	if err := os.MkdirAll(s.CacheFolder(), 0o755); err != nil {
-		return fmt.Errorf("making the cache: %w", err)
-	}
+	missing := map[string]int64{s.CacheFolder(): 0} // by folder
 	for _, f := range downloads {
-		folder, missing := filepath.Dir(f.Path), f.Size-min(present(f.Path), f.Size)
+		missing[filepath.Dir(f.Path)] += f.Size - min(present(f.Path), f.Size)
+	}
+	needs := []need{{s.Cache, 0}, {s.RPM.Root, installed}, {s.State, recordGrowth}}
+	for folder, bytes := range missing {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
-			return fmt.Errorf("making the folder of a download: %w", err)
+			return fmt.Errorf("making the folder of the downloads: %w", err)
 		}
-		if folder == s.CacheFolder() {
-			more += missing
-		}
-		needs = append(needs, need{folder, missing})
+		needs = append(needs, need{folder, bytes})
 	}
 	disks, err := findDisks(needs)
 	if err != nil {
 		return err
 	}
-	c, err := lookIntoCache(s)
-	if err != nil {
-		return err
-	}
-	if err := c.makeRoom(downloads, more, disks[0].need-disks[0].free); err != nil {
-		return err
-	}
-	if s.CacheLimit > 0 && more > 0 && c.used+more > s.CacheLimit {
-		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and this needs %s more than the %s that it has%s: raise cache_limit",
-			s.Cache, size(s.CacheLimit), size(more), size(c.used), c.begun())
+	more, short := missing[s.CacheFolder()], disks[0].need-disks[0].free
+	if s.CacheLimit > 0 && more > 0 || short > 0 {
+		if err := makeRoom(s, downloads, more, short); err != nil {
+			return err
+		}
 	}
 	for _, d := range disks {
 		if err := d.look(); err != nil { // again: room was made
