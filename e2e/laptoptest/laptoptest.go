@@ -25,6 +25,22 @@ type Helper struct {
 	t testing.TB
 }
 
+// NewSchool makes a school of the test's own, with more programs beside its usual ones. It needs what ./setup installs.
+func NewSchool(t testing.TB, more ...testbed.RPM) *testbed.School {
+	t.Helper()
+	dir := t.TempDir()
+	tools, err := testbed.Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	school, err := testbed.NewSchool(dir, tools, more...)
+	if err != nil {
+		t.Fatalf("%v: run ./setup", err)
+	}
+	t.Cleanup(func() { school.Close() })
+	return school
+}
+
 // Start starts the helper of a laptop, which is killed when the test ends. env are variables beside the test's own.
 func Start(t testing.TB, tools testbed.Tools, l *testbed.Laptop, env []string, args ...string) *Helper {
 	t.Helper()

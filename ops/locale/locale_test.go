@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
 
 const appstream = `<?xml version="1.0" encoding="UTF-8"?>
@@ -20,31 +20,18 @@ const appstream = `<?xml version="1.0" encoding="UTF-8"?>
 
 // What a repository has in other languages reaches those who want it, and costs nobody else anything.
 func TestLocale(t *testing.T) {
-	dir, err := os.MkdirTemp("", "presolve-locale-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	tools, err := testbed.Build(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	school, err := testbed.NewSchool(dir, tools)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer school.Close()
-	file := filepath.Join(dir, "appstream.xml")
+	school := laptoptest.NewSchool(t)
+	file := filepath.Join(school.Dir, "appstream.xml")
 	if err := os.WriteFile(file, []byte(appstream), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("modifyrepo_c", "--mdtype=appstream", file, filepath.Join(dir, "repository", "repodata")).CombinedOutput(); err != nil {
+	if out, err := exec.Command("modifyrepo_c", "--mdtype=appstream", file, filepath.Join(school.Dir, "repository", "repodata")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if out, err := school.Build(filepath.Join(dir, "presolver.toml")); err != nil || strings.Contains(out, "nothing has changed") {
+	if out, err := school.Build(filepath.Join(school.Dir, "presolver.toml")); err != nil || strings.Contains(out, "nothing has changed") {
 		t.Fatal(out, err)
 	}
-	if out, err := school.Build(filepath.Join(dir, "presolver.toml")); err != nil || !strings.Contains(out, "nothing has changed") {
+	if out, err := school.Build(filepath.Join(school.Dir, "presolver.toml")); err != nil || !strings.Contains(out, "nothing has changed") {
 		t.Fatal(out, err)
 	}
 	proxy, err := school.Proxy()

@@ -2,12 +2,12 @@ package search
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -59,25 +59,12 @@ func TestSearch(t *testing.T) {
 			t.Fatalf("%v: run ./setup", err)
 		}
 	}
-	dir, err := os.MkdirTemp("", "presolve-search-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	tools, err := testbed.Build(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	school, err := testbed.NewSchool(dir, tools,
+	school := laptoptest.NewSchool(t,
 		testbed.RPM{Name: "mpeg", Summary: "Plays MPEG", Group: "Amusements/Graphics", Provides: []string{"gstreamer1(decoder-audio/mpeg)()(64bit)", "gstreamer0.10(decoder-audio/mpeg)"}},
 		testbed.RPM{Name: "mongol", Summary: "A font", Group: "User Interface/X", Provides: []string{"font(mongol) = 2"}, Files: map[string]string{"/usr/share/fonts/Mongol.ttf": "font"}},
 		testbed.RPM{Name: "viewer", Summary: "Shows pictures", Group: "Amusements/Games", Provides: []string{"mimehandler(image/png)", "application(viewer.desktop)", "python3dist(viewer) = 1.0", "secret"}},
 		testbed.RPM{Name: "camera", Summary: "A driver", Group: "System Environment/Kernel", Provides: []string{"modalias(usb:v04A9p*d*)"}},
 	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer school.Close()
 	laptop, err := school.Laptop("", "presolve", "")
 	if err != nil {
 		t.Fatal(err)

@@ -7,25 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
 // What one helper changes, and what a person writes into the file, counts in another helper that runs.
 func TestTwoHelpers(t *testing.T) {
-	dir, err := os.MkdirTemp("", "presolve-sources-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	tools, err := testbed.Build(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	school, err := testbed.NewSchool(dir, tools)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer school.Close()
+	school := laptoptest.NewSchool(t)
 	laptop, err := school.Laptop("", "presolve", "")
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +56,7 @@ func TestTwoHelpers(t *testing.T) {
 	// A person's editor tells nobody but the kernel, which takes its time.
 	write := func(text string) {
 		t.Helper()
-		aside := filepath.Join(dir, "aside")
+		aside := filepath.Join(school.Dir, "aside")
 		if err := os.WriteFile(aside, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
