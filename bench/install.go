@@ -27,6 +27,7 @@ type shop struct {
 	platform   string
 	program    string
 	base       []string
+	root       string   // with the base in its RPM database, to be copied
 	rpms       []string // of the program, in install order, relative to the platform's folder
 	size       int64    // of them
 	repository string   // folder
@@ -41,7 +42,7 @@ func (s *shop) Close() {
 
 // shop makes the shop: the corpus' RPMs, or the testbed's school.
 func (b *bench) shop() (*shop, error) {
-	s := &shop{platform: testbed.Platform, program: "atlas"}
+	s := &shop{platform: testbed.Platform, program: "atlas", root: filepath.Join(b.folder("base"), "root")}
 	if b.corpus == "" {
 		school, err := testbed.NewSchool(b.folder("school"), b.tools, atlas()...)
 		if err != nil {
@@ -51,6 +52,9 @@ func (b *bench) shop() (*shop, error) {
 		for _, name := range []string{"basesystem-1.0-1.noarch.rpm", "libschool-2.0-1.x86_64.rpm"} {
 			s.base = append(s.base, filepath.Join(s.repository, name))
 		}
+		if err := testbed.Root(s.root, s.base...); err != nil {
+			return nil, err
+		}
 		if err := s.readTree(school.Published()); err != nil {
 			return nil, err
 		}
@@ -58,13 +62,13 @@ func (b *bench) shop() (*shop, error) {
 		s.platform, s.program, s.repository = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms")
 		s.base, _ = filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
 		dir := b.folder("shop")
-		if err := testbed.Root(filepath.Join(dir, "root"), s.base...); err != nil {
+		if err := testbed.Root(s.root, s.base...); err != nil {
 			return nil, err
 		}
 		out := filepath.Join(dir, "published")
 		config := filepath.Join(dir, "presolver.toml")
 		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n",
-			s.platform, out, s.repository, filepath.Join(dir, "root"), testbed.DBPath, s.program)
+			s.platform, out, s.repository, s.root, testbed.DBPath, s.program)
 		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -133,14 +137,10 @@ func (b *bench) install() error {
 		return err
 	}
 	defer s.Close()
-	template := filepath.Join(b.folder("template"), "root")
-	if err := testbed.Root(template, s.base...); err != nil {
+	if err := b.installs(s, "loopback", 0); err != nil {
 		return err
 	}
-	if err := b.installs(s, template, "loopback", 0); err != nil {
-		return err
-	}
-	return b.installs(s, template, fmt.Sprintf("%.3g MB/s a connection", float64(b.rate)/1e6), b.rate)
+	return b.installs(s, fmt.Sprintf("%.3g MB/s a connection", float64(b.rate)/1e6), b.rate)
 }
 
 // A visit is one install with one program: each in a root of its own.
@@ -150,7 +150,7 @@ type visit struct {
 }
 
 // installs measures one kind of link.
-func (b *bench) installs(s *shop, template, where string, speed int) error {
+func (b *bench) installs(s *shop, where string, speed int) error {
 	published, packages := s.published.URL, s.packages.URL
 	if speed > 0 {
 		for _, u := range []*string{&published, &packages} {
@@ -206,7 +206,7 @@ func (b *bench) installs(s *shop, template, where string, speed int) error {
 			// It stays until the end: ext4 creates files slowly for minutes after many were removed, since it looks
 			// for inodes that weren't used lately.
 			root := filepath.Join(b.folder("install"), "root")
-			if err := os.CopyFS(root, os.DirFS(template)); err != nil {
+			if err := os.CopyFS(root, os.DirFS(s.root)); err != nil {
 				return err
 			}
 			syscall.Sync() // what others wrote is not to be waited for

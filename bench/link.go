@@ -54,10 +54,6 @@ func (b *bench) link() error {
 		return err
 	}
 	defer s.Close()
-	template := filepath.Join(b.folder("template"), "root")
-	if err := testbed.Root(template, s.base...); err != nil {
-		return err
-	}
 	travellers := []traveller{{"presolve", s.published.URL, func(root, url string) (visit, error) { return b.byHelper(s, root, url, false) }}}
 	if b.installed("dnf") {
 		travellers = append(travellers, traveller{"dnf", s.packages.URL, func(root, url string) (visit, error) { return b.byDNF(s, root, url, "") }})
@@ -80,7 +76,7 @@ func (b *bench) link() error {
 			b.say("installing %s over a link that %s, %d of %d", s.program, t.name, n+1, b.runs)
 			for i := range travellers {
 				i = (i + n) % len(travellers)
-				one, all, err := b.travel(s, template, t, travellers[i])
+				one, all, err := b.travel(s, t, travellers[i])
 				if err != nil {
 					return err
 				}
@@ -100,9 +96,9 @@ func (b *bench) link() error {
 }
 
 // travel installs with one program over one link, again and again until everything is there. one is the first run, all are all.
-func (b *bench) travel(s *shop, template string, t trouble, who traveller) (one, all journey, err error) {
+func (b *bench) travel(s *shop, t trouble, who traveller) (one, all journey, err error) {
 	root := filepath.Join(b.folder("link"), "root")
-	if err := os.CopyFS(root, os.DirFS(template)); err != nil {
+	if err := os.CopyFS(root, os.DirFS(s.root)); err != nil {
 		return one, all, err
 	}
 	syscall.Sync()
