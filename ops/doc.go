@@ -1,13 +1,10 @@
 // Package ops carries out commands. A reader who knows net/http knows it: an Op is a Handler, a wire.Request the
 // request, a wire.Writer the ResponseWriter, a Mux the ServeMux. One folder below for each family of commands has the
-// ops themselves; each folder's Register puts them into a Mux.
+// ops themselves; each folder's Register puts them into a Mux. What changes the system is carried out in
+// ops/transaction.
 //
-// What ops share is a System: the laptop with its record, its RPM database, its sources and its cache. It knows which
-// packages are installed (SyncInstalled), what the sources offer (Ready, List), the tree of a package (Tree), and how to
-// change the system without getting in the way of another helper (Change).
-//
-// Sticks that are put in are found in Mounts. They tell the transport where copies of what the sources publish are; where the
-// configuration believes them, they are sources too.
+// What ops share is a System: the laptop, with what is installed on it (SyncInstalled, FindInstalled), what it is offered
+// (package offers), and both together (List).
 //
 // An op that finds the record damaged just fails: Guard has the record rebuilt and the op run once more.
 //

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -29,6 +30,11 @@ func AsError(err error) *wire.Error {
 	if errors.As(err, &damaged) || errors.Is(err, db.ErrDamaged) { // by this code PackageKit's clients know to offer a repair
 		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system (pkcon repair)", Err: err}
 	}
+	for is, code := range codes {
+		if errors.Is(err, is) {
+			return &wire.Error{Code: code, Text: err.Error(), Err: err}
+		}
+	}
 	e := &wire.Error{Code: codeOf(err), Text: err.Error(), Err: err}
 	if e.Code == wire.NoSpaceOnDevice {
 		e.Text += ": make some room first"
@@ -36,8 +42,27 @@ func AsError(err error) *wire.Error {
 	return e
 }
 
+// codes are those of the errors of package offers.
+var codes = map[error]wire.Code{
+	offers.ErrNotOffered:    wire.PackageNotFound,
+	offers.ErrNoSource:      wire.RepoNotAvailable,
+	offers.ErrUnknownSource: wire.RepoNotFound,
+	offers.ErrConfiguration: wire.RepoConfigurationError,
+	offers.ErrTooManyPaths:  wire.CannotGetFilelist,
+}
+
 func codeOf(err error) wire.Code {
 	var t *transport.Error
+	var source *offers.SourceError
+	if errors.As(err, &source) {
+		switch {
+		case source.Unreachable():
+			return wire.NoNetwork
+		case errors.As(err, &t) && t.Kind == transport.NoSpace:
+			return wire.NoSpaceOnDevice
+		}
+		return wire.RepoNotAvailable // there is no package to blame
+	}
 	if errors.As(err, &t) {
 		switch t.Kind {
 		case transport.NoNetwork:
@@ -82,25 +107,4 @@ func codeOf(err error) wire.Code {
 		return wire.TransactionError
 	}
 	return wire.InternalError
-}
-
-// sourceError is an error of reading what a source publishes: the same as AsError's but for what has no package to
-// blame.
-func sourceError(source Source, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
-	var known *wire.Error
-	if errors.As(err, &known) {
-		return err
-	}
-	code := wire.RepoNotAvailable
-	var t *transport.Error
-	if errors.Is(err, syscall.ENOSPC) && !errors.As(err, &t) { // the record's
-		return err
-	}
-	if errors.As(err, &t) && (t.Kind == transport.NoNetwork || t.Kind == transport.NoSpace) {
-		code = codeOf(err)
-	}
-	return wire.Errorf(code, "the source %s (%s): %w", source.ID, source.URL, err)
 }

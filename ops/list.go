@@ -75,7 +75,7 @@ func (s *System) Filter(f wire.Filters, same []*db.Package) []*db.Package {
 			if c := strings.Compare(a.Arch, b.Arch); c != 0 {
 				return c
 			}
-			return s.rank(a.Source) - s.rank(b.Source)
+			return s.Offers.Rank(a.Source) - s.Offers.Rank(b.Source)
 		})
 		same = slices.CompactFunc(same, func(a, b *db.Package) bool { return a.NEVRA == b.NEVRA })
 	}
@@ -89,13 +89,10 @@ func (s *System) Filter(f wire.Filters, same []*db.Package) []*db.Package {
 	return kept
 }
 
-// rank is the place of a source in the order of preference.
-func (s *System) rank(source string) int {
-	return slices.IndexFunc(s.Sources, func(c Source) bool { return c.ID == source })
-}
-
 // native tells whether packages of an architecture are the platform's own.
-func (s *System) native(arch string) bool { return slices.Contains(tree.Compatible(s.Arch()), arch) }
+func (s *System) native(arch string) bool {
+	return slices.Contains(tree.Compatible(s.Offers.Arch()), arch)
+}
 
 // isBasename tells whether a package is a program itself and not a part of one: the name of the source package, which would
 // tell, is not in a catalogue.

@@ -123,7 +123,7 @@ func (a answers) Error() string {
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "%s: %v", redacted(s.url), s.last)
+		fmt.Fprintf(&b, "%s: %v", Redacted(s.url), s.last)
 		if s.tries > 1 {
 			fmt.Fprintf(&b, " (%d tries)", s.tries)
 		}
@@ -142,7 +142,8 @@ func (a answers) Unwrap() []error {
 	return errs
 }
 
-func redacted(rawURL string) string {
+// Redacted is a URL as it may be told: without a password.
+func Redacted(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return strconv.Quote(rawURL)

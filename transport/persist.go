@@ -81,7 +81,7 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			return c.givenUp(e.label, sources, asked)
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
-			c.Log.Debug("waiting before the next try", "file", e.label, "url", redacted(s.url), "wait", wait)
+			c.Log.Debug("waiting before the next try", "file", e.label, "url", Redacted(s.url), "wait", wait)
 			if c.now().Add(wait).Sub(gainedAt) >= noticed && e.waiting != nil {
 				e.waiting()
 			}
@@ -110,13 +110,13 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			gainedAt = c.now()
 		}
 		if errors.Is(err, errNearer) {
-			c.Log.Debug("a copy is nearer", "file", e.label, "url", redacted(s.url), "gained", gained)
+			c.Log.Debug("a copy is nearer", "file", e.label, "url", Redacted(s.url), "gained", gained)
 			continue
 		}
 		if !errors.As(err, &s.last) {
 			return localError(e.label, err)
 		}
-		c.Log.Debug("a try failed", "file", e.label, "url", redacted(s.url), "gained", gained, "error", err)
+		c.Log.Debug("a try failed", "file", e.label, "url", Redacted(s.url), "gained", gained, "error", err)
 		if s.last.kind == NoNetwork {
 			c.hosts.missed(s.url, c.now())
 		} else {
@@ -312,7 +312,7 @@ func pause(fails int, down time.Duration) time.Duration {
 
 // givenUp sums up what the sources said.
 func (c *Client) givenUp(label string, sources []*source, last string) *Error {
-	e := &Error{Label: label, URL: redacted(last)}
+	e := &Error{Label: label, URL: Redacted(last)}
 	var all answers
 	said := map[Kind]bool{}
 	for _, s := range sources {

@@ -15,16 +15,16 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 )
 
 // sourcesIn is the configuration file as the helper follows and changes it while it runs.
-func sourcesIn(path string) *ops.Configuration {
+func sourcesIn(path string) *offers.Configuration {
 	var known []byte // what was read last, and what it said
-	var sources []ops.Source
-	return &ops.Configuration{
+	var sources []offers.Source
+	return &offers.Configuration{
 		Path: path,
-		Read: func() ([]ops.Source, error) {
+		Read: func() ([]offers.Source, error) {
 			data, err := os.ReadFile(path)
 			if err != nil {
 				return nil, fmt.Errorf("reading the configuration: %w", err)

@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -196,7 +196,7 @@ func (s *source) check() (problem string) {
 		return fmt.Sprintf("the url %q should begin with http://, https:// or file://", s.URL)
 	case u.Scheme == "file" && !filepath.IsAbs(u.Path), u.Scheme != "file" && u.Host == "":
 		return fmt.Sprintf("the url %q names no place", s.URL)
-	case s.Layout != "" && s.Layout != string(ops.Presolve) && s.Layout != string(ops.SugarNetwork):
+	case s.Layout != "" && s.Layout != string(offers.Presolve) && s.Layout != string(offers.SugarNetwork):
 		return fmt.Sprintf("the layout %q should be presolve or sugar-network", s.Layout)
 	case s.Signatures == "" || s.Signatures == "required":
 		return `this version can't check signatures: the source can be used with signatures = "none"`
@@ -207,15 +207,15 @@ func (s *source) check() (problem string) {
 }
 
 // sources are all of them.
-func (c *config) sources() []ops.Source {
-	var all []ops.Source
+func (c *config) sources() []offers.Source {
+	var all []offers.Source
 	for _, s := range c.Source {
-		layout := ops.Layout(s.Layout)
+		layout := offers.Layout(s.Layout)
 		if layout == "" {
-			layout = ops.Presolve
+			layout = offers.Presolve
 		}
 		disabled := s.Enabled != nil && !*s.Enabled
-		all = append(all, ops.Source{ID: s.ID, Name: s.Name, URL: strings.TrimRight(s.URL, "/"), Layout: layout, Disabled: disabled})
+		all = append(all, offers.Source{ID: s.ID, Name: s.Name, URL: strings.TrimRight(s.URL, "/"), Layout: layout, Disabled: disabled})
 	}
 	return all
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/describe"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/install"
@@ -161,15 +162,17 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{
-		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), Mounts: ops.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
 		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
-		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", CacheAge: cacheAge(os.Getenv("CACHE_AGE")), Log: log,
+		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Log: log,
+	}, offers.Config{
+		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
+		Mounts: offers.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
 	})
 	if err != nil {
 		return 0, err
 	}
 	defer system.Close()
-	system.SetLocale(os.Getenv("LANG"))
+	system.Offers.SetLocale(os.Getenv("LANG"))
 	mux := make(ops.Mux)
 	for _, register := range []func(ops.Mux, *ops.System){
 		search.Register, resolve.Register, describe.Register, refresh.Register, install.Register, remove.Register, update.Register,

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -48,7 +49,7 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 }
 
 // offered tells what a package of a tree depends on.
-func (t *teller) offered(o *ops.Offer, recursive bool) error {
+func (t *teller) offered(o *offers.Offer, recursive bool) error {
 	indexes := o.Package().Requires
 	if recursive {
 		all := o.Tree.Closure(o.Index)

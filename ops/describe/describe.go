@@ -48,7 +48,7 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
 		return err
 	}
-	e, source, err := s.FindEntry(id)
+	e, source, err := s.Offers.Entry(ops.Wanted(id))
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 		return err
 	}
 	t := o.Package()
-	w.Details(wire.Details{ID: o.ID(), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
+	w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
 	return nil
 }
 
@@ -85,7 +85,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 	if err != nil {
 		return err
 	}
-	lists, err := s.FileLists(ctx, o.Source, o.Entry)
+	lists, err := s.Offers.FileLists(ctx, o.Source, o.Entry)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 			paths = l.Files
 		}
 	}
-	w.Files(o.ID(), paths)
+	w.Files(ops.OfferID(o), paths)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func local(s *ops.System, path string) (pkg *tree.Package, summary string, err e
 	if h.IsSource() {
 		return nil, "", wire.Errorf(wire.InvalidPackageFile, "%s is a source package: it has what a program is made from, and can't be installed", path)
 	}
-	if fit := tree.Compatible(s.Arch()); !slices.Contains(fit, h.Arch) {
+	if fit := tree.Compatible(s.Offers.Arch()); !slices.Contains(fit, h.Arch) {
 		return nil, "", wire.Errorf(wire.IncompatibleArchitecture, "%s is for %s and this computer needs %s", path, h.Arch, strings.Join(fit, " or "))
 	}
 	info, err := os.Stat(path)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -33,7 +34,7 @@ type tops struct {
 }
 
 // provider is a package that meets a dependency, as rpm writes it; nil where none does. rpm itself has the last word.
-func (f *providers) provider(ctx context.Context, dependency string) (*ops.Offer, error) {
+func (f *providers) provider(ctx context.Context, dependency string) (*offers.Offer, error) {
 	name, _, _ := strings.Cut(dependency, " ")
 	if strings.HasPrefix(dependency, "(") {
 		return nil, nil // rich ones aren't taken apart: they are rare in what people carry around
@@ -81,11 +82,11 @@ func (f *providers) load(ctx context.Context) error {
 		return err
 	}
 	for _, name := range slices.Compact(names) {
-		offers, err := f.s.Record.Offers(name)
+		found, err := f.s.Record.Offers(name)
 		if err != nil {
 			return err
 		}
-		for _, o := range offers {
+		for _, o := range found {
 			f.all = append(f.all, tops{Package: o})
 		}
 	}
@@ -99,13 +100,13 @@ func (f *providers) enough(ref tree.Ref) bool {
 }
 
 // member is a package of a tree.
-func (f *providers) member(ctx context.Context, t *tops, is func(*tree.Package) bool) (*ops.Offer, error) {
+func (f *providers) member(ctx context.Context, t *tops, is func(*tree.Package) bool) (*offers.Offer, error) {
 	if t.tree == nil {
 		if f.enough(t.Entry.Tree) {
 			return nil, nil
 		}
 		var err error
-		if t.tree, err = f.s.Tree(ctx, t.Source, t.Entry); err != nil {
+		if t.tree, err = f.s.Offers.Tree(ctx, t.Source, t.Entry); err != nil {
 			return nil, f.unless(err)
 		}
 	}
@@ -121,23 +122,23 @@ func (f *providers) unless(err error) error {
 	return nil
 }
 
-func (f *providers) offer(ctx context.Context, t tops, is func(*tree.Package) bool) (*ops.Offer, error) {
+func (f *providers) offer(ctx context.Context, t tops, is func(*tree.Package) bool) (*offers.Offer, error) {
 	if t.tree == nil {
 		var err error
-		if t.tree, err = f.s.Tree(ctx, t.Source, t.Entry); err != nil {
+		if t.tree, err = f.s.Offers.Tree(ctx, t.Source, t.Entry); err != nil {
 			return nil, err
 		}
 	}
 	for i := range t.tree.Packages {
 		if is(&t.tree.Packages[i]) {
-			return &ops.Offer{Source: t.Source, Tree: t.tree, Index: i, Entry: t.Entry}, nil
+			return &offers.Offer{Source: t.Source, Tree: t.tree, Index: i, Entry: t.Entry}, nil
 		}
 	}
 	return nil, nil
 }
 
 // withFile is a package with a path, or with the library that a dependency like "libgreet.so.1()(64bit)" is about.
-func (f *providers) withFile(ctx context.Context, name string) (*ops.Offer, error) {
+func (f *providers) withFile(ctx context.Context, name string) (*offers.Offer, error) {
 	library, _, isLibrary := strings.Cut(name, "(")
 	isLibrary = isLibrary && strings.Contains(library, ".so")
 	if !isLibrary && !strings.HasPrefix(name, "/") {
@@ -147,7 +148,7 @@ func (f *providers) withFile(ctx context.Context, name string) (*ops.Offer, erro
 		if t.Entry.Files.IsZero() || f.enough(t.Entry.Files) {
 			continue
 		}
-		lists, err := f.s.FileLists(ctx, t.Source, t.Entry)
+		lists, err := f.s.Offers.FileLists(ctx, t.Source, t.Entry)
 		if err != nil {
 			if err = f.unless(err); err != nil {
 				return nil, err

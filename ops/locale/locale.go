@@ -12,7 +12,7 @@ import (
 // Register puts the family's op into m.
 func Register(m ops.Mux, s *ops.System) {
 	m["set-locale"] = ops.Func(func(_ context.Context, _ *wire.Writer, r *wire.Request) error {
-		s.SetLocale(r.Name)
+		s.Offers.SetLocale(r.Name)
 		return nil
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -29,7 +30,7 @@ func Register(m ops.Mux, s *ops.System) {
 }
 
 // named is how a person knows a source.
-func named(source ops.Source) string {
+func named(source offers.Source) string {
 	if source.Name == "" {
 		return source.ID
 	}
@@ -37,20 +38,20 @@ func named(source ops.Source) string {
 }
 
 // upgrades are the later releases of this platform that the sources publish, the latest first.
-func upgrades(ctx context.Context, s *ops.System, w *wire.Writer) ([]ops.PlatformOffer, error) {
+func upgrades(ctx context.Context, s *ops.System, w *wire.Writer) ([]offers.PlatformOffer, error) {
 	w.Status(wire.StatusQuery)
-	all, err := s.OtherPlatforms(ctx)
+	all, err := s.Offers.OtherPlatforms(ctx)
 	if err != nil {
 		return nil, err
 	}
-	family, version := release(s.Platform, s.Arch())
-	all = slices.DeleteFunc(all, func(p ops.PlatformOffer) bool {
-		f, v := release(p.Platform, s.Arch())
+	family, version := release(s.Offers.Platform, s.Offers.Arch())
+	all = slices.DeleteFunc(all, func(p offers.PlatformOffer) bool {
+		f, v := release(p.Platform, s.Offers.Arch())
 		return f != family || tree.CompareEVR(v, version) <= 0
 	})
-	slices.SortStableFunc(all, func(a, b ops.PlatformOffer) int {
-		_, v := release(a.Platform, s.Arch())
-		_, u := release(b.Platform, s.Arch())
+	slices.SortStableFunc(all, func(a, b offers.PlatformOffer) int {
+		_, v := release(a.Platform, s.Offers.Arch())
+		_, u := release(b.Platform, s.Offers.Arch())
 		return tree.CompareEVR(u, v)
 	})
 	return all, nil
@@ -74,10 +75,10 @@ func upgrade(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 		return err
 	}
 	for _, p := range all {
-		if p.Platform == r.Name || strings.TrimSuffix(p.Platform, "-"+s.Arch()) == r.Name {
+		if p.Platform == r.Name || strings.TrimSuffix(p.Platform, "-"+s.Offers.Arch()) == r.Name {
 			return wire.Errorf(wire.NotSupported, "this computer has %s, and its system comes as an image: save what is yours, write the image of %s to it, and set platform = %q in the configuration; the source %s has the programs for it",
-				s.Platform, p.Platform, p.Platform, named(p.Source))
+				s.Offers.Platform, p.Platform, p.Platform, named(p.Source))
 		}
 	}
-	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: pkcon get-distro-upgrades tells which there are", r.Name, s.Platform)
+	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: pkcon get-distro-upgrades tells which there are", r.Name, s.Offers.Platform)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -63,15 +64,15 @@ func TestUpgrades(t *testing.T) {
 			defer record.Close()
 			net := transport.New(transport.Options{SmallRetryFor: time.Second})
 			defer net.Close()
-			c := ops.Config{Platform: "fedora-18-i686", Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, Log: hclog.NewNullLogger()}
+			o := offers.Config{Platform: "fedora-18-i686"}
 			for id := range strings.FieldsSeq(tt.sources) {
 				name := ""
 				if id == "city" {
 					name = "the city"
 				}
-				c.Sources = append(c.Sources, ops.Source{ID: id, Name: name, URL: server.URL + "/" + id, Layout: ops.Presolve})
+				o.Sources = append(o.Sources, offers.Source{ID: id, Name: name, URL: server.URL + "/" + id, Layout: offers.Presolve})
 			}
-			s, err := ops.NewSystem(c)
+			s, err := ops.NewSystem(ops.Config{Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, Log: hclog.NewNullLogger()}, o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,7 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["refresh-cache"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Percentage(0)
-		if err := s.Refresh(ctx, w, r.Force, func(p float64) { w.Percentage(int(100 * p)) }); err != nil {
+		if err := s.Offers.Refresh(ctx, ops.Progress(w), r.Force); err != nil {
 			return err
 		}
 		w.Percentage(100)

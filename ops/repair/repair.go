@@ -20,6 +20,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -37,7 +38,7 @@ func Register(m ops.Mux, s *ops.System) {
 			}
 			return p.rest(ctx)
 		}
-		return s.Repair(ctx, w, p.database, func(*os.File) error { return p.rest(ctx) })
+		return transaction.Repair(ctx, s, w, p.database, func(*os.File) error { return p.rest(ctx) })
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -85,7 +86,7 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 	if !f.Pass(wire.Installed, false) || id.Installed() {
 		return 0, nil
 	}
-	entry, source, err := s.FindEntry(id)
+	entry, source, err := s.Offers.Entry(ops.Wanted(id))
 	if err != nil {
 		return 0, err
 	}
@@ -113,7 +114,7 @@ func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 	}
 	var all []*db.Package
 	for _, program := range programs {
-		t, source, err := s.KeptTree(program)
+		t, source, err := s.Offers.KeptTree(program)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +127,7 @@ func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			top, _, err := s.FindEntry(wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch})
+			top, _, err := s.Offers.Entry(offers.Wanted{Name: p.Name, EVR: p.EVR(), Arch: p.Arch})
 			if err != nil {
 				return nil, err
 			}

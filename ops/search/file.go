@@ -27,7 +27,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 	unready := ready(ctx, s, w, r.Filters)
 	if r.Filters.Pass(wire.Installed, false) {
 		if unready == nil {
-			unready = s.LoadPaths(ctx, w)
+			unready = s.Offers.LoadPaths(ctx, ops.Progress(w))
 			w.Status(wire.StatusQuery)
 		}
 		if found.Available, err = s.Record.WithFile(r.Values); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
@@ -56,11 +57,11 @@ func inGroups(s *ops.System, values []string) (db.Query, error) {
 	var q db.Query
 	for _, v := range values {
 		if id, ok := strings.CutPrefix(v, "repo:"); ok {
-			all, err := s.Configured()
+			all, err := s.Offers.Configured()
 			if err != nil {
 				return q, err
 			}
-			if !slices.ContainsFunc(all, func(c ops.Source) bool { return c.ID == id }) {
+			if !slices.ContainsFunc(all, func(c offers.Source) bool { return c.ID == id }) {
 				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: pkcon repo-list tells which there are", id)
 			}
 			q.Source = append(q.Source, id)
@@ -96,7 +97,7 @@ func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 			w.Category(wire.Category{ID: g.id, Name: g.name, Summary: "Programs in the group " + g.id, Icon: g.icon})
 		}
 	}
-	for _, source := range s.Sources {
+	for _, source := range s.Offers.Sources {
 		name := source.Name
 		if name == "" {
 			name = source.ID

@@ -48,7 +48,7 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			found.Available = append(found.Available, ids...)
 		}
 		if len(paths) > 0 && unready == nil {
-			unready = s.LoadPaths(ctx, w)
+			unready = s.Offers.LoadPaths(ctx, ops.Progress(w))
 			w.Status(wire.StatusQuery)
 		}
 		ids, err := s.Record.WithFile(paths)

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -40,7 +41,7 @@ func install(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 	if err != nil {
 		return err
 	}
-	return s.Change(ctx, w, func(lock *os.File) error {
+	return transaction.Change(ctx, s, w, func(lock *os.File) error {
 		path := filepath.Join(s.Keyring, id.file(key))
 		if err := keep(path, key); err != nil {
 			return err
@@ -89,24 +90,20 @@ func find(ctx context.Context, s *ops.System, id id, packageID string) ([]byte, 
 		}
 	}
 	// An id of 8 digits can be forged in minutes: what comes from outside needs a longer one.
-	at := ""
+	nor := ""
 	if p, err := wire.ParsePackageID(packageID); err == nil && len(id) >= 16 {
-		for _, source := range s.Sources {
-			if source.ID != p.Data || source.Layout != ops.Presolve {
-				continue
-			}
-			at = source.URL + "/" + s.Platform + "/keys/" + string(id) + ".asc"
-			answer, err := s.Net.Revalidate(ctx, at, "", maxKey)
-			if errors.Is(err, context.Canceled) {
-				return nil, err
-			}
-			if err == nil && id.is(answer.Body) {
-				return answer.Body, nil
-			}
-			at = ", nor at " + at
+		key, at, err := s.Offers.Key(ctx, p.Data, string(id), maxKey)
+		if errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+		if err == nil && id.is(key) {
+			return key, nil
+		}
+		if at != "" {
+			nor = ", nor at " + at
 		}
 	}
-	return nil, wire.Errorf(wire.GPGFailure, "the key %s is neither in %s nor in %s%s: put it, ASCII-armoured, into %s as a file of its own", id, s.Keyring, distributionKeys, at, s.Keyring)
+	return nil, wire.Errorf(wire.GPGFailure, "the key %s is neither in %s nor in %s%s: put it, ASCII-armoured, into %s as a file of its own", id, s.Keyring, distributionKeys, nor, s.Keyring)
 }
 
 // inFolder looks for a key in the files of a folder.

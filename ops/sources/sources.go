@@ -15,11 +15,11 @@ func Register(m ops.Mux, s *ops.System) {
 	m["get-repo-list"] = list(s)
 	m["repo-enable"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
-		return s.SetSource(r.Name, "enabled", strconv.FormatBool(r.Enabled))
+		return s.Offers.SetSource(r.Name, "enabled", strconv.FormatBool(r.Enabled))
 	})
 	m["repo-set-data"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
-		return s.SetSource(r.Name, r.Parameter, r.Value)
+		return s.Offers.SetSource(r.Name, r.Parameter, r.Value)
 	})
 }
 
@@ -27,7 +27,7 @@ func Register(m ops.Mux, s *ops.System) {
 func list(s *ops.System) ops.Op {
 	return ops.Func(func(_ context.Context, w *wire.Writer, _ *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		all, err := s.Configured()
+		all, err := s.Offers.Configured()
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,12 @@
-// Package transaction carries out what changes the system. Each command that does (install-packages, install-files,
-// update-packages, remove-packages) makes a Plan in its own way; from there on all go the same way:
+// Package transaction carries out what changes the system, and keeps two helpers from doing so at once. Each command that does
+// (install-packages, install-files, update-packages, remove-packages) makes a Plan in its own way; from there on all go the
+// same way:
 //
+//	change.go     Change and Repair: the lock, and what a change that was cut off left in the journal
+//	recover.go    what an rpm that was killed left half-done
 //	plan.go       trees become a Plan: what is installed is taken out, what it takes the place of is noted, and whatever makes
 //	              it impossible ends it, before a byte of RPM is downloaded
-//	along.go      what the Plan changes without having been asked to: packages that share what is updated, obsoletes
+//	complete.go   what the Plan changes without having been asked to: packages that share what is updated, obsoletes
 //	space.go      whether there is space, and where RPMs are kept
 //	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it

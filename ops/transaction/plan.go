@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -57,7 +58,7 @@ type Why struct {
 }
 
 // Add adds an offered package with what it needs. If it fails the plan is what it was.
-func (p *Plan) Add(s *ops.System, o *ops.Offer, why Why) error {
+func (p *Plan) Add(s *ops.System, o *offers.Offer, why Why) error {
 	next := p.clone()
 	if err := next.add(s, o, why); err != nil {
 		return err
@@ -79,7 +80,7 @@ func (p *Plan) clone() *Plan {
 	return &c
 }
 
-func (p *Plan) add(s *ops.System, o *ops.Offer, why Why) error {
+func (p *Plan) add(s *ops.System, o *offers.Offer, why Why) error {
 	if err := needsMet(s, o); err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (p *Plan) add(s *ops.System, o *ops.Offer, why Why) error {
 	older := p.Downgrade && over.Newer != nil
 	for _, i := range o.Tree.Closure(o.Index) {
 		pkg := &o.Tree.Packages[i]
-		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source}, Summary: pkg.Summary, tree: which, pkg: pkg, file: s.Download(o.Source, pkg)}
+		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source}, Summary: pkg.Summary, tree: which, pkg: pkg, file: s.Offers.Download(o.Source, pkg)}
 		if i == o.Index {
 			it.Asked = why.Asked
 		} else {
@@ -229,7 +230,7 @@ func Compare(s *ops.System, p *tree.Package) (Over, error) {
 
 // needsMet tells whether the laptop has the packages of the base that a tree was solved with. Newer ones will do: rpm has
 // the last word.
-func needsMet(s *ops.System, o *ops.Offer) error {
+func needsMet(s *ops.System, o *offers.Offer) error {
 	var lacking []string
 	for _, need := range o.Tree.Needs {
 		installed, err := s.Record.InstalledByName(need.Name)

@@ -25,7 +25,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		p.Tell(w)
 		return p.tellUntrusted(s, w, r.Flags[wire.OnlyTrusted])
 	}
-	return s.Change(ctx, w, func(lock *os.File) error {
+	return Change(ctx, s, w, func(lock *os.File) error {
 		w.Percentage(0)
 		p, err := plan()
 		if err != nil {
@@ -41,7 +41,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		}
 		if err := c.carryOut(ctx); err != nil {
 			if c.journal.State == db.Downloading {
-				err = errors.Join(err, s.Whole(func() error { return s.Record.SetState(c.journal, db.Failed) }))
+				err = errors.Join(err, s.RebuildingRecord(func() error { return s.Record.SetState(c.journal, db.Failed) }))
 			} // else rpm ran: it is concluded, or will be at the next start
 			return err
 		}
@@ -178,7 +178,7 @@ func (c *change) runRPM(ctx context.Context) error {
 		state = db.Failed
 	}
 	// Whatever rpm says, the database tells what is installed.
-	err := c.s.Whole(func() error {
+	err := c.s.RebuildingRecord(func() error {
 		if err := c.s.SyncInstalledNow(); err != nil || killed {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -14,7 +15,7 @@ import (
 
 // A program is one that was asked for and whose tree has newer versions of packages that this backend installed.
 type program struct {
-	offer   *ops.Offer
+	offer   *offers.Offer
 	updates []update
 	blocked error // why its tree can't be brought forward on this computer; nil: it can
 }
@@ -97,7 +98,7 @@ func look(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*pro
 
 // explain finds what the repositories say of why the updates came. Where that can't be had the updates are offered all the same.
 func (p *program) explain(ctx context.Context, s *ops.System) error {
-	all, err := s.Notices(ctx, p.offer.Source, p.offer.Tree)
+	all, err := s.Offers.Notices(ctx, p.offer.Source, p.offer.Tree)
 	if errors.Is(err, context.Canceled) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package ops
+package offers
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 
 // SetLocale sets the language of summaries and descriptions by the name of a locale, "pt_BR.UTF-8". A source's texts in it come with
 // the next refresh, or whenever all of its catalogue is loaded.
-func (s *System) SetLocale(locale string) {
-	s.languages = languages(locale)
+func (o *Offers) SetLocale(locale string) {
+	o.languages = languages(locale)
 	language := ""
-	if len(s.languages) > 0 {
-		language = s.languages[0]
+	if len(o.languages) > 0 {
+		language = o.languages[0]
 	}
-	s.Record.SetLanguage(language)
+	o.Record.SetLanguage(language)
 }
 
 // languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin, sr@latin, sr_RS, sr. "C" asks
@@ -40,38 +40,38 @@ func languages(locale string) []string {
 
 // loadTexts loads a source's texts in the best of the languages that are asked for. Without them everything works: the
 // error is ctx's alone.
-func (s *System) loadTexts(ctx context.Context, source Source) error {
-	p := s.view.platforms[source.ID]
+func (o *Offers) loadTexts(ctx context.Context, source Source) error {
+	p := o.view.platforms[source.ID]
 	if p == nil {
 		return nil
 	}
-	for _, l := range s.languages {
+	for _, l := range o.languages {
 		ref, ok := p.Texts[l]
 		if !ok {
 			continue
 		}
-		err := s.keepTexts(ctx, source, l, ref)
+		err := o.keepTexts(ctx, source, l, ref)
 		if err != nil && ctx.Err() == nil {
-			s.Log.Warn("a source's texts in another language can't be loaded", "source", source.ID, "language", l, "error", err)
+			o.Log.Warn("a source's texts in another language can't be loaded", "source", source.ID, "language", l, "error", err)
 		}
 		return ctx.Err()
 	}
 	return nil
 }
 
-func (s *System) keepTexts(ctx context.Context, source Source, language string, ref tree.Ref) error {
-	asked := s.languages[0] // what they are kept as: pt may do for pt_BR
-	have, err := s.Record.TextsFrom(source.ID, asked)
+func (o *Offers) keepTexts(ctx context.Context, source Source, language string, ref tree.Ref) error {
+	asked := o.languages[0] // what they are kept as: pt may do for pt_BR
+	have, err := o.Record.TextsFrom(source.ID, asked)
 	if err != nil || have == ref.SHA256 {
 		return err
 	}
-	body, err := s.Net.Get(ctx, s.publishedURLs(source.ID, ref.Path), ref)
+	body, err := o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
 	if err != nil {
 		return err
 	}
-	t, err := tree.ParseTexts(body, s.Platform, language)
+	t, err := tree.ParseTexts(body, o.Platform, language)
 	if err != nil {
 		return err
 	}
-	return s.Record.SetTexts(source.ID, asked, ref.SHA256, t.Texts)
+	return o.Record.SetTexts(source.ID, asked, ref.SHA256, t.Texts)
 }

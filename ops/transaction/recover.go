@@ -1,4 +1,4 @@
-package ops
+package transaction
 
 import (
 	"os"
@@ -8,14 +8,15 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// mend puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
+// finishInstalling puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
 // names: they go, since a later rpm stumbles over them. What it had registered may lack the end of its scriptlets, which the RPM
 // database doesn't tell: it is installed once more, from the cache.
-func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
+func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.Status(wire.StatusCleanup)
 	files, err := filepath.Glob(filepath.Join(s.CacheFolder(), "*.rpm"))
 	if err != nil {
@@ -27,11 +28,11 @@ func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
 		if err != nil {
 			continue // not whole: it is downloaded anew
 		}
-		is := NEVRA(h)
+		is := ops.NEVRA(h)
 		if !slices.ContainsFunc(t.Plan, func(p db.Planned) bool { return !p.Kept && !p.Removed && p.NEVRA == is }) {
 			continue
 		}
-		s.dropTemporary(h.Files())
+		dropTemporary(s, h.Files())
 		installed, err := s.Record.InstalledByName(is.Name)
 		if err != nil {
 			return err
@@ -60,7 +61,7 @@ func (s *System) mend(w *wire.Writer, lock *os.File, t *db.Transaction) error {
 var temporary = regexp.MustCompile(`^;[0-9a-f]{8}$`)
 
 // dropTemporary removes what rpm had begun of these files.
-func (s *System) dropTemporary(files []string) {
+func dropTemporary(s *ops.System, files []string) {
 	known, folders := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		known[f], folders[filepath.Dir(f)] = true, true

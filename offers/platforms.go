@@ -1,4 +1,4 @@
-package ops
+package offers
 
 import (
 	"context"
@@ -15,19 +15,20 @@ type PlatformOffer struct {
 
 // OtherPlatforms are the platforms of this computer's architecture, beside its own, that sources say they publish. A node of
 // Sugar Network doesn't say. It is no error that some sources can't be asked.
-func (s *System) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
-	if err := s.look(); err != nil { // the architecture is known from the catalogue
+func (o *Offers) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
+	if err := o.readView(); err != nil { // the architecture is known from the catalogue
 		return nil, err
 	}
 	var all []PlatformOffer
 	var failed error // the first source that could not be asked
 	asked := 0
-	seen := map[string]bool{s.Platform: true}
-	for _, source := range s.Sources {
-		if source.Layout != Presolve {
+	seen := map[string]bool{o.Platform: true}
+	for _, source := range o.Sources {
+		at := o.layout(source).siteURL(source, "platforms.json")
+		if at == "" {
 			continue
 		}
-		answer, err := s.Net.Revalidate(ctx, source.URL+"/platforms.json", "", tree.MaxPlatform)
+		answer, err := o.Net.Revalidate(ctx, at, "", tree.MaxPlatform)
 		if errors.Is(err, context.Canceled) {
 			return nil, err
 		}
@@ -40,7 +41,7 @@ func (s *System) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
 			p, err = tree.ParsePlatforms(answer.Body)
 		}
 		if err != nil {
-			s.Log.Warn("a source doesn't say what else it publishes", "source", source.ID, "error", err)
+			o.Log.Warn("a source doesn't say what else it publishes", "source", source.ID, "error", err)
 			if failed == nil {
 				failed = sourceError(source, err)
 			}
@@ -48,7 +49,7 @@ func (s *System) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
 		}
 		asked++
 		for _, e := range p.Platforms {
-			if e.Arch == s.Arch() && !seen[e.Platform] {
+			if e.Arch == o.Arch() && !seen[e.Platform] {
 				seen[e.Platform] = true
 				all = append(all, PlatformOffer{e.Platform, source})
 			}

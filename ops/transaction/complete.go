@@ -27,7 +27,7 @@ func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) erro
 			}
 			p.tops[by] = true
 			before := len(p.Items)
-			if err := p.along(ctx, s, w, by); err != nil {
+			if err := p.bringForward(ctx, s, w, by); err != nil {
 				return err
 			}
 			grown = grown || len(p.Items) != before
@@ -49,9 +49,9 @@ func (p *Plan) Obsolete(s *ops.System) error {
 	return nil
 }
 
-// along brings a program forward because it shares something with another one. Where that can't be done it stays, and rpm has the
+// bringForward brings a program forward because it shares something with another one. Where that can't be done it stays, and rpm has the
 // last word on whether it goes with the new packages.
-func (p *Plan) along(ctx context.Context, s *ops.System, w *wire.Writer, name string) error {
+func (p *Plan) bringForward(ctx context.Context, s *ops.System, w *wire.Writer, name string) error {
 	installed, err := s.FindInstalled(wire.PackageID{Name: name})
 	if err != nil || installed == nil {
 		return err

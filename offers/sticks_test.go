@@ -1,4 +1,4 @@
-package ops
+package offers
 
 import (
 	"fmt"
@@ -31,7 +31,7 @@ func publish(t *testing.T, folder string) {
 func newSticks(t *testing.T, folders ...string) (*sticks, <-chan bool) {
 	t.Helper()
 	news := make(chan bool, 100)
-	k := &sticks{Mounts: Mounts{Folders: folders, Sources: true}, platform: stickPlatform, news: func() { news <- true }}
+	k := &sticks{Mounts: Mounts{Folders: folders, Sources: true}, platform: stickPlatform, appeared: func() { news <- true }}
 	k.found.Store(new([]stick))
 	if err := k.watch(); err != nil {
 		t.Fatal(err)
@@ -153,20 +153,20 @@ func TestManyFolders(t *testing.T) {
 			}
 		}
 	}
-	l := looking{sticks: &sticks{platform: stickPlatform}}
+	l := scan{sticks: &sticks{platform: stickPlatform}}
 	fi, err := os.Lstat(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.walk(dir, "", deviceOf(fi), deviceOf(fi), 0)
-	if l.looked < mostLooked || l.looked > mostLooked+mostNames*stickDepth {
-		t.Errorf("looked at %d folders", l.looked)
+	if l.visited < mostVisited || l.visited > mostVisited+mostNames*stickDepth {
+		t.Errorf("looked at %d folders", l.visited)
 	}
 }
 
 func TestNoStickLeaks(t *testing.T) {
 	before := runtime.NumGoroutine()
-	k := &sticks{Mounts: Mounts{Folders: []string{t.TempDir()}}, platform: stickPlatform, news: func() {}}
+	k := &sticks{Mounts: Mounts{Folders: []string{t.TempDir()}}, platform: stickPlatform, appeared: func() {}}
 	k.found.Store(new([]stick))
 	for range 10 {
 		if err := k.watch(); err != nil {

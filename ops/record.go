@@ -27,8 +27,9 @@ func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
 	return r, nil
 }
 
-// Whole runs f, and once more with a record that was rebuilt where f finds that the record is damaged. f must bear being run twice.
-func (s *System) Whole(f func() error) error {
+// RebuildingRecord runs f, and once more with a record that was rebuilt where f finds that the record is damaged. f must
+// bear being run twice.
+func (s *System) RebuildingRecord(f func() error) error {
 	err := f()
 	if !errors.Is(err, db.ErrDamaged) {
 		return err
@@ -47,7 +48,9 @@ func (s *System) Rebuild() (*db.Salvage, error) {
 		s.Log.Warn("the record was rebuilt", "result", kept)
 	}
 	s.stale.Store(true)
-	s.view = view{}
+	if s.Offers != nil {
+		s.Offers.Forget()
+	}
 	return kept, err
 }
 
@@ -61,7 +64,7 @@ func (s *System) Guard(m Mux) {
 					return err
 				}
 			}
-			return s.Whole(func() error { return op.Do(ctx, w, r) })
+			return s.RebuildingRecord(func() error { return op.Do(ctx, w, r) })
 		})
 	}
 }

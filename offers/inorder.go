@@ -1,12 +1,12 @@
-package ops
+package offers
 
 import (
 	"context"
 	"iter"
 )
 
-// ahead is how many downloads go on while the result of an earlier one is worked on.
-const ahead = 3
+// lookahead is how many downloads go on while the result of an earlier one is worked on.
+const lookahead = 3
 
 // A fetched is the result of one download.
 type fetched[T any] struct {
@@ -14,7 +14,7 @@ type fetched[T any] struct {
 	err   error
 }
 
-// inOrder downloads item 0 to n-1, a few ahead of where the reader is, and gives the results in order, until the reader has
+// inOrder downloads item 0 to n-1, a few lookahead of where the reader is, and gives the results in order, until the reader has
 // enough. get is called from several goroutines.
 func inOrder[T any](ctx context.Context, n int, get func(ctx context.Context, i int) (T, error)) iter.Seq2[int, fetched[T]] {
 	return func(yield func(int, fetched[T]) bool) {
@@ -28,17 +28,17 @@ func inOrder[T any](ctx context.Context, n int, get func(ctx context.Context, i 
 				downloads[i] <- fetched[T]{value, err}
 			}()
 		}
-		for i := range min(ahead, n) {
+		for i := range min(lookahead, n) {
 			begin(i)
 		}
 		for i := range n {
 			f := <-downloads[i]
 			downloads[i] = nil
-			if i+ahead < n && ctx.Err() == nil {
-				begin(i + ahead)
-			} else if i+ahead < n {
-				downloads[i+ahead] = make(chan fetched[T], 1)
-				downloads[i+ahead] <- fetched[T]{err: ctx.Err()}
+			if i+lookahead < n && ctx.Err() == nil {
+				begin(i + lookahead)
+			} else if i+lookahead < n {
+				downloads[i+lookahead] = make(chan fetched[T], 1)
+				downloads[i+lookahead] <- fetched[T]{err: ctx.Err()}
 			}
 			if !yield(i, f) {
 				return

@@ -1,4 +1,4 @@
-package ops
+package offers
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ type stick struct {
 type sticks struct {
 	Mounts
 	platform string
-	news     func() // there is one more
+	appeared func() // there is one more
 	found    atomic.Pointer[[]stick]
 	stale    atomic.Bool // found has changed
 	watcher  *fsnotify.Watcher
@@ -41,15 +41,15 @@ type sticks struct {
 }
 
 // watchMounts begins to look for sticks, at the first need.
-func (s *System) watchMounts() {
-	if s.sticks != nil || len(s.Mounts.Folders) == 0 {
+func (o *Offers) watchMounts() {
+	if o.sticks != nil || len(o.Mounts.Folders) == 0 {
 		return
 	}
-	s.sticks = &sticks{Mounts: s.Mounts, platform: s.Platform, news: s.Net.Look, stop: func() {}}
-	s.sticks.found.Store(new([]stick))
-	s.Net.Copies = s.sticks.copies
-	if err := s.sticks.watch(); err != nil {
-		s.Log.Warn("sticks are not noticed", "error", err)
+	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.Look, stop: func() {}}
+	o.sticks.found.Store(new([]stick))
+	o.Net.Copies = o.sticks.copies
+	if err := o.sticks.watch(); err != nil {
+		o.Log.Warn("sticks are not noticed", "error", err)
 	}
 }
 
@@ -68,13 +68,13 @@ func (k *sticks) watch() error {
 		return err
 	}
 	mounted := make(chan struct{}, 1)
-	looked := make(chan struct{})
+	scanned := make(chan struct{})
 	ended := make(chan struct{})
 	go onMount(mounts, mounted)
 	go func() {
 		defer close(ended)
-		k.look()
-		close(looked)
+		k.scan()
+		close(scanned)
 		for {
 			select {
 			case _, ok := <-mounted:
@@ -87,7 +87,7 @@ func (k *sticks) watch() error {
 				}
 			case <-k.watcher.Errors: // an overflow
 			}
-			k.look()
+			k.scan()
 		}
 	}()
 	wait := func(event <-chan struct{}) {
@@ -96,7 +96,7 @@ func (k *sticks) watch() error {
 		case <-time.After(hung):
 		}
 	}
-	wait(looked)
+	wait(scanned)
 	k.stop = func() {
 		mounts.Close()
 		wait(ended)
@@ -125,14 +125,14 @@ func onMount(mountinfo *os.File, mounted chan<- struct{}) {
 // Bounds on looking for sticks: somebody may have mounted a school's whole archive.
 const (
 	stickDepth  = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
-	mostLooked  = 1000 // folders
+	mostVisited = 1000 // folders
 	mostNames   = 200  // in a folder
 	mostWatched = 100  // folders
 )
 
-// look looks which sticks there are.
-func (k *sticks) look() {
-	l := looking{sticks: k}
+// scan finds out which sticks there are.
+func (k *sticks) scan() {
+	l := scan{sticks: k}
 	var folders []string
 	for _, folder := range k.Folders {
 		if real, err := filepath.EvalSymlinks(folder); err == nil && !slices.Contains(folders, real) {
@@ -150,21 +150,21 @@ func (k *sticks) look() {
 	}
 	k.stale.Store(true)
 	if slices.ContainsFunc(l.found, func(s stick) bool { return !slices.Contains(before, s) }) {
-		k.news()
+		k.appeared()
 	}
 }
 
-// A looking is one round through the folders.
-type looking struct {
+// A scan is one round through the folders.
+type scan struct {
 	*sticks
-	found           []stick
-	looked, watched int
+	found            []stick
+	visited, watched int // folders
 }
 
 // walk looks into a folder and those in it. home is the device of the watched folder, above that of the folder's parent; label is the
 // name of the outermost folder of a mounted file system.
-func (l *looking) walk(folder, label string, home, device uint64, depth int) {
-	if l.looked++; l.looked > mostLooked {
+func (l *scan) walk(folder, label string, home, device uint64, depth int) {
+	if l.visited++; l.visited > mostVisited {
 		return
 	}
 	// A folder of this computer itself gets its files one after the other. What is mounted has its files, and isn't watched.

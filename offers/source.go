@@ -1,4 +1,4 @@
-package ops
+package offers
 
 import (
 	"path/filepath"
@@ -7,9 +7,17 @@ import (
 	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
+
+// A Source is a place that trees and RPMs come from.
+type Source struct {
+	ID       string
+	Name     string // for people
+	URL      string // without a "/" at the end
+	Layout   Layout
+	Disabled bool   // nothing of it is offered
+	Stick    string // which of all sticks it is; "": it is in the configuration
+}
 
 // A Configuration is the file that the sources are written in. It may change at any time: another helper changes it, or
 // a person does.
@@ -23,22 +31,22 @@ type Configuration struct {
 
 // Configured are all sources as the configuration has them now, the disabled ones too, in order of preference; then the sticks that
 // are believed.
-func (s *System) Configured() ([]Source, error) {
-	s.watchMounts()
-	written := s.written
-	if s.Configuration != nil {
+func (o *Offers) Configured() ([]Source, error) {
+	o.watchMounts()
+	written := o.written
+	if o.Configuration != nil {
 		var err error
-		if written, err = s.Configuration.Read(); err != nil {
-			return nil, wire.Errorf(wire.RepoConfigurationError, "%w", err)
+		if written, err = o.Configuration.Read(); err != nil {
+			return nil, mark(ErrConfiguration, "%w", err)
 		}
 	}
-	err := s.use(written)
-	return s.configured, err
+	err := o.use(written)
+	return o.configured, err
 }
 
 // SetSource changes a key of a source in the configuration, for good and at once.
-func (s *System) SetSource(id, key, value string) error {
-	all, err := s.Configured()
+func (o *Offers) SetSource(id, key, value string) error {
+	all, err := o.Configured()
 	if err != nil {
 		return err
 	}
@@ -47,24 +55,24 @@ func (s *System) SetSource(id, key, value string) error {
 		ids = append(ids, source.ID)
 	}
 	if !slices.Contains(ids, id) {
-		return wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: the configuration has %s", id, strings.Join(ids, ", "))
+		return mark(ErrUnknownSource, "no source has the id %.80q: the configuration has %s", id, strings.Join(ids, ", "))
 	}
 	if i := slices.Index(ids, id); all[i].Stick != "" {
-		return wire.Errorf(wire.RepoConfigurationError, "the source %s is a stick and not in the configuration: it is used while it is there", id)
+		return mark(ErrConfiguration, "the source %s is a stick and not in the configuration: it is used while it is there", id)
 	}
-	if err := s.Configuration.Set(id, key, value); err != nil {
-		return wire.Errorf(wire.RepoConfigurationError, "%w", err)
+	if err := o.Configuration.Set(id, key, value); err != nil {
+		return mark(ErrConfiguration, "%w", err)
 	}
-	_, err = s.Configured()
+	_, err = o.Configured()
 	return err
 }
 
 // use takes these, and the sticks that are believed, for the sources from now on. The record may have been told otherwise by
 // another helper, which has seen another configuration.
-func (s *System) use(written []Source) error {
+func (o *Offers) use(written []Source) error {
 	all := written
-	if s.sticks != nil {
-		all = slices.Concat(written, s.sticks.sources(written))
+	if o.sticks != nil {
+		all = slices.Concat(written, o.sticks.sources(written))
 	}
 	var enabled []Source
 	var on, off []string
@@ -75,13 +83,13 @@ func (s *System) use(written []Source) error {
 		}
 		enabled, on = append(enabled, source), append(on, source.ID)
 	}
-	changed, err := s.Record.KeepSources(on, off)
+	changed, err := o.Record.KeepSources(on, off)
 	if err != nil {
 		return err
 	}
-	s.written = written
-	if changed || !slices.Equal(all, s.configured) {
-		s.configured, s.Sources, s.view = all, enabled, view{}
+	o.written = written
+	if changed || !slices.Equal(all, o.configured) {
+		o.configured, o.Sources, o.view = all, enabled, view{}
 	}
 	return nil
 }
@@ -94,31 +102,31 @@ type follower struct {
 
 // follow takes over what the configuration says of the sources where it may have changed: a watch says so, or changed, for
 // something else did. A configuration that can't be read doesn't count: the person who is changing it isn't done.
-func (s *System) follow(changed bool) error {
-	s.watchMounts()
-	if s.sticks != nil && s.sticks.stale.Swap(false) {
-		clear(s.failed) // a stick may have what could not be had
-		if err := s.use(s.written); err != nil {
-			s.sticks.stale.Store(true)
+func (o *Offers) follow(changed bool) error {
+	o.watchMounts()
+	if o.sticks != nil && o.sticks.stale.Swap(false) {
+		clear(o.failed) // a stick may have what could not be had
+		if err := o.use(o.written); err != nil {
+			o.sticks.stale.Store(true)
 			return err
 		}
 	}
-	if s.Configuration == nil {
+	if o.Configuration == nil {
 		return nil
 	}
-	if s.following == nil {
-		s.following = watchFile(s.Configuration.Path)
+	if o.follower == nil {
+		o.follower = watchFile(o.Configuration.Path)
 		changed = true // between the program's start and the watch's
 	}
-	if !s.following.stale.Swap(false) && !changed {
+	if !o.follower.stale.Swap(false) && !changed {
 		return nil
 	}
-	all, err := s.Configuration.Read()
+	all, err := o.Configuration.Read()
 	if err != nil {
-		s.Log.Warn("the configuration has changed and can't be read: the sources stay as they were", "error", err)
+		o.Log.Warn("the configuration has changed and can't be read: the sources stay as they were", "error", err)
 		return nil
 	}
-	return s.use(all)
+	return o.use(all)
 }
 
 // watchFile watches a file, by its folder: a file that changes is often another one that takes its name. Where it can't be

@@ -1,9 +1,8 @@
-package ops
+package offers
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,37 +24,46 @@ type nodePackage struct {
 	Path string `json:"path"` // an RPM in the same folder
 }
 
-// askSugarNetwork reads what a node offers: the list of names, and for each name the packages of its tree. It makes
-// them the catalogue and trees that the rest of the program knows: versions come from the names of the RPM files; sizes, digests
-// and summaries are not to be had.
-func (s *System) askSugarNetwork(ctx context.Context, source Source) (*db.Listing, error) {
-	list, err := s.revalidate(ctx, s.listURL(source), maxNodeList)
+// sugarNetwork is the layout SugarNetwork: that of a node of Sugar Network, which tells neither digests nor sizes.
+type sugarNetwork struct{ *Offers }
+
+func (sugarNetwork) listURL(s Source) string                   { return s.URL + "/" }
+func (sugarNetwork) publishedURL(Source, string) string        { return "" }
+func (sugarNetwork) siteURL(Source, string) string             { return "" }
+func (sugarNetwork) kept(Source) (*tree.Platform, bool, error) { return nil, true, nil }
+
+// ask reads what a node offers: the list of names, and for each name the packages of its tree. It makes them the catalogue
+// and trees that the rest of the program knows: versions come from the names of the RPM files; sizes, digests and summaries
+// are not to be had.
+func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listing, *tree.Platform, error) {
+	at := l.listURL(source)
+	list, err := l.revalidate(ctx, at, maxNodeList)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var names []string
 	if err := json.Unmarshal(list.Body, &names); err != nil {
-		return nil, fmt.Errorf("%s is no list of names: %w", s.listURL(source), err)
+		return nil, nil, fmt.Errorf("%s is no list of names: %w", transport.Redacted(at), err)
 	}
-	l := &db.Listing{Source: source.ID, Files: map[string]db.Remote{s.listURL(source): list}}
+	listing := &db.Listing{Source: source.ID, Files: map[string]db.Remote{at: list}}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	var entries []*tree.Entry
 	for _, name := range names {
 		if err := tree.CheckName(name); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.listURL(source), err)
+			return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 		}
 		at := source.URL + "/" + escape(name)
-		file, err := s.revalidate(ctx, at, maxNodeTree)
+		file, err := l.revalidate(ctx, at, maxNodeTree)
 		if notFound(err) {
 			continue // gone since the list was made, or no program: a node's list may name RPMs too
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		t, err := nodeTree(s.Platform, s.Arch(), name, file.Body)
+		t, err := nodeTree(l.Platform, l.Arch(), name, file.Body)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", at, err)
+			return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 		}
 		if t == nil {
 			continue // not for this architecture
@@ -64,24 +72,24 @@ func (s *System) askSugarNetwork(ctx context.Context, source Source) (*db.Listin
 			t.Packages[i].URLs = []string{source.URL + "/" + escape(t.Packages[i].Location)}
 			t.Packages[i].Location = ""
 		}
-		l.Files[at] = file
+		listing.Files[at] = file
 		body, err := t.Encode()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		e := &tree.Entry{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
-		if err := s.Record.KeepPublished(e.Tree.SHA256, body, t.Packages); err != nil {
-			return nil, err
+		if err := l.Record.KeepPublished(e.Tree.SHA256, body, t.Packages); err != nil {
+			return nil, nil, err
 		}
 		entries = append(entries, e)
 	}
 	lines, err := json.Marshal(entries)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	shard := tree.NewRef(source.ID, lines, "").SHA256
-	l.Shards = []string{shard}
-	return l, s.Record.AddShard(shard, func(add func(*tree.Entry) error) error {
+	listing.Shards = []string{shard}
+	return listing, nil, l.Record.AddShard(shard, func(add func(*tree.Entry) error) error {
 		for _, e := range entries {
 			if err := add(e); err != nil {
 				return err
@@ -129,9 +137,4 @@ func nodeTree(platform, arch, name string, body []byte) (*tree.Tree, error) {
 	}
 	t.Packages = append(t.Packages, *top)
 	return t, nil
-}
-
-func notFound(err error) bool {
-	var t *transport.Error
-	return errors.As(err, &t) && t.Kind == transport.NotFound
 }

@@ -1,0 +1,107 @@
+package offers
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// An Offer is a package that a source offers: a top-level package, or one that is in the tree of one.
+type Offer struct {
+	Source string // id
+	Tree   *tree.Tree
+	Index  int         // of the package in the tree
+	Entry  *tree.Entry // of the tree's top-level package
+}
+
+// Package is the package itself.
+func (o *Offer) Package() *tree.Package { return &o.Tree.Packages[o.Index] }
+
+// IsTop tells whether it is a top-level package.
+func (o *Offer) IsTop() bool { return o.Index == len(o.Tree.Packages)-1 }
+
+// Wanted says which package is meant. What is empty fits all, but for the name.
+type Wanted struct {
+	Name, EVR, Arch string
+	Source          string // id
+}
+
+// Is tells whether a package has the name, version and architecture.
+func (w Wanted) Is(p tree.NEVRA) bool {
+	return w.Name == p.Name && (w.EVR == "" || w.EVR == p.EVR()) && (w.Arch == "" || w.Arch == p.Arch)
+}
+
+func (w Wanted) from(source string) bool { return w.Source == "" || w.Source == source }
+
+// Entry is the line in the catalogue that is wanted, and the id of its source; nil where no source offers it. Of several
+// it is the newest, of the first source that has that. The catalogue must be Ready for the name.
+func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
+	all, err := o.Record.Offers(w.Name)
+	if err != nil {
+		return nil, "", err
+	}
+	slices.SortStableFunc(all, func(a, b db.Package) int {
+		if c := b.Compare(a.NEVRA); c != 0 {
+			return c
+		}
+		return o.Rank(a.Source) - o.Rank(b.Source)
+	})
+	for _, p := range all {
+		if w.Is(p.NEVRA) && w.from(p.Source) {
+			return p.Entry, p.Source, nil
+		}
+	}
+	return nil, "", nil
+}
+
+// Find is the package that is wanted: a top-level package, or one of a tree that this computer has seen, for whoever asks
+// about what a tree told. The error is ErrNotOffered where there is none.
+func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error) {
+	if err := o.Ready(ctx, p, []string{w.Name}); err != nil {
+		return nil, err
+	}
+	entry, source, err := o.Entry(w)
+	if err != nil {
+		return nil, err
+	}
+	if entry != nil {
+		p.Doing(LoadingTree)
+		t, err := o.Tree(ctx, source, entry)
+		if err != nil {
+			return nil, err
+		}
+		return &Offer{Source: source, Tree: t, Index: len(t.Packages) - 1, Entry: entry}, nil
+	}
+	trees, err := o.Record.TreesWith(w.Name, w.EVR, w.Arch)
+	if err != nil {
+		return nil, err
+	}
+	for _, sha := range trees {
+		t, err := o.keptTree(sha)
+		if err != nil {
+			return nil, err
+		}
+		if t == nil {
+			continue
+		}
+		tops, err := o.Record.Offers(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, top := range tops {
+			if top.Entry.Tree.SHA256 != sha || !w.from(top.Source) {
+				continue
+			}
+			i := slices.IndexFunc(t.Packages, func(p tree.Package) bool { return w.Is(p.NEVRA) })
+			return &Offer{Source: top.Source, Tree: t, Index: i, Entry: top.Entry}, nil
+		}
+	}
+	return nil, ErrNotOffered
+}
+
+// Rank is the place of a source in the order of preference; -1 where it is none.
+func (o *Offers) Rank(source string) int {
+	return slices.IndexFunc(o.Sources, func(s Source) bool { return s.ID == source })
+}

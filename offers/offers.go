@@ -1,0 +1,90 @@
+package offers
+
+import (
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+)
+
+// Config is what Offers are made from. The caller closes Record and Net after the Offers.
+type Config struct {
+	Platform string   // e.g. "fedora-18-i686"
+	Sources  []Source // in order of preference, the disabled ones too
+	// Configuration is where the sources were read from; nil: they never change.
+	Configuration *Configuration
+	Mounts        Mounts
+	Record        *db.Record
+	Net           *transport.Client // its Copies are set by the Offers
+	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
+	CacheAge time.Duration
+	Log      hclog.Logger
+}
+
+// Offers are what the sources offer. They are used by one goroutine at a time.
+type Offers struct {
+	Config // Sources: the enabled ones, and the sticks that are believed
+	view   view
+
+	written    []Source // all sources of the configuration, the disabled ones too
+	configured []Source // and the sticks that are believed
+	follower   *follower
+	sticks     *sticks           // nil: nobody has looked yet, or nobody may
+	asked      map[string]string // which stick, by source id, was asked what it offers
+	failed     map[attempt]failure
+	languages  []string // that summaries and descriptions are wanted in, the best first
+}
+
+// New makes Offers, and tells the record which sources there are. The caller closes them.
+func New(c Config) (*Offers, error) {
+	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure)}
+	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
+		o.watchMounts()
+	}
+	if err := o.use(c.Sources); err != nil {
+		o.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// Close stops watching the configuration and the sticks.
+func (o *Offers) Close() {
+	if o.follower != nil {
+		o.follower.stop()
+	}
+	if o.sticks != nil {
+		o.sticks.stop()
+	}
+}
+
+// Forget forgets what is held in memory of the record, which is another one now.
+func (o *Offers) Forget() { o.view = view{} }
+
+// Arch is the architecture of the platform: what the sources say, else what the platform's name ends with.
+func (o *Offers) Arch() string {
+	for _, p := range o.view.platforms {
+		return p.Arch
+	}
+	return o.Platform[strings.LastIndex(o.Platform, "-")+1:]
+}
+
+// An Activity is what goes on while somebody waits.
+type Activity int
+
+// The activities.
+const (
+	Asking           Activity = iota // a source is asked what it offers
+	LoadingCatalogue                 // parts of a catalogue are downloaded
+	LoadingTree                      // a tree is read, and downloaded where it isn't here
+	LoadingFileLists                 // file lists are downloaded
+)
+
+// Progress is told what goes on while somebody waits.
+type Progress interface {
+	Doing(Activity)
+	Done(part, of int) // of the activity
+}

@@ -1,0 +1,53 @@
+package offers
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// presolve is the layout Presolve.
+type presolve struct{ *Offers }
+
+func (l presolve) listURL(s Source) string { return l.publishedURL(s, "platform.json") }
+
+func (l presolve) publishedURL(s Source, path string) string {
+	return l.siteURL(s, l.Platform+"/"+path)
+}
+
+func (l presolve) siteURL(s Source, path string) string { return s.URL + "/" + escape(path) }
+
+func (l presolve) kept(s Source) (*tree.Platform, bool, error) {
+	remote, ok, err := l.Record.Remote(l.listURL(s))
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	p, err := tree.ParsePlatform(remote.Body, l.Platform)
+	if err != nil {
+		return nil, false, l.Record.Damaged(err) // it was checked before it was kept
+	}
+	return p, true, nil
+}
+
+func (l presolve) ask(ctx context.Context, s Source, force bool) (*db.Listing, *tree.Platform, error) {
+	at := l.listURL(s)
+	file, err := l.revalidate(ctx, at, tree.MaxPlatform)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := tree.ParsePlatform(file.Body, l.Platform)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
+	}
+	if before := l.view.platforms[s.ID]; before != nil && p.Serial < before.Serial && !force && s.Stick == "" {
+		return nil, nil, fmt.Errorf("%s has the serial %d, older than the %d that this computer has seen: a server that was set back, or a copy that isn't kept up; a forced refresh takes it all the same", transport.Redacted(at), p.Serial, before.Serial)
+	}
+	listing := &db.Listing{Source: s.ID, Files: map[string]db.Remote{at: file}}
+	for _, shard := range p.Catalogue {
+		listing.Shards = append(listing.Shards, shard.SHA256)
+	}
+	return listing, p, nil
+}

@@ -1,0 +1,182 @@
+package offers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Tree is the tree that an entry of the catalogue leads to: from the record, else from the first source that has it.
+func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.Tree, error) {
+	t, err := o.keptTree(e.Tree.SHA256)
+	if t != nil || err != nil {
+		return t, err
+	}
+	body, err := o.download(ctx, source, e.Tree)
+	if err != nil {
+		return nil, err
+	}
+	if t, err = tree.ParseTree(body, o.Platform, e.Name); err != nil {
+		return nil, &SourceError{Source: source, Err: err}
+	}
+	return t, o.Record.KeepPublished(e.Tree.SHA256, body, t.Packages)
+}
+
+// KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty where it isn't in the
+// record.
+func (o *Offers) KeptTree(program string) (*tree.Tree, string, error) {
+	e, source, err := o.Entry(Wanted{Name: program})
+	if e == nil || err != nil {
+		return &tree.Tree{}, "", err
+	}
+	t, err := o.keptTree(e.Tree.SHA256)
+	if t == nil {
+		t = &tree.Tree{}
+	}
+	return t, source, err
+}
+
+// KeptTrees gives the trees in the record that an enabled source offers now, with the source's id, until yield fails.
+func (o *Offers) KeptTrees(yield func(source string, t *tree.Tree) error) error {
+	return o.Record.KeptTrees(func(source string, body []byte) error {
+		t, err := o.parseKeptTree(body)
+		if err != nil {
+			return err
+		}
+		return yield(source, t)
+	})
+}
+
+// keptTree is a tree in the record; nil where it isn't there.
+func (o *Offers) keptTree(sha256 string) (*tree.Tree, error) {
+	body, ok, err := o.Record.Published(sha256)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return o.parseKeptTree(body)
+}
+
+// parseKeptTree reads a tree of the record. It was checked before it was kept.
+func (o *Offers) parseKeptTree(body []byte) (*tree.Tree, error) {
+	t := new(tree.Tree)
+	if err := json.Unmarshal(body, t); err != nil {
+		return nil, o.Record.Damaged(fmt.Errorf("reading a tree of the record: %w", err))
+	}
+	return t, nil
+}
+
+// FileLists are the file lists of an entry's tree; nil where the platform publishes none.
+func (o *Offers) FileLists(ctx context.Context, source string, e *tree.Entry) (*tree.FileLists, error) {
+	return kept(ctx, o, source, e.Files, func(body []byte) (*tree.FileLists, error) {
+		return tree.ParseFileLists(body, o.Platform, e.Name)
+	})
+}
+
+// Notices are what a source's repositories say of why a tree's versions came; nil where they say nothing.
+func (o *Offers) Notices(ctx context.Context, source string, t *tree.Tree) (*tree.Notices, error) {
+	return kept(ctx, o, source, t.Notices, func(body []byte) (*tree.Notices, error) {
+		return tree.ParseNotices(body, o.Platform, t.Name)
+	})
+}
+
+// kept is a published file, parsed: from the record, else from the first source that has it; from then on it is kept. It
+// is nil where there is no such file.
+func kept[T any](ctx context.Context, o *Offers, source string, ref tree.Ref, parse func([]byte) (*T, error)) (*T, error) {
+	if ref.IsZero() {
+		return nil, nil
+	}
+	body, ok, err := o.Record.Published(ref.SHA256)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		t, err := parse(body)
+		if err != nil {
+			return nil, o.Record.Damaged(err)
+		}
+		return t, nil
+	}
+	if body, err = o.download(ctx, source, ref); err != nil {
+		return nil, err
+	}
+	t, err := parse(body)
+	if err != nil {
+		return nil, &SourceError{Source: source, Err: err}
+	}
+	return t, o.Record.KeepPublished(ref.SHA256, body, nil)
+}
+
+// download brings a file that a source published.
+func (o *Offers) download(ctx context.Context, source string, ref tree.Ref) ([]byte, error) {
+	body, err := o.Net.Get(ctx, o.publishedURLs(source, ref.Path), ref)
+	if err != nil {
+		return nil, sourceError(o.source(source), err)
+	}
+	return body, nil
+}
+
+// source is the enabled source with an id; one with nothing but the id where it is none any more.
+func (o *Offers) source(id string) Source {
+	if i := slices.IndexFunc(o.Sources, func(s Source) bool { return s.ID == id }); i >= 0 {
+		return o.Sources[i]
+	}
+	return Source{ID: id}
+}
+
+// publishedURLs are where a published file may be found: at the source that names it, then at the others, which may be
+// copies. Its digest tells whether it is the right one.
+func (o *Offers) publishedURLs(source, path string) []string {
+	var urls []string
+	for _, s := range o.Sources {
+		switch u := o.layout(s).publishedURL(s, path); {
+		case u == "":
+		case s.ID == source:
+			urls = slices.Insert(urls, 0, u)
+		default:
+			urls = append(urls, u)
+		}
+	}
+	return urls
+}
+
+// Download is the download of one package of a tree that a source published, without the place that it goes to. Its
+// URLs are where it may be found, the source's own copy first.
+func (o *Offers) Download(source string, p *tree.Package) transport.File {
+	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, SHA256: p.SHA256}
+	if p.Location != "" {
+		f.URLs = o.publishedURLs(source, p.Location)
+	}
+	s := o.source(source)
+	for _, u := range p.URLs {
+		// A network's tree, or a stick's, has no business with this computer's files.
+		if strings.HasPrefix(u, "file:") && (!s.local() || s.Stick != "") {
+			continue
+		}
+		f.URLs = append(f.URLs, u)
+	}
+	return f
+}
+
+// Key asks a source for the OpenPGP key with an id, of at most limit bytes. What comes is not checked. at tells where it
+// was looked for; it is empty where the source publishes no keys.
+func (o *Offers) Key(ctx context.Context, source, id string, limit int64) (key []byte, at string, err error) {
+	s := o.source(source)
+	if s.URL == "" {
+		return nil, "", nil
+	}
+	at = o.layout(s).publishedURL(s, "keys/"+id+".asc")
+	if at == "" {
+		return nil, "", nil
+	}
+	answer, err := o.Net.Revalidate(ctx, at, "", limit)
+	return answer.Body, transport.Redacted(at), err
+}
+
+// escape makes a path fit for a URL.
+func escape(path string) string { return (&url.URL{Path: path}).EscapedPath() }

@@ -1,0 +1,60 @@
+package ops
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
+	"github.com/sugarlabs/packagekit-backend-presolve/wire"
+)
+
+// Ready makes sure that the record has what the sources offer under these names; nil means all names (offers.Ready).
+func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) error {
+	return s.Offers.Ready(ctx, Progress(w), names)
+}
+
+// Find is the package on offer that an id names: a top-level package, or one of a tree that this computer has seen. The
+// error is package-not-found where there is none.
+func (s *System) Find(ctx context.Context, w *wire.Writer, id wire.PackageID) (*offers.Offer, error) {
+	o, err := s.Offers.Find(ctx, Progress(w), Wanted(id))
+	if errors.Is(err, offers.ErrNotOffered) {
+		text := "no source offers " + id.Text() + ": a refresh of the cache (pkcon refresh) may tell what they offer now"
+		return nil, &wire.Error{Code: wire.PackageNotFound, Text: text, Err: err}
+	}
+	return o, err
+}
+
+// OfferID is the id of a package on offer.
+func OfferID(o *offers.Offer) wire.PackageID {
+	return ID(&db.Package{NEVRA: o.Package().NEVRA, Source: o.Source})
+}
+
+// Wanted is the package that an id means, installed or not: where it is installed from doesn't matter.
+func Wanted(id wire.PackageID) offers.Wanted {
+	w := offers.Wanted{Name: id.Name, EVR: id.Version, Arch: id.Arch}
+	if !id.Installed() {
+		w.Source = id.Data
+	}
+	return w
+}
+
+// Progress tells PackageKit what package offers does.
+func Progress(w *wire.Writer) offers.Progress { return progress{w} }
+
+type progress struct{ w *wire.Writer }
+
+func (p progress) Doing(a offers.Activity) {
+	switch a {
+	case offers.Asking:
+		p.w.Status(wire.StatusRefreshCache)
+	case offers.LoadingCatalogue:
+		p.w.Status(wire.StatusDownloadPackagelist)
+	case offers.LoadingTree:
+		p.w.Status(wire.StatusDepResolve)
+	case offers.LoadingFileLists:
+		p.w.Status(wire.StatusDownloadFilelist)
+	}
+}
+
+func (p progress) Done(part, of int) { p.w.Percentage(100 * part / of) }
