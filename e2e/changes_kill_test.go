@@ -155,7 +155,7 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%q: %q, want %q", words, e, want)
 		}
 	}
-	if rpm.FindDatabase(l.Root, "").Damaged(poem) {
+	if rpm.FindDatabase(l.Root, "").Damaged(t.Context(), poem) {
 		t.Error("what is signed with an unknown key is found damaged")
 	}
 	fails("missing-gpg-signature\tpoem-1.0-1.noarch is signed with the key "+key.short(), "install-files", "only-trusted", poem)
@@ -187,7 +187,7 @@ func TestSignatures(t *testing.T) {
 	}
 	key.sign(t, changed)
 	change(t, changed, "at length")
-	if !rpm.FindDatabase(l.Root, "").Damaged(changed) {
+	if !rpm.FindDatabase(l.Root, "").Damaged(t.Context(), changed) {
 		t.Error("what was changed after it was signed is not found damaged")
 	}
 	fails("bad-gpg-signature\tpoem-2.0-1.noarch is signed with the key "+key.short(), "install-files", "only-trusted", changed)

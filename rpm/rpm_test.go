@@ -115,7 +115,7 @@ func install(t *testing.T, d Database, packs ...pack) {
 	for _, p := range packs {
 		files = append(files, p.make(t, dir))
 	}
-	if err := d.Install(nil, files, func(Step) {}); err != nil {
+	if err := d.Install(nil, files, false, func(Step) {}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +124,7 @@ func install(t *testing.T, d Database, packs ...pack) {
 func read(t *testing.T, d Database) map[string]*Header {
 	t.Helper()
 	all := make(map[string]*Header)
-	err := d.Read(func(string) bool { return false }, func(_ string, h *Header) error {
+	err := d.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error {
 		all[h.Name] = h
 		return nil
 	})
