@@ -27,7 +27,10 @@ func (h *Header) requirements() []string {
 // dependencies are the texts of dependencies as rpm writes them (lib/rpmds.c, rpmdsNewDNEVR).
 func (h *header) dependencies(name, version, flag uint32) []string {
 	names, versions, flags := h.texts(name), h.texts(version), h.numbers(flag)
-	var all []string
+	if len(names) == 0 {
+		return nil
+	}
+	all := make([]string, 0, len(names))
 	for i, text := range names {
 		if i < len(versions) && i < len(flags) && versions[i] != "" {
 			operator := ""

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/google/rpmpack"
 )
 
@@ -44,6 +45,7 @@ type pack struct {
 	obsoletes              []string
 	source                 bool // a source package
 	files                  map[string]string
+	key                    *openpgp.Entity // that signs it
 	pre, post              string // Lua
 }
 
@@ -85,6 +87,13 @@ func (p pack) make(t *testing.T, dir string) string {
 			r.AddCustomTag(tag, rpmpack.EntryString(script))
 			r.AddCustomTag(map[int]int{1023: 1085, 1024: 1086}[tag], rpmpack.EntryString("<lua>"))
 		}
+	}
+	if p.key != nil {
+		r.SetPGPSigner(func(what []byte) ([]byte, error) {
+			var b bytes.Buffer
+			err := openpgp.DetachSign(&b, p.key, bytes.NewReader(what), nil)
+			return b.Bytes(), err
+		})
 	}
 	if p.source {
 		r.AddCustomTag(tagSourcepackage, rpmpack.EntryInt32([]int32{1}))
