@@ -46,7 +46,7 @@ type pack struct {
 	source                 bool // a source package
 	files                  map[string]string
 	key                    *openpgp.Entity // that signs it
-	pre, post              string // Lua
+	pre, post              string          // Lua
 }
 
 // make writes the RPM into a folder and gives its path.

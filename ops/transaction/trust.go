@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -15,28 +16,20 @@ const infoUntrusted wire.Info = "untrusted"
 
 // inspect reads from the RPMs themselves what their sources don't vouch for: that they are the packages that they should be, their
 // epochs, what they obsolete, and who signed them. A digest only says that an RPM is the one that the tree leads to. What can't be used
-// doesn't stay in the cache; anew tells that another download may bring what can.
+// doesn't stay in the cache; anew tells that another download may bring what can: where no digest says that the same would come.
 func (c *change) inspect(ctx context.Context) (anew bool, err error) {
+	var wrong error // of the first that can't be used; the others are still looked at, so that all of them go
 	changed := false
 	for _, it := range c.Items {
-		h, err := rpm.ReadFile(it.file.Path)
+		h, err := c.read(it)
 		if err != nil {
-			anew := c.drop(it) && it.file.SHA256 == ""
-			return anew, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM, or damaged: %w: nothing was installed", it.Source, it.NEVRA, err)
+			anew = c.drop(it) && it.file.SHA256 == "" || anew
+			wrong = cmp.Or(wrong, err)
 		}
-		is, want := ops.NEVRA(h), it.NEVRA
-		if blind := it.file.SHA256 == "" && it.pkg.Size == 0; blind { // its source doesn't tell epochs
-			want.Epoch = is.Epoch
+		if wrong != nil {
+			continue
 		}
-		if is != want || h.IsSource() {
-			c.drop(it)
-			kind := ""
-			if h.IsSource() {
-				kind = "a source package, "
-			}
-			return false, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is %s%s: nothing was installed", it.Source, it.NEVRA, kind, is)
-		}
-		if it.file.SHA256 == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
+		if is := ops.NEVRA(h); it.file.SHA256 == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
 			it.NEVRA, it.Summary, changed = is, h.Summary, true
 		}
 		obsoleted := len(it.Obsoleted)
@@ -48,10 +41,29 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 			return false, err
 		}
 	}
-	if !changed {
-		return false, nil
+	if wrong != nil || !changed {
+		return anew, wrong
 	}
 	return false, c.s.Record.SetPlan(c.journal, c.planned())
+}
+
+// read reads the header of an item's RPM, which must be that of the package that is in the plan.
+func (c *change) read(it *Item) (*rpm.Header, error) {
+	h, err := rpm.ReadFile(it.file.Path)
+	if err != nil {
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM, or damaged: %w: nothing was installed", it.Source, it.NEVRA, err)
+	}
+	is, want := ops.NEVRA(h), it.NEVRA
+	if it.file.SHA256 == "" && it.pkg.Size == 0 { // a source without digests doesn't tell epochs either
+		want.Epoch = is.Epoch
+	}
+	switch {
+	case h.IsSource():
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is a source package: nothing was installed", it.Source, it.NEVRA)
+	case is != want:
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is %s: nothing was installed", it.Source, it.NEVRA, is)
+	}
+	return h, nil
 }
 
 // drop removes an RPM that can't be used from the cache, and tells whether it was there. A user's own file stays.
