@@ -106,7 +106,7 @@ func (s *System) sync() error {
 		return nil
 	}
 	return s.Record.UpdateInstalled(state, func(u *db.InstalledUpdate) error {
-		return s.RPM.Read(u.Known, func(digest string, h *rpm.Header) error {
+		return s.RPM.Read(context.Background(), u.Known, func(digest string, h *rpm.Header) error {
 			return u.Add(digest, db.Package{
 				NEVRA:   NEVRA(h),
 				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
@@ -137,7 +137,7 @@ func (s *System) FindInstalled(id wire.PackageID) (*db.Package, error) {
 func (s *System) InstalledWith(ctx context.Context, has func(*rpm.Header) bool) ([]string, error) {
 	var digests []string
 	nothing := func(string) bool { return false }
-	err := s.RPM.Read(nothing, func(digest string, h *rpm.Header) error {
+	err := s.RPM.Read(ctx, nothing, func(digest string, h *rpm.Header) error {
 		if has(h) {
 			digests = append(digests, digest)
 		}

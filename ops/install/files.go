@@ -41,7 +41,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 		return nil, err
 	}
 	w.Status(wire.StatusDepResolve)
-	unmet, err := s.RPM.UnmetByInstalling(paths)
+	unmet, err := s.RPM.UnmetByInstalling(ctx, paths)
 	if err != nil {
 		return nil, err
 	}
