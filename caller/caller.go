@@ -1,13 +1,16 @@
 // Package caller acts as the person whose command is carried out.
 //
-// The helper is root, and people give it paths: of RPM files, of folders for downloads. What a person can't read or write the helper
-// must not read or write for them, and only the kernel can decide that, at the very moment of opening. So paths that people give are
-// opened by a thread that has their user id and groups and no capability, and from then on only the descriptor is used.
+// The helper is root, and people give it paths: of RPM files, of folders for downloads. What a
+// person can't read or write the helper must not read or write for them, and only the kernel can
+// decide that, at the very moment of opening. So paths that people give are opened by a thread that
+// has their user id and groups and no capability, and from then on only the descriptor is used.
 //
-// What a person owns may also never answer: a file system of their own (FUSE) can keep a read waiting for ever. So all of it happens
-// beside the command, which goes on without it when it is cancelled or when nothing came for Patience.
+// What a person owns may also never answer: a file system of their own (FUSE) can keep a read
+// waiting for ever. So all of it happens beside the command, which goes on without it when it is
+// cancelled or when nothing came for Patience.
 //
-// The package knows nothing of RPMs, PackageKit or configuration: not what a path is good for, nor which folders are an exception.
+// The package knows nothing of RPMs, PackageKit or configuration: not what a path is good for, nor
+// which folders are an exception.
 package caller
 
 import (
@@ -35,14 +38,16 @@ const nobody = 65534
 // maxHanging is how many calls that never returned a process bears: each keeps a thread.
 const maxHanging = 16
 
-// ErrHangs is what an operation on a person's file fails with that gave no sign of life for Patience, or that isn't tried because too
-// many of them hang already.
+// ErrHangs is what an operation on a person's file fails with that gave no sign of life for
+// Patience, or that isn't tried because too many of them hang already.
 var ErrHangs = errors.New("it doesn't answer")
 
-// ErrNotRegular is what OpenFile fails with where a path is neither a plain file nor a symbolic link.
+// ErrNotRegular is what OpenFile fails with where a path is neither a plain file nor a symbolic
+// link.
 var ErrNotRegular = errors.New("it is not a plain file")
 
-// ErrLink is what OpenFile and OpenFolder fail with where the last part of a path is a symbolic link.
+// ErrLink is what OpenFile and OpenFolder fail with where the last part of a path is a symbolic
+// link.
 var ErrLink = errors.New("it is a symbolic link")
 
 // A User is whom a command is carried out for.
@@ -53,8 +58,9 @@ type User struct {
 	running  chan struct{} // has one for each call that has not returned
 }
 
-// New is the user whose id PackageKit gives in the environment variable UID. Without one (PackageKit before 1.0) and with 0 it is the
-// helper's own user; so it is where the helper isn't root, since it couldn't become another. What is no user id is nobody's.
+// New is the user whose id PackageKit gives in the environment variable UID. Without one
+// (PackageKit before 1.0) and with 0 it is the helper's own user; so it is where the helper isn't
+// root, since it couldn't become another. What is no user id is nobody's.
 func New(uid string) *User {
 	u := &User{patience: Patience, running: make(chan struct{}, maxHanging)}
 	if uid == "" || os.Geteuid() != 0 {
@@ -71,9 +77,10 @@ func New(uid string) *User {
 // Switches tells whether the user is another than the helper's own.
 func (u *User) Switches() bool { return u.switches }
 
-// Do runs what as the user and gives its result. It doesn't wait for it longer than ctx lives, nor than it shows that it is alive (by
-// calling alive) within Patience: then what goes on by itself, and its result is dropped; an *os.File in it is closed by Go. So what
-// must own all that it uses, and look at ctx between steps.
+// Do runs what as the user and gives its result. It doesn't wait for it longer than ctx lives, nor
+// than it shows that it is alive (by calling alive) within Patience: then what goes on by itself,
+// and its result is dropped; an *os.File in it is closed by Go. So what must own all that it uses,
+// and look at ctx between steps.
 func Do[T any](ctx context.Context, u *User, what func(alive func()) (T, error)) (T, error) {
 	return do(ctx, u, u.switches, what)
 }
@@ -133,8 +140,9 @@ func do[T any](ctx context.Context, u *User, switches bool, what func(alive func
 	}
 }
 
-// become gives the calling thread the user's id and groups for all that files are about, and takes its capabilities away: without them
-// quotas and the disk's reserve hold, too. The package unix, unlike syscall, changes the calling thread alone.
+// become gives the calling thread the user's id and groups for all that files are about, and takes
+// its capabilities away: without them quotas and the disk's reserve hold, too. The package unix,
+// unlike syscall, changes the calling thread alone.
 func (u *User) become() error {
 	gid, groups := u.groups()
 	if err := unix.Setgroups(groups); err != nil {
@@ -155,7 +163,8 @@ func (u *User) become() error {
 	return nil
 }
 
-// groups are the user's own group and all groups. A user who is in none of the system's files has none.
+// groups are the user's own group and all groups. A user who is in none of the system's files has
+// none.
 func (u *User) groups() (gid int, all []int) {
 	known, err := user.LookupId(strconv.Itoa(u.id))
 	if err != nil {
@@ -176,10 +185,12 @@ func (u *User) groups() (gid int, all []int) {
 	return gid, all
 }
 
-// openFlags let nothing happen but opening: no link is followed at the end of a path, a terminal doesn't become the helper's own.
+// openFlags let nothing happen but opening: no link is followed at the end of a path, a terminal
+// doesn't become the helper's own.
 const openFlags = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NOCTTY
 
-// OpenFile opens a plain file for reading, as the user. size is what it has now, in bytes; it may change. The caller closes the file.
+// OpenFile opens a plain file for reading, as the user. size is what it has now, in bytes; it may
+// change. The caller closes the file.
 func (u *User) OpenFile(ctx context.Context, path string) (f *os.File, size int64, err error) {
 	type opened struct {
 		file *os.File
@@ -225,7 +236,8 @@ func open(dir int, path string, flags int, mode uint32) (int, error) {
 // copyStep is how many bytes are copied between two looks at whether the command is still wanted.
 const copyStep = 256 << 10
 
-// Copy copies exactly size bytes, which is all that from may have. It is an error where there are more or fewer.
+// Copy copies exactly size bytes, which is all that from may have. It is an error where there are
+// more or fewer.
 func Copy(ctx context.Context, to io.Writer, from io.Reader, size int64, alive func()) error {
 	for left := size; left > 0; {
 		n, err := io.CopyN(to, from, min(left, copyStep))

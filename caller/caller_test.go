@@ -56,7 +56,8 @@ func TestWhoItIs(t *testing.T) {
 	}
 }
 
-// What runs as the user has the user's ids, in all that files are about, and no capability; the rest of the process keeps its own.
+// What runs as the user has the user's ids, in all that files are about, and no capability; the
+// rest of the process keeps its own.
 func TestDoIsTheUsers(t *testing.T) {
 	needRoot(t)
 	self := func(func()) (string, error) {
@@ -146,7 +147,8 @@ func TestOpenFile(t *testing.T) {
 
 func mksocket(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o666, 0) }
 
-// What never answers is given up: when the command is cancelled, and when it gives no sign of life. A process bears only so many.
+// What never answers is given up: when the command is cancelled, and when it gives no sign of life.
+// A process bears only so many.
 func TestWhatHangs(t *testing.T) {
 	u := New("")
 	release := make(chan struct{})
@@ -198,7 +200,8 @@ type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
 
-// A folder is the one that was opened, whatever its path means later; what stands in the way there is replaced, not followed.
+// A folder is the one that was opened, whatever its path means later; what stands in the way there
+// is replaced, not followed.
 func TestFolder(t *testing.T) {
 	needRoot(t)
 	dir, elsewhere := openToAll(t, 0o777), openToAll(t, 0o755)

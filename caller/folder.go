@@ -12,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Folder is a folder that is open: what happens to its path afterwards changes nothing. Close closes it.
+// A Folder is a folder that is open: what happens to its path afterwards changes nothing. Close
+// closes it.
 type Folder struct {
 	user *User
 	dir  *os.File
 	as   bool // what is written is written as the user; else as the helper
 }
 
-// OpenFolder opens a folder that the user names, as the user, and makes it where it isn't there; the last part of its path may not be a
-// symbolic link.
+// OpenFolder opens a folder that the user names, as the user, and makes it where it isn't there;
+// the last part of its path may not be a symbolic link.
 func (u *User) OpenFolder(ctx context.Context, path string) (*Folder, error) {
 	dir, err := Do(ctx, u, func(func()) (*os.File, error) {
 		dir, err := openFolder(unix.AT_FDCWD, path)
@@ -38,8 +39,9 @@ func (u *User) OpenFolder(ctx context.Context, path string) (*Folder, error) {
 	return &Folder{user: u, dir: dir, as: u.switches}, nil
 }
 
-// OpenOwnFolder opens a folder in which the helper writes with its own rights: root's. From "/" on each part of its path must be a
-// folder, no link, that belongs to root and that nobody else can write to. path is absolute and has no "." or "..".
+// OpenOwnFolder opens a folder in which the helper writes with its own rights: root's. From "/" on
+// each part of its path must be a folder, no link, that belongs to root and that nobody else can
+// write to. path is absolute and has no "." or "..".
 func (u *User) OpenOwnFolder(path string) (*Folder, error) {
 	dir, err := openFolder(unix.AT_FDCWD, "/")
 	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
@@ -101,7 +103,8 @@ func (f *Folder) again() (*os.File, error) {
 	return os.NewFile(uintptr(fd), f.dir.Name()), nil
 }
 
-// Free is how many bytes may still be written to the folder's disk by those who are not root, and the disk's number.
+// Free is how many bytes may still be written to the folder's disk by those who are not root, and
+// the disk's number.
 func (f *Folder) Free(ctx context.Context) (bytes int64, disk uint64, err error) {
 	type space struct {
 		bytes int64
@@ -126,8 +129,9 @@ func (f *Folder) Free(ctx context.Context) (bytes int64, disk uint64, err error)
 	return s.bytes, s.disk, err
 }
 
-// Put puts a copy of a file into the folder under a name, readable for everybody, whole or not at all. What has the name already is
-// replaced; a link is replaced itself, never followed. from is read from its beginning, and closed.
+// Put puts a copy of a file into the folder under a name, readable for everybody, whole or not at
+// all. What has the name already is replaced; a link is replaced itself, never followed. from is
+// read from its beginning, and closed.
 func (f *Folder) Put(ctx context.Context, name string, from *os.File, size int64) error {
 	dir, err := f.again()
 	if err != nil {

@@ -59,7 +59,8 @@ func noCopies(t *testing.T, l *testbed.Laptop) {
 	}
 }
 
-// gate is a school whose RPMs come when they are let through; asked is closed when the first is asked for.
+// gate is a school whose RPMs come when they are let through; asked is closed when the first is
+// asked for.
 type gate struct {
 	*httptest.Server
 	asked, open chan struct{}
@@ -89,8 +90,8 @@ func newGate(t *testing.T) *gate {
 	return g
 }
 
-// A person's signed RPM is exchanged for an unsigned one of the same name while what it needs is downloaded: what was verified is
-// installed.
+// A person's signed RPM is exchanged for an unsigned one of the same name while what it needs is
+// downloaded: what was verified is installed.
 func TestSwapAfterTheCheck(t *testing.T) {
 	dir := theirs(t)
 	g := newGate(t)
@@ -219,7 +220,8 @@ func mustStat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// A helper is killed while rpm installs a person's own file: the next change ends it from the copy, which then goes.
+// A helper is killed while rpm installs a person's own file: the next change ends it from the copy,
+// which then goes.
 func TestKilledWithACopy(t *testing.T) {
 	dir := theirs(t)
 	l := makeLaptop(t, "", "")

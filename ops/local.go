@@ -14,8 +14,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// A LocalFile is an RPM file that a person names. It is opened once, as that person, and its path means nothing afterwards: whoever
-// owns the folder can put another file there at any moment.
+// A LocalFile is an RPM file that a person names. It is opened once, as that person, and its path
+// means nothing afterwards: whoever owns the folder can put another file there at any moment.
 type LocalFile struct {
 	*rpm.Header
 	Path string // the person's own; it is only told
@@ -62,7 +62,8 @@ func (s *System) OpenLocal(ctx context.Context, path string) (*LocalFile, error)
 	return &LocalFile{Header: h, Path: path, Size: size, user: s.Caller, file: f}, nil
 }
 
-// readOpen reads the header of an RPM file that is open, from its beginning. It stands in for rpm.ReadOpen until there is that.
+// readOpen reads the header of an RPM file that is open, from its beginning. It stands in for
+// rpm.ReadOpen until there is that.
 func readOpen(f *os.File) (*rpm.Header, error) {
 	h, err := rpm.ReadFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if inner := errors.Unwrap(err); inner != nil { // without that path
@@ -83,8 +84,9 @@ func withoutPath(err error) error {
 // Close closes the file.
 func (l *LocalFile) Close() error { return l.file.Close() }
 
-// CopyTo copies the file, which must have as many bytes still as when it was opened. The caller closes to; where this is given up
-// because the file hangs, something may be written to it until then.
+// CopyTo copies the file, which must have as many bytes still as when it was opened. The caller
+// closes to; where this is given up because the file hangs, something may be written to it until
+// then.
 func (l *LocalFile) CopyTo(ctx context.Context, to *os.File) error {
 	_, err := caller.Wait(ctx, l.user, func(alive func()) (struct{}, error) {
 		return struct{}{}, caller.Copy(ctx, to, io.NewSectionReader(l.file, 0, tree.MaxRPM+1), l.Size, alive)

@@ -17,8 +17,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// download answers download-packages: the RPMs of these very packages, without what they need, into a folder, or
-// into the cache for a later install. Either way they are downloaded into the cache; what is for a folder is put there when it is whole.
+// download answers download-packages: the RPMs of these very packages, without what they need, into
+// a folder, or into the cache for a later install. Either way they are downloaded into the cache;
+// what is for a folder is put there when it is whole.
 func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Percentage(0)
 	var found []*offers.Offer
@@ -93,12 +94,13 @@ func fetch(ctx context.Context, s *ops.System, w *wire.Writer, found []*offers.O
 	})
 }
 
-// daemonFolder is where packagekitd has what its clients then copy for themselves, in a folder for each transaction
-// (PackageKit, src/pk-transaction.c; seen with 1.2.6: /var/cache/PackageKit/downloads/3_dddcadab).
+// daemonFolder is where packagekitd has what its clients then copy for themselves, in a folder for
+// each transaction (PackageKit, src/pk-transaction.c; seen with 1.2.6:
+// /var/cache/PackageKit/downloads/3_dddcadab).
 const daemonFolder = "/var/cache/PackageKit/"
 
-// openFolder opens the folder that downloads are for, with the rights of the person who names it. The one exception is packagekitd's
-// own, which only root can write to.
+// openFolder opens the folder that downloads are for, with the rights of the person who names it.
+// The one exception is packagekitd's own, which only root can write to.
 func openFolder(ctx context.Context, s *ops.System, path string) (*caller.Folder, error) {
 	if clean := filepath.Clean(path); strings.HasPrefix(clean, daemonFolder) {
 		folder, err := s.Caller.OpenOwnFolder(clean)
@@ -131,7 +133,8 @@ func putError(ctx context.Context, folder string, err error) error {
 	return fmt.Errorf("writing to the folder %q: %w", folder, err)
 }
 
-// roomIn makes the room that RPMs need in the cache, and looks whether the folder that they are for has room for them, too.
+// roomIn makes the room that RPMs need in the cache, and looks whether the folder that they are for
+// has room for them, too.
 func roomIn(ctx context.Context, s *ops.System, folder *caller.Folder, path string, files []transport.File) error {
 	var all int64
 	for _, f := range files {

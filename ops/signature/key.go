@@ -18,17 +18,20 @@ import (
 // maxKey is how many bytes a file with a key may have.
 const maxKey = 256 << 10
 
-// A publicKey is an OpenPGP key whose parts all belong to it: its own signatures on them were verified.
+// A publicKey is an OpenPGP key whose parts all belong to it: its own signatures on them were
+// verified.
 type publicKey struct {
-	// prints are the fingerprints, in lower case hexadecimal, by which a person may know it: its own, which comes first, and those
-	// of the subkeys that it lets sign for it.
+	// prints are the fingerprints, in lower case hexadecimal, by which a person may know it: its
+	// own, which comes first, and those of the subkeys that it lets sign for it.
 	prints []string
-	// armoured is what RPM is given: the parts that were verified, written anew, and nothing else that the file had.
+	// armoured is what RPM is given: the parts that were verified, written anew, and nothing else
+	// that the file had.
 	armoured []byte
 }
 
-// readKey reads the one OpenPGP public key, of version 4, in an ASCII-armoured text. Whatever else the key came with (another key, a
-// secret one) is refused: nobody agreed to that. So is a key that was revoked or has expired by now.
+// readKey reads the one OpenPGP public key, of version 4, in an ASCII-armoured text. Whatever else
+// the key came with (another key, a secret one) is refused: nobody agreed to that. So is a key that
+// was revoked or has expired by now.
 func readKey(text []byte, now time.Time) (*publicKey, error) {
 	packets, err := dearmour(text)
 	if err != nil {
@@ -74,7 +77,8 @@ const (
 	tagSecretSubkey = 7
 )
 
-// checkPackets looks which keys there are, before any of them is believed: reading an Entity stops at the next key.
+// checkPackets looks which keys there are, before any of them is believed: reading an Entity stops
+// at the next key.
 func checkPackets(packets []byte) error {
 	keys := 0
 	all := packet.NewOpaqueReader(bytes.NewReader(packets))
@@ -104,10 +108,12 @@ func checkPackets(packets []byte) error {
 	return nil
 }
 
-// verified takes from a key what is valid: names that it signed itself and subkeys that it lets sign for it, and that let it (subkeys
-// for encryption are of no use to RPM). What others signed of it isn't verified by anybody, and is left out.
+// verified takes from a key what is valid: names that it signed itself and subkeys that it lets
+// sign for it, and that let it (subkeys for encryption are of no use to RPM). What others signed of
+// it isn't verified by anybody, and is left out.
 func verified(e *openpgp.Entity, now time.Time) (*publicKey, error) {
-	// A laptop without a battery for its clock lives in the past: no key is refused for being from the future.
+	// A laptop without a battery for its clock lives in the past: no key is refused for being from
+	// the future.
 	now = latest(now, e.PrimaryKey.CreationTime)
 	for _, i := range e.Identities {
 		if i.SelfSignature != nil {
@@ -133,7 +139,8 @@ func verified(e *openpgp.Entity, now time.Time) (*publicKey, error) {
 	if len(names) == 0 {
 		return nil, errors.New("its key has no name that is valid now")
 	}
-	// The main name comes first, since rpm knows a key by the first; the rest is only the same each time.
+	// The main name comes first, since rpm knows a key by the first; the rest is only the same each
+	// time.
 	slices.SortFunc(names, func(a, b *openpgp.Identity) int {
 		if d := boolean(isPrimary(b)) - boolean(isPrimary(a)); d != 0 {
 			return d

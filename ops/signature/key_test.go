@@ -130,7 +130,8 @@ func TestFingerprintRefused(t *testing.T) {
 	}
 }
 
-// RPM is given the key and the subkeys that sign for it, as gpg reads them again, and nothing that isn't verified.
+// RPM is given the key and the subkeys that sign for it, as gpg reads them again, and nothing that
+// isn't verified.
 func TestKeyIsWrittenAnew(t *testing.T) {
 	k := newKeyring(t)
 	k.make("rsa2048", "never")

@@ -132,7 +132,8 @@ func inFolder(folder string, id id) (*publicKey, error) {
 	return nil, nil
 }
 
-// readFile reads a file that may have a key; nil where it can't. Links are followed: distributions have them in their folder.
+// readFile reads a file that may have a key; nil where it can't. Links are followed: distributions
+// have them in their folder.
 func readFile(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // a FIFO isn't waited for
 	if err != nil {

@@ -27,8 +27,8 @@ func CachePath(s *ops.System, source string, p *tree.Package) string {
 	return filepath.Join(s.CacheFolder(), unique+"-"+FileName(p.NEVRA))
 }
 
-// PassingPath is where an RPM whose CachePath is given is on its way into somebody's folder: it isn't what an install finds, since it
-// goes at any moment.
+// PassingPath is where an RPM whose CachePath is given is on its way into somebody's folder: it
+// isn't what an install finds, since it goes at any moment.
 func PassingPath(cachePath string) string {
 	return filepath.Join(filepath.Dir(cachePath), "passing-"+filepath.Base(cachePath))
 }

@@ -19,15 +19,16 @@ import (
 // localPrefix is what the names of copies of people's own RPMs begin with in the cache.
 const localPrefix = "local-"
 
-// A localCopy is a copy of a person's own RPM in the cache, where only root can change it: what is verified is what is installed. The
-// copy is locked while a process uses it.
+// A localCopy is a copy of a person's own RPM in the cache, where only root can change it: what is
+// verified is what is installed. The copy is locked while a process uses it.
 type localCopy struct {
 	path string
 	lock *os.File // the copy itself, open
 }
 
-// AddLocal copies a person's own RPM and adds the copy to the plan, which removes it at its end (Drop). path is that of the copy. there
-// tells that the package, or a newer one, is installed already and stays.
+// AddLocal copies a person's own RPM and adds the copy to the plan, which removes it at its end
+// (Drop). path is that of the copy. there tells that the package, or a newer one, is installed
+// already and stays.
 func (p *Plan) AddLocal(ctx context.Context, s *ops.System, file *ops.LocalFile) (path string, there bool, err error) {
 	c, h, err := copyLocal(ctx, s, file)
 	if err != nil {
@@ -131,7 +132,8 @@ func inUse(path string) bool {
 	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// dropLocal removes the copies that a process that was killed has left. What was cut off must have been ended.
+// dropLocal removes the copies that a process that was killed has left. What was cut off must have
+// been ended.
 func dropLocal(s *ops.System) {
 	left, _ := filepath.Glob(filepath.Join(s.CacheFolder(), localPrefix+"*"))
 	for _, path := range left {

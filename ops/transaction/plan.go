@@ -116,7 +116,8 @@ func (p *Plan) add(s *ops.System, o *offers.Offer, why Why) error {
 // Local is the source of packages that come from a user's own files.
 const Local = "local"
 
-// addFile adds an RPM file that no source offers, by its header; there tells that it, or a newer one, is installed already and stays.
+// addFile adds an RPM file that no source offers, by its header; there tells that it, or a newer
+// one, is installed already and stays.
 func (p *Plan) addFile(s *ops.System, h *rpm.Header, size int64, path string) (there bool, err error) {
 	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes()}
 	before := len(p.Kept)

@@ -35,9 +35,10 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 // reserve alone.
 const recordGrowth = 2 << 20
 
-// Room makes the space that files in the cache need, each at its Path, packages of so many bytes in the root, and so many other bytes
-// on the cache's disk; or it says what is lacking. What is there of the files already counts for them; what goes for something newer
-// doesn't, since rpm removes it last.
+// Room makes the space that files in the cache need, each at its Path, packages of so many bytes in
+// the root, and so many other bytes on the cache's disk; or it says what is lacking. What is there
+// of the files already counts for them; what goes for something newer doesn't, since rpm removes it
+// last.
 func Room(s *ops.System, files []transport.File, installed, beside int64) error {
 	more := int64(0)
 	for _, f := range files {
