@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -19,11 +20,12 @@ type Config struct {
 	Record     *db.Record
 	Net        *transport.Client
 	RPM        rpm.Database
-	Cache      string // folder of RPMs, whole and partial
-	CacheLimit int64  // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
-	State      string // folder of the lock
-	Keyring    string // folder of the keys that a person trusts
-	SignedRPMs bool   // nothing is installed that RPM's keyring doesn't know who signed
+	Cache      string       // folder of RPMs, whole and partial
+	CacheLimit int64        // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
+	State      string       // folder of the lock
+	Keyring    string       // folder of the keys that a person trusts
+	Caller     *caller.User // whom commands are carried out for; nil: the helper's own user
+	SignedRPMs bool         // nothing is installed that RPM's keyring doesn't know who signed
 	Log        hclog.Logger
 }
 
@@ -40,6 +42,9 @@ type System struct {
 // NewSystem makes a System, and its Offers with the same record, network and log. The caller closes it.
 func NewSystem(c Config, o offers.Config) (*System, error) {
 	s := &System{Config: c}
+	if s.Caller == nil {
+		s.Caller = caller.New("")
+	}
 	s.stale.Store(true)
 	o.Record, o.Net, o.Log = c.Record, c.Net, c.Log
 	err := s.RebuildingRecord(func() (err error) {

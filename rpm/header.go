@@ -306,11 +306,15 @@ func ReadFile(path string) (*Header, error) {
 		return nil, fmt.Errorf("reading the RPM: %w", err)
 	}
 	defer f.Close()
-	return ReadOpen(f)
+	h, err := ReadOpen(f)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return h, nil
 }
 
 // ReadOpen is ReadFile of a file that is open. It reads from the file's beginning, whatever its offset is, and leaves that alone. The
-// file stays the caller's; the Header doesn't need it.
+// file stays the caller's; the Header doesn't need it. Errors don't name the file.
 //
 // A file is refused whose header rpm would refuse, or is larger than this program reads; that has no name, version, release or
 // architecture, or one that rpmbuild would not have written; and that has control characters in the names of its files, or of
@@ -318,13 +322,9 @@ func ReadFile(path string) (*Header, error) {
 func ReadOpen(f *os.File) (*Header, error) {
 	_, h, err := readPackage(f)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
+		return nil, err
 	}
-	d, err := h.packaged()
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", f.Name(), err)
-	}
-	return d, nil
+	return h.packaged()
 }
 
 // readPackage reads the headers of a file: that of its signatures, and its own.

@@ -26,6 +26,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/term"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
@@ -165,7 +166,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{
 		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
-		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Log: log,
+		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
 		Mounts: offers.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},

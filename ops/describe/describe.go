@@ -15,8 +15,8 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["get-details"] = each(s, details)
 	m["get-files"] = each(s, files)
-	m["get-details-local"] = eachFile(localDetails)
-	m["get-files-local"] = eachFile(localFiles)
+	m["get-details-local"] = eachFile(s, localDetails)
+	m["get-files-local"] = eachFile(s, localFiles)
 	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
 	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
 }

@@ -22,6 +22,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		if err != nil {
 			return err
 		}
+		defer p.Drop()
 		p.Tell(w)
 		return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
 	}
@@ -31,6 +32,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		if err != nil {
 			return err
 		}
+		defer p.Drop()
 		if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
 			return err
 		}
@@ -43,6 +45,9 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 			if c.journal.State == db.Downloading {
 				err = errors.Join(err, s.RebuildingRecord(func() error { return s.Record.SetState(c.journal, db.Failed) }))
 			} // else rpm ran: it is concluded, or will be at the next start
+			if c.journal.State == db.Installing {
+				p.keep() // they are needed for that
+			}
 			return err
 		}
 		w.Percentage(100)
