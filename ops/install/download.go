@@ -27,6 +27,7 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 		if r.Folder == "" {
 			f.Path = transaction.CachePath(s, o.Source, o.Package())
 		}
+		f.Public = r.Folder != "" // whoever asked is not root
 		found, files = append(found, o), append(files, f)
 	}
 	if err := transaction.Room(s, files, 0); err != nil {

@@ -45,7 +45,11 @@ func Room(s *ops.System, downloads []transport.File, installed int64) error {
 	}
 	needs := []need{{s.Cache, 0}, {s.RPM.Root, installed}, {s.State, recordGrowth}}
 	for folder, bytes := range missing {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		mode := os.FileMode(0o755)
+		if folder == s.CacheFolder() {
+			mode = 0o700
+		}
+		if err := os.MkdirAll(folder, mode); err != nil {
 			return fmt.Errorf("making the folder of the downloads: %w", err)
 		}
 		needs = append(needs, need{folder, bytes})
