@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -233,7 +232,7 @@ func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Rem
 	if err != nil {
 		return db.Remote{}, err
 	}
-	if strings.HasPrefix(at, "file:") { // it costs nothing to read, and may be on another stick than before
+	if transport.IsLocal(at) { // it costs nothing to read, and may be on another stick than before
 		old.Validator = ""
 	}
 	answer, err := o.Net.Revalidate(ctx, at, old.Validator, limit)

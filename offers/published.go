@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -154,8 +153,8 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	}
 	s := o.source(source)
 	for _, u := range p.URLs {
-		// A network's tree, or a stick's, has no business with this computer's files.
-		if strings.HasPrefix(u, "file:") && (!s.local() || s.Stick != "") {
+		// A tree has no business with this computer's files, but that of a folder of the configuration with those in it.
+		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {
 			continue
 		}
 		f.URLs = append(f.URLs, u)

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
 
 // A Source is a place that trees and RPMs come from.
@@ -75,14 +77,18 @@ func (o *Offers) use(written []Source) error {
 		all = slices.Concat(written, o.sticks.sources(written))
 	}
 	var enabled []Source
-	var on, off []string
+	var on, off, folders []string
 	for _, source := range all {
 		if source.Disabled {
 			off = append(off, source.ID)
 			continue
 		}
 		enabled, on = append(enabled, source), append(on, source.ID)
+		if path := transport.LocalPath(source.URL); path != "" && source.Stick == "" {
+			folders = append(folders, path)
+		}
 	}
+	o.folders.Store(&folders)
 	changed, err := o.Record.KeepSources(on, off)
 	if err != nil {
 		return err

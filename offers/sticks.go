@@ -48,6 +48,7 @@ func (o *Offers) watchMounts() {
 	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.Look, stop: func() {}}
 	o.sticks.found.Store(new([]stick))
 	o.Net.Copies = o.sticks.copies
+	o.mounted.Store(o.sticks)
 	if err := o.sticks.watch(); err != nil {
 		o.Log.Warn("sticks are not noticed", "error", err)
 	}

@@ -10,8 +10,12 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// OpenRecord opens the record in a file, and rebuilds it where it is damaged.
-func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
+// OpenRecord opens the record in a file, and rebuilds it where it is damaged. Another process may be at either: that is
+// waited for until ctx ends.
+func OpenRecord(ctx context.Context, path string, log hclog.Logger) (*db.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	r, err := db.Open(path)
 	if !errors.Is(err, db.ErrDamaged) {
 		return r, err

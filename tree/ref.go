@@ -59,8 +59,8 @@ func (r Ref) Check(content []byte) error {
 	if int64(len(content)) != r.Size {
 		return fmt.Errorf("%s has %d bytes and should have %d", r.Path, len(content), r.Size)
 	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != r.SHA256 {
-		return fmt.Errorf("%s has the SHA-256 %x and should have %s", r.Path, sum, r.SHA256)
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != r.SHA256 { // which one it has may be nobody's business
+		return fmt.Errorf("%s isn't what its source promised, which has the SHA-256 %s", r.Path, r.SHA256)
 	}
 	return nil
 }

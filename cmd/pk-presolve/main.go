@@ -10,6 +10,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -66,7 +68,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	// The machines are small: little garbage is worth more than little work.
 	debug.SetGCPercent(25)
 	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2) // one may be given back by starting
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of Write, and no reason to leave rpm alone
 
@@ -147,13 +149,18 @@ func (a *arguments) configuration() (*config, wire.Dialect, error) {
 }
 
 // serve puts the parts together and runs the dispatcher. The error says why that can't be.
-func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
+func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
 	log, closeLog, err := openLog(c, dialect, stderr)
 	if err != nil {
 		return 0, err
 	}
 	defer closeLog()
-	record, err := ops.OpenRecord(filepath.Join(c.State, "record.sqlite"), log)
+	ctx, started := starting(signals)
+	defer started()
+	if err := ops.PrivateFolders([]string{c.State, c.Cache}, "rpms"); err != nil {
+		return 0, wire.Errorf(wire.FailedInitialization, "%w", err)
+	}
+	record, err := ops.OpenRecord(ctx, filepath.Join(c.State, "record.sqlite"), log)
 	if err != nil {
 		return 0, err
 	}
@@ -188,7 +195,33 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
 		Dialect: dialect, Log: log,
 	}
+	started()
 	return d.Run(a.command), nil
+}
+
+// starting gives what happens before the dispatcher runs a context that a signal ends. Calling started, once or more, gives
+// the signals to the dispatcher, one that has come meanwhile too: the first command is the one that it is for.
+func starting(signals chan os.Signal) (ctx context.Context, started func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case s := <-signals:
+			cancel()
+			<-stop
+			select {
+			case signals <- s:
+			default: // others are there
+			}
+		case <-stop:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+		cancel()
+	})
 }
 
 // openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
@@ -253,7 +286,7 @@ func useProxies(log hclog.Logger) {
 		}
 	}
 	if pac := os.Getenv("pac"); pac != "" {
-		log.Warn("a proxy's configuration script is not understood: name the proxy itself", "script", pac)
+		log.Warn("a proxy's configuration script is not understood: name the proxy itself", "script", net.Redacted(pac))
 	}
 }
 

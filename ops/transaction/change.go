@@ -80,7 +80,7 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 		s.Log.Warn("the disk is full: the reserve is given up", "folder", s.State)
 	}
 	path := filepath.Join(s.State, "lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}
@@ -96,7 +96,11 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 		text := make([]byte, 20)
 		n, _ := f.ReadAt(text, 0)
 		holder, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
-		if err != nil || !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH) {
+		switch {
+		case err != nil || holder <= 0: // it has just taken the lock, and is about to write who it is
+			f.Close()
+			return nil, wire.Errorf(wire.CannotGetLock, "another process is changing the system: try again when it is done")
+		case !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH):
 			f.Close()
 			return nil, wire.Errorf(wire.CannotGetLock, "the process %d is changing the system: try again when it is done", holder)
 		}
