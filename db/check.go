@@ -121,8 +121,8 @@ func (r *Record) Forget(ctx context.Context) (n int64, err error) {
 }
 
 // Unused tells how many Forget would remove.
-func (r *Record) Unused() (n int64, err error) {
-	err = r.row("SELECT count(*) FROM " + unused).Scan(&n)
+func (r *Record) Unused(ctx context.Context) (n int64, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM " + unused).Scan(&n)
 	return n, r.failed("reading", err)
 }
 

@@ -139,7 +139,7 @@ func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 	fail(e)
 	_, e = r.Renewed(program(1))
 	fail(e)
-	_, e = r.Unused()
+	_, e = r.Unused(ctx)
 	fail(e)
 	_, e = r.TextsFrom("school", "pt")
 	fail(e)

@@ -64,7 +64,7 @@ func TestCheckAndForget(t *testing.T) {
 	if problems, err := r.Check(ctx); problems != nil || err != nil {
 		t.Errorf("%q, %v", problems, err)
 	}
-	before, err := r.Unused()
+	before, err := r.Unused(ctx)
 	must(t, err)
 	unused, err := r.Forget(ctx)
 	if unused != 1 || before != unused || err != nil {

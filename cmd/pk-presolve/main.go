@@ -9,6 +9,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -150,7 +151,10 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		return 0, err
 	}
 	defer closeLog()
-	record, err := ops.OpenRecord(filepath.Join(c.State, "record.sqlite"), log)
+	// Until commands are read a signal ends the wait for another helper.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
+	defer stop()
+	record, err := ops.OpenRecord(ctx, filepath.Join(c.State, "record.sqlite"), log)
 	if err != nil {
 		return 0, err
 	}
@@ -161,7 +165,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
 	})
 	defer client.Close()
-	system, err := ops.NewSystem(ops.Config{
+	system, err := ops.NewSystem(ctx, ops.Config{
 		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
 		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Log: log,
 	}, offers.Config{

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"os"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
@@ -13,7 +14,7 @@ const infoUntrusted wire.Info = "untrusted"
 
 // inspect reads from the RPMs themselves what their sources don't vouch for: that they are the packages that they should be, their
 // epochs, what they obsolete, and who signed them.
-func (c *change) inspect() error {
+func (c *change) inspect(ctx context.Context) error {
 	changed := false
 	for _, it := range c.Items {
 		h, err := rpm.ReadFile(it.file.Path)
@@ -46,7 +47,7 @@ func (c *change) inspect() error {
 	if !changed {
 		return nil
 	}
-	return c.s.Record.SetPlan(c.journal, c.planned())
+	return c.s.Record.SetPlan(ctx, c.journal, c.planned())
 }
 
 // verifyLocal verifies the user's own files: before anything is downloaded for them.
