@@ -122,7 +122,7 @@ func (r *Record) Forget(ctx context.Context) (n int64, err error) {
 
 // Unused tells how many Forget would remove.
 func (r *Record) Unused(ctx context.Context) (n int64, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM " + unused).Scan(&n)
+	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM "+unused).Scan(&n)
 	return n, r.failed("reading", err)
 }
 

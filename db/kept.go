@@ -27,7 +27,10 @@ func (r *Record) Kept(sha256 string, parse func(body []byte) error) (bool, error
 	if digestOf(body) != sha256 {
 		return false, r.failed("reading", r.Damaged(fmt.Errorf("the file %.12s… is not what was kept", sha256)))
 	}
-	return true, r.parse(sha256, body, parse)
+	if err := r.parse(sha256, body, parse); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // parse parses what is as it was kept by its key.

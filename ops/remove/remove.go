@@ -20,12 +20,12 @@ func Register(m ops.Mux, s *ops.System) {
 		if r.Flags[wire.OnlyDownload] {
 			return nil // there is nothing to download
 		}
-		return transaction.Run(ctx, s, w, r, func() (*transaction.Plan, error) { return plan(s, w, r) })
+		return transaction.Run(ctx, s, w, r, func() (*transaction.Plan, error) { return plan(ctx, s, w, r) })
 	})
 }
 
 // plan is what goes: what others depend on goes after them, and what nothing needs any more goes last.
-func plan(s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
+func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
 	asked, err := installed(ctx, s, r.IDs)
 	if err != nil {

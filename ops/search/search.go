@@ -14,7 +14,9 @@ import (
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
 	m["search-name"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
-	m["search-details"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) { return db.Query{Text: words(r.Values)}, nil })
+	m["search-details"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
+		return db.Query{Text: words(r.Values)}, nil
+	})
 	m["get-packages"] = search(s, func(context.Context, *wire.Request) (db.Query, error) { return db.Query{}, nil })
 	m["search-group"] = search(s, func(ctx context.Context, r *wire.Request) (db.Query, error) { return inGroups(ctx, s, r.Values) })
 	m["get-categories"] = ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error { return categories(ctx, s, w) })
