@@ -1,6 +1,7 @@
 package offers
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -42,13 +43,13 @@ type Offers struct {
 }
 
 // New makes Offers, and tells the record which sources there are. The caller closes them.
-func New(c Config) (*Offers, error) {
+func New(ctx context.Context, c Config) (*Offers, error) {
 	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure)}
 	c.Net.Folders = o.readable
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		o.watchMounts()
 	}
-	if err := o.use(c.Sources); err != nil {
+	if err := o.use(ctx, c.Sources); err != nil {
 		o.Close()
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 			return nil, nil, err
 		}
 		e := &tree.Entry{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
-		if err := l.Record.KeepPublished(e.Tree.SHA256, body, t.Packages); err != nil {
+		if err := l.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages); err != nil {
 			return nil, nil, err
 		}
 		entries = append(entries, e)
@@ -89,7 +89,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 	}
 	shard := tree.NewRef(source.ID, lines, "").SHA256
 	listing.Shards = []string{shard}
-	return listing, nil, l.Record.AddShard(shard, func(add func(*tree.Entry) error) error {
+	return listing, nil, l.Record.AddShard(ctx, shard, func(add func(*tree.Entry) error) error {
 		for _, e := range entries {
 			if err := add(e); err != nil {
 				return err

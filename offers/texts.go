@@ -73,5 +73,5 @@ func (o *Offers) keepTexts(ctx context.Context, source Source, language string, 
 	if err != nil {
 		return err
 	}
-	return o.Record.SetTexts(source.ID, asked, ref.SHA256, t.Texts)
+	return o.Record.SetTexts(ctx, source.ID, asked, ref.SHA256, t.Texts)
 }

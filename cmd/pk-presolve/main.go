@@ -171,7 +171,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal
 		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
 	})
 	defer client.Close()
-	system, err := ops.NewSystem(ops.Config{
+	system, err := ops.NewSystem(ctx, ops.Config{
 		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
 		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{

@@ -37,7 +37,7 @@ func each(s *ops.System, answer func(context.Context, *ops.System, *wire.Writer,
 // details answers get-details. The size is what PackageKit's clients show as such: on disk for an installed package, to be
 // downloaded, the tree included, for a top-level package.
 func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
-	p, err := s.FindInstalled(id)
+	p, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func text(description, summary string) string {
 
 // files answers get-files: from the RPM database for an installed package, else from what the platform publishes.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
-	p, err := s.FindInstalled(id)
+	p, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return err
 	}

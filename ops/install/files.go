@@ -16,7 +16,7 @@ import (
 // the same transaction.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusQuery)
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
 	p := transaction.New(r)

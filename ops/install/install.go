@@ -29,7 +29,7 @@ func planned(s *ops.System, plan func(context.Context, *ops.System, *wire.Writer
 // packages plans install-packages. Every reason for which the install would fail that can be known now is found now.
 func packages(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
 	p := transaction.New(r)
@@ -62,7 +62,7 @@ func allPresent(present []string, asked int) error {
 
 // add adds one package to a plan; there names it where it, or a newer one, is installed and stays.
 func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p *transaction.Plan, id wire.PackageID) (there string, err error) {
-	installed, err := s.FindInstalled(id)
+	installed, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return "", err
 	}

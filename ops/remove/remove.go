@@ -27,7 +27,7 @@ func Register(m ops.Mux, s *ops.System) {
 // plan is what goes: what others depend on goes after them, and what nothing needs any more goes last.
 func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
-	asked, err := installed(s, r.IDs)
+	asked, err := installed(ctx, s, r.IDs)
 	if err != nil {
 		return nil, err
 	}
@@ -62,10 +62,10 @@ func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (
 }
 
 // installed are the packages that ids name, each once.
-func installed(s *ops.System, ids []wire.PackageID) ([]db.Package, error) {
+func installed(ctx context.Context, s *ops.System, ids []wire.PackageID) ([]db.Package, error) {
 	var all []db.Package
 	for _, id := range ids {
-		p, err := s.FindInstalled(id)
+		p, err := s.FindInstalled(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func needers(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Packag
 		if err != nil {
 			return nil, wire.Errorf(wire.DepResolutionFailed, "rpm names %q, which is no package: %w", u.By, err)
 		}
-		p, err := s.FindInstalled(wire.PackageID{Name: by.Name, Version: by.EVR(), Arch: by.Arch})
+		p, err := s.FindInstalled(ctx, wire.PackageID{Name: by.Name, Version: by.EVR(), Arch: by.Arch})
 		if err != nil {
 			return nil, err
 		}

@@ -15,7 +15,7 @@ import (
 // broughtIn are the packages that this backend installed only for programs that go: nobody asked for them, and no other
 // program has them in its tree. Some of them may go already.
 func broughtIn(s *ops.System, gone []db.Package) ([]db.Package, error) {
-	owned, err := s.Record.Owned()
+	owned, err := s.Record.OwnPackages()
 	if err != nil {
 		return nil, err
 	}

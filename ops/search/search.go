@@ -13,10 +13,12 @@ import (
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["search-name"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
-	m["search-details"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{Text: words(r.Values)}, nil })
-	m["get-packages"] = search(s, func(*wire.Request) (db.Query, error) { return db.Query{}, nil })
-	m["search-group"] = search(s, func(r *wire.Request) (db.Query, error) { return inGroups(s, r.Values) })
+	m["search-name"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
+	m["search-details"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
+		return db.Query{Text: words(r.Values)}, nil
+	})
+	m["get-packages"] = search(s, func(context.Context, *wire.Request) (db.Query, error) { return db.Query{}, nil })
+	m["search-group"] = search(s, func(ctx context.Context, r *wire.Request) (db.Query, error) { return inGroups(ctx, s, r.Values) })
 	m["get-categories"] = ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error { return categories(ctx, s, w) })
 	m["search-file"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return files(ctx, s, w, r) })
 	m["what-provides"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return provides(ctx, s, w, r) })
@@ -24,10 +26,10 @@ func Register(m ops.Mux, s *ops.System) {
 
 // search lists the packages that a query is for. Each word must be found: PackageKit's SearchDetails says that the
 // operator is AND.
-func search(s *ops.System, query func(*wire.Request) (db.Query, error)) ops.Op {
+func search(s *ops.System, query func(context.Context, *wire.Request) (db.Query, error)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		q, err := query(r)
+		q, err := query(ctx, r)
 		if err != nil {
 			return err
 		}

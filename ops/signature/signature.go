@@ -53,7 +53,7 @@ func install(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 		if err := s.RPM.ImportKey(lock, path); err != nil {
 			return wire.Errorf(wire.GPGFailure, "the key %s can't be put into RPM's keyring: %w", id, err)
 		}
-		return s.SyncInstalledNow()
+		return s.SyncInstalledNow(ctx)
 	})
 }
 

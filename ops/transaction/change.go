@@ -24,7 +24,7 @@ func Change(ctx context.Context, s *ops.System, w *wire.Writer, f func(lock *os.
 		return err
 	}
 	defer file.Close()
-	if err := recoverUnfinished(s, w, file); err != nil {
+	if err := recoverUnfinished(ctx, s, w, file); err != nil {
 		return err
 	}
 	dropLocal(s)
@@ -42,7 +42,7 @@ func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func
 	if err := first(file); err != nil {
 		return err
 	}
-	if err := recoverUnfinished(s, w, file); err != nil {
+	if err := recoverUnfinished(ctx, s, w, file); err != nil {
 		return err
 	}
 	return then(file)
@@ -50,18 +50,18 @@ func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func
 
 // recoverUnfinished ends the transactions that a process began and did not live to end. The RPM database says what became of
 // them; what they downloaded is in the cache and will be used.
-func recoverUnfinished(s *ops.System, w *wire.Writer, lock *os.File) error {
+func recoverUnfinished(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File) error {
 	unfinished, err := s.Record.Unfinished()
 	if err != nil || len(unfinished) == 0 {
 		return err
 	}
-	if err := s.SyncInstalledNow(); err != nil {
+	if err := s.SyncInstalledNow(ctx); err != nil {
 		return err
 	}
 	for _, t := range unfinished {
 		s.Log.Warn("a transaction was cut off", "command", t.Command, "began", t.Began, "state", t.State)
 		if t.State == db.Installing {
-			if err := finishInstalling(s, w, lock, t); err != nil {
+			if err := finishInstalling(ctx, s, w, lock, t); err != nil {
 				return err
 			}
 		}

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 // finishInstalling puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
 // names: they go, since a later rpm stumbles over them. What it had registered may lack the end of its scriptlets, which the RPM
 // database doesn't tell: it is installed once more, from the cache.
-func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
+func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.Status(wire.StatusCleanup)
 	files, err := filepath.Glob(filepath.Join(s.CacheFolder(), "*.rpm"))
 	if err != nil {
@@ -54,7 +55,7 @@ func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transa
 	for _, path := range registered {
 		os.Remove(path)
 	}
-	return s.SyncInstalledNow()
+	return s.SyncInstalledNow(context.WithoutCancel(ctx)) // rpm ran
 }
 
 // temporary is how rpm calls a file, after its name, until it is whole.

@@ -38,12 +38,12 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		}
 		c := &change{Plan: p, s: s, w: w, lock: lock, flags: r.Flags, journal: &db.Transaction{Began: time.Now(), Command: r.Command, Plan: p.planned()}}
 		c.progress = newProgress(w, p, r.Flags[wire.OnlyDownload])
-		if err := s.Record.Begin(c.journal); err != nil {
+		if err := s.Record.Begin(ctx, c.journal); err != nil {
 			return err
 		}
 		if err := c.carryOut(ctx); err != nil {
 			if c.journal.State == db.Downloading {
-				err = errors.Join(err, s.RebuildingRecord(func() error { return s.Record.SetState(c.journal, db.Failed) }))
+				err = errors.Join(err, s.RebuildingRecord(context.WithoutCancel(ctx), func() error { return s.Record.SetState(c.journal, db.Failed) }))
 			} // else rpm ran: it is concluded, or will be at the next start
 			if c.journal.State == db.Installing {
 				p.keep() // they are needed for that
@@ -176,9 +176,10 @@ func (c *change) runRPM(ctx context.Context) error {
 	if failed != nil {
 		state = db.Failed
 	}
-	// Whatever rpm says, the database tells what is installed.
-	err := c.s.RebuildingRecord(func() error {
-		if err := c.s.SyncInstalledNow(); err != nil || killed {
+	// Whatever rpm says, the database tells what is installed. It has to be written down though the helper is to end.
+	ctx = context.WithoutCancel(ctx)
+	err := c.s.RebuildingRecord(ctx, func() error {
+		if err := c.s.SyncInstalledNow(ctx); err != nil || killed {
 			return err
 		}
 		if failed == nil {

@@ -44,7 +44,7 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 	if wrong != nil || !changed {
 		return anew, wrong
 	}
-	return false, c.s.Record.SetPlan(c.journal, c.planned())
+	return false, c.s.Record.SetPlan(ctx, c.journal, c.planned())
 }
 
 // read reads the header of an item's RPM, which must be that of the package that is in the plan.

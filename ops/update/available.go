@@ -35,14 +35,14 @@ func (u *update) id() wire.PackageID {
 // available are the programs that have updates, ordered by name.
 func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, error) {
 	w.Status(wire.StatusQuery)
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
-	owned, err := s.Record.Owned()
+	owned, err := s.Record.OwnPackages()
 	if err != nil {
 		return nil, err
 	}
-	owned = slices.DeleteFunc(owned, func(p db.Own) bool { return !p.Asked })
+	owned = slices.DeleteFunc(owned, func(p db.OwnPackage) bool { return !p.Asked })
 	if len(owned) == 0 {
 		return nil, nil
 	}
