@@ -1,6 +1,8 @@
 // Command pk-presolve is the helper that PackageKit starts: it carries out a command, then those that come on stdin.
 //
 //	pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+//	pk-presolve [--config FILE] --check
+//	pk-presolve --version
 //
 // Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name": links to the same file), it
 // carries out that command alone, in the dialect that the name belongs to unless the configuration has one.
@@ -46,10 +48,13 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/update"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	net "github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 const usage = `pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+pk-presolve [--config FILE] --check
+pk-presolve --version
 
 Carries out COMMAND, then the commands that come on stdin, one a line, the words
 separated by tabs, until "exit" or a while without any. PackageKit starts it; by
@@ -78,6 +83,13 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	} else if err != nil {
 		return 2
 	}
+	switch {
+	case a.version:
+		fmt.Fprintf(stdout, "pk-presolve %s, format %d, dialects %s\n", programVersion(), tree.Format, strings.Join(wire.Dialects(), ", "))
+		return dispatcher.Success
+	case a.check:
+		return check(a, stdout, stderr)
+	}
 	c, dialect, err := a.configuration()
 	if err == nil {
 		var status int
@@ -101,6 +113,8 @@ type arguments struct {
 	config  string
 	dialect string // of --dialect
 	oneShot bool
+	check   bool
+	version bool
 	command []string
 	named   wire.Dialect // what belongs to the program's name
 }
@@ -116,6 +130,8 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 	flags.StringVar(&a.config, "config", "/etc/PackageKit/presolve.toml", "the configuration")
 	flags.StringVar(&a.dialect, "dialect", "", "the generation of the protocol, or the PackageKit release that speaks it, e.g. 1.2.8 (default: the\nconfiguration's, else what belongs to the name of the program, else 1.2)")
 	flags.BoolVar(&a.oneShot, "one-shot", false, "stop after COMMAND")
+	flags.BoolVar(&a.check, "check", false, "read the configuration, say what it means, change nothing")
+	flags.BoolVar(&a.version, "version", false, "print the version")
 	if err := flags.Parse(args[1:]); err != nil {
 		return nil, err
 	}
@@ -128,8 +144,11 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 
 // configuration reads the configuration, and finds the dialect: the command line's, else the configuration's, else what belongs
 // to the program's name. The dialect is there even where the error isn't nil: it has to be told in one.
-func (a *arguments) configuration() (*config, wire.Dialect, error) {
-	c, err := readConfig(a.config)
+func (a *arguments) configuration() (*settings, wire.Dialect, error) {
+	c, file, err := readConfig(a.config)
+	if err == nil {
+		_, err = c.database(file)
+	}
 	name := a.dialect
 	if name == "" && err == nil {
 		name = c.Dialect
@@ -149,7 +168,7 @@ func (a *arguments) configuration() (*config, wire.Dialect, error) {
 }
 
 // serve puts the parts together and runs the dispatcher. The error says why that can't be.
-func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
+func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
 	log, closeLog, err := openLog(c, dialect, stderr)
 	if err != nil {
 		return 0, err
@@ -157,10 +176,10 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal
 	defer closeLog()
 	ctx, started := starting(signals)
 	defer started()
-	if err := ops.PrivateFolders([]string{c.State, c.Cache}, "rpms"); err != nil {
+	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms"); err != nil {
 		return 0, wire.Errorf(wire.FailedInitialization, "%w", err)
 	}
-	record, err := ops.OpenRecord(ctx, filepath.Join(c.State, "record.sqlite"), log)
+	record, err := ops.OpenRecord(ctx, filepath.Join(string(c.State), "record.sqlite"), log)
 	if err != nil {
 		return 0, err
 	}
@@ -172,11 +191,11 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ctx, ops.Config{
-		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
-		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
+		Record: record, Net: client, RPM: rpm.FindDatabase(string(c.Root), c.RPMDB), Cache: string(c.Cache), CacheLimit: int64(c.CacheLimit), State: string(c.State),
+		Keyring: string(c.Trust.Keyring), SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
-		Mounts: offers.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
+		Mounts: offers.Mounts{Folders: c.mountFolders(), Sources: c.Mounts.Signatures == "none"},
 	})
 	if err != nil {
 		return 0, err
@@ -225,13 +244,13 @@ func starting(signals chan os.Signal) (ctx context.Context, started func()) {
 }
 
 // openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
-func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
+func openLog(c *settings, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
 	to, done := leveled(stderr), func() {}
 	if dialect.RepliesOnStderr() {
 		to = io.Discard
 	}
 	if c.LogFile != "" {
-		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(string(c.LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the log: %w", err)
 		}
