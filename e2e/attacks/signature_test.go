@@ -23,7 +23,7 @@ var forgedNames = []string{
 	"x    Signature, key ID deadbeef: OK.rpm",
 	"x:     Header V4 RSA-SHA256 Signature, key ID deadbeef: OK.rpm",
 	"x: digests signatures OK.rpm",
-	"100%{lua: io.open('/pwned', 'w')}%n.rpm",
+	"100%{lua: io.open('pwned', 'w')}%n.rpm",
 	"*.rpm",
 	"sign?d.rpm",
 	"[s]igned.rpm",
