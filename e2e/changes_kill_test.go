@@ -142,12 +142,12 @@ func TestSignatures(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")
 	l := makeLaptop(t, "", fmt.Sprintf("[trust]\nkeyring = %q\n", keys))
-	key := newKey(t, dir)
+	key := laptoptest.NewKey(t, dir)
 	poem, err := files["poem"].Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key.sign(t, poem)
+	key.Sign(t, poem)
 	h := start(t, l)
 	fails := func(want string, words ...string) {
 		t.Helper()
@@ -158,22 +158,22 @@ func TestSignatures(t *testing.T) {
 	if rpm.FindDatabase(l.Root, "").Damaged(t.Context(), poem) {
 		t.Error("what is signed with an unknown key is found damaged")
 	}
-	fails("missing-gpg-signature\tpoem-1.0-1.noarch is signed with the key "+key.id(), "install-files", "only-trusted", poem)
-	fails("gpg-failure\tthe key "+key.id()+" is neither in "+keys, "install-signature", "gpg", key.id(), "poem;1.0-1;noarch;school")
+	fails("missing-gpg-signature\tpoem-1.0-1.noarch is signed with the key "+key.ID(), "install-files", "only-trusted", poem)
+	fails("gpg-failure\tthe key "+key.ID()+" is neither in "+keys, "install-signature", "gpg", key.ID(), "poem;1.0-1;noarch;school")
 	fails(`gpg-failure	"poem" is not the id of a key`, "install-signature", "gpg", "poem", "poem;1.0-1;noarch;school")
-	fails("not-supported\t", "install-signature", "x509", key.id(), "poem;1.0-1;noarch;school")
+	fails("not-supported\t", "install-signature", "x509", key.ID(), "poem;1.0-1;noarch;school")
 
 	// The distribution has brought it.
-	other := newKey(t, t.TempDir())
-	key.export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-school"))
-	other.export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-other"))
-	h.OK("install-signature", "gpg", strings.ToUpper(key.id()), "poem;1.0-1;noarch;school")
-	h.OK("install-signature", "gpg", key.fingerprint, "poem;1.0-1;noarch;school") // again: from the folder of keys now
-	if out, err := testbed.RPMQuery(l.Root, "-q", "gpg-pubkey", "--qf", "%{version}\n"); err != nil || out != key.short()+"\n" {
+	other := laptoptest.NewKey(t, t.TempDir())
+	key.Export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-school"))
+	other.Export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-other"))
+	h.OK("install-signature", "gpg", strings.ToUpper(key.ID()), "poem;1.0-1;noarch;school")
+	h.OK("install-signature", "gpg", key.Fingerprint, "poem;1.0-1;noarch;school") // again: from the folder of keys now
+	if out, err := testbed.RPMQuery(l.Root, "-q", "gpg-pubkey", "--qf", "%{version}\n"); err != nil || out != key.Short()+"\n" {
 		t.Errorf("RPM's keyring has %q, %v", out, err)
 	}
 	kept, err := filepath.Glob(keys + "/*")
-	if err != nil || len(kept) != 1 || filepath.Base(kept[0]) != key.fingerprint+".asc" {
+	if err != nil || len(kept) != 1 || filepath.Base(kept[0]) != key.Fingerprint+".asc" {
 		t.Errorf("the folder of keys has %q, %v", kept, err)
 	}
 	if lines := h.OK("install-files", "only-trusted;simulate", poem); has(lines, "package\tuntrusted\t") {
@@ -185,12 +185,12 @@ func TestSignatures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key.sign(t, changed)
+	key.Sign(t, changed)
 	change(t, changed, "at length")
 	if !rpm.FindDatabase(l.Root, "").Damaged(t.Context(), changed) {
 		t.Error("what was changed after it was signed is not found damaged")
 	}
-	fails("bad-gpg-signature\tpoem-2.0-1.noarch is signed with the key "+key.id(), "install-files", "only-trusted", changed)
+	fails("bad-gpg-signature\tpoem-2.0-1.noarch is signed with the key "+key.ID(), "install-files", "only-trusted", changed)
 
 	// A school that asks for signatures gets no unsigned package, whatever the user allows.
 	strict := makeLaptop(t, "", "[trust]\nrpm_signatures = \"required\"\n")

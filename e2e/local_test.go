@@ -96,21 +96,21 @@ func TestSwapAfterTheCheck(t *testing.T) {
 	dir := theirs(t)
 	g := newGate(t)
 	l := makeLaptop(t, g.URL, fmt.Sprintf("[trust]\nkeyring = %q\n", filepath.Join(t.TempDir(), "keys")))
-	key := newKey(t, t.TempDir())
+	key := laptoptest.NewKey(t, t.TempDir())
 	good, err := files["greeter"].Write(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	key.sign(t, good)
+	key.Sign(t, good)
 	evil := files["greeter"]
 	evil.Files = file("/usr/bin/greeter", "evil\n")
 	bad, err := evil.Write(theirs(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key.export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-school"))
+	key.Export(t, filepath.Join(l.Root, "etc/pki/rpm-gpg/RPM-GPG-KEY-school"))
 	h := asNobody(t, l)
-	h.OK("install-signature", "gpg", key.id(), "greeter;1.0-1;noarch;local")
+	h.OK("install-signature", "gpg", key.ID(), "greeter;1.0-1;noarch;local")
 	if e := h.Fails("missing-gpg-signature", "install-files", "only-trusted", bad); !strings.Contains(e, "not signed") {
 		t.Error(e)
 	}

@@ -52,13 +52,21 @@ type RPM struct {
 	Group                                 string // Applications/Education where it is empty
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
+	Needs                                                []string // capabilities more that it requires, taken as they stand, whatever is in them
 	Files                                                map[string]string
 	// Scriptlets in Lua: a bare root has no shell.
 	Pre, Post, Preun, Postun string
 }
 
-// Write makes the package as an RPM file in a folder and returns its path.
+// Write makes the package as an RPM file in a folder, by the name that it should have, and returns its path.
 func (r RPM) Write(dir string) (string, error) {
+	r = r.complete()
+	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", r.Name, r.Version, r.Release, r.Arch))
+	return path, r.WriteFile(path)
+}
+
+// complete is the package with what stands for what is empty.
+func (r RPM) complete() RPM {
 	if r.Version == "" {
 		r.Version = "1.0"
 	}
@@ -71,6 +79,12 @@ func (r RPM) Write(dir string) (string, error) {
 	if r.Group == "" {
 		r.Group = "Applications/Education"
 	}
+	return r
+}
+
+// WriteFile makes the package as an RPM file at a path.
+func (r RPM) WriteFile(path string) error {
+	r = r.complete()
 	if r.Epoch > 0 { // rpmpack's own has no epoch
 		r.Provides = append(r.Provides, fmt.Sprintf("%s = %d:%s-%s", r.Name, r.Epoch, r.Version, r.Release))
 	}
@@ -85,13 +99,16 @@ func (r RPM) Write(dir string) (string, error) {
 	}{{&meta.Requires, r.Requires}, {&meta.Provides, r.Provides}, {&meta.Conflicts, r.Conflicts}, {&meta.Obsoletes, r.Obsoletes}, {&meta.Recommends, r.Recommends}} {
 		for _, text := range s.from {
 			if err := s.to.Set(text); err != nil {
-				return "", fmt.Errorf("%s: %w", r.Name, err)
+				return fmt.Errorf("%s: %w", r.Name, err)
 			}
 		}
 	}
+	for _, capability := range r.Needs {
+		meta.Requires = append(meta.Requires, &rpmpack.Relation{Name: capability})
+	}
 	p, err := rpmpack.NewRPM(meta)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", r.Name, err)
+		return fmt.Errorf("%s: %w", r.Name, err)
 	}
 	for name, body := range r.Files {
 		p.AddFile(rpmpack.RPMFile{Name: name, Body: []byte(body), Mode: 0o644, Owner: "root", Group: "root", MTime: 1700000000})
@@ -106,16 +123,15 @@ func (r RPM) Write(dir string) (string, error) {
 			p.AddCustomTag(s.program, rpmpack.EntryString("<lua>"))
 		}
 	}
-	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", r.Name, r.Version, r.Release, r.Arch))
 	f, err := os.Create(path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := p.Write(f); err != nil {
 		f.Close()
-		return "", fmt.Errorf("%s: %w", r.Name, err)
+		return fmt.Errorf("%s: %w", r.Name, err)
 	}
-	return path, f.Close()
+	return f.Close()
 }
 
 // Repository makes a repository of RPMs in a new folder.
