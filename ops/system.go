@@ -41,7 +41,7 @@ type System struct {
 func NewSystem(c Config, o offers.Config) (*System, error) {
 	s := &System{Config: c}
 	s.stale.Store(true)
-	o.Record, o.Net, o.Log = c.Record, c.Net, c.Log
+	o.Record, o.State, o.Net, o.Log = c.Record, c.State, c.Net, c.Log
 	err := s.RebuildingRecord(func() (err error) {
 		s.Offers, err = offers.New(o)
 		return err
