@@ -249,6 +249,16 @@ func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Rem
 	return db.Remote{Validator: answer.ETag, Body: answer.Body, Checked: time.Now()}, nil
 }
 
+// untilDone is add until ctx ends.
+func untilDone(ctx context.Context, add func(*tree.Entry) error) func(*tree.Entry) error {
+	return func(e *tree.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return add(e)
+	}
+}
+
 // shards are the numbers of the shards that names are in; nil means all names.
 func (o *Offers) shards(p *tree.Platform, names []string) []int {
 	var all []int
@@ -267,20 +277,31 @@ func (o *Offers) shards(p *tree.Platform, names []string) []int {
 const manyShards = 16
 
 // load loads those of a catalogue's shards that are wanted and not loaded yet.
-func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.Ref, wanted []int, done func(part, of int)) error {
+func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.ShardRef, wanted []int, done func(part, of int)) error {
 	var missing []int
+	unpacked := int64(0)
+	seen := make([]bool, len(catalogue))
 	for _, i := range wanted {
-		if !o.view.loaded[catalogue[i].SHA256] && !slices.Contains(missing, i) {
+		if !o.view.loaded[catalogue[i].SHA256] && !seen[i] {
+			seen[i] = true
 			missing = append(missing, i)
+			_, bytes := catalogue[i].Most()
+			unpacked += bytes
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
+	if err := o.fits(source, unpacked); err != nil {
+		return err
+	}
+	if err := o.room(source, recordShare(unpacked)); err != nil {
+		return err
+	}
 	p.Doing(LoadingCatalogue)
 	bodies := inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]byte, error) {
 		ref := catalogue[missing[i]]
-		return o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
+		return o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref.Ref)
 	})
 	for n, got := range bodies {
 		if got.err != nil {
@@ -289,7 +310,7 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 		i := missing[n]
 		sha := catalogue[i].SHA256
 		err := o.Record.AddShard(ctx, sha, func(add func(*tree.Entry) error) error {
-			return tree.ParseShard(got.value, i, len(catalogue), add)
+			return tree.ParseShard(got.value, catalogue[i], i, len(catalogue), untilDone(ctx, add))
 		})
 		if err != nil {
 			return err

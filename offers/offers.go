@@ -20,6 +20,7 @@ type Config struct {
 	Configuration *Configuration
 	Mounts        Mounts
 	Record        *db.Record
+	State         string            // folder of the record; empty: its disk isn't asked
 	Net           *transport.Client // its Copies and Folders are set by the Offers
 	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
 	CacheAge time.Duration

@@ -29,6 +29,9 @@ func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
 	if size > maxLoadPaths {
 		return mark(ErrTooManyPaths, "the files of %d packages on offer are not known here, and their lists have %d MiB, more than one search downloads: only the others were looked at", len(missing), size>>20)
 	}
+	if err := o.room(o.source(missing[0].Source), recordShare(size)); err != nil {
+		return err
+	}
 	p.Doing(LoadingFileLists)
 	got := make(map[string][]string)
 	for i, g := range inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]string, error) { return o.paths(ctx, missing[i]) }) {

@@ -65,6 +65,9 @@ func (o *Offers) keepTexts(ctx context.Context, source Source, language string, 
 	if err != nil || have == ref.SHA256 {
 		return err
 	}
+	if err := o.room(source, recordShare(ref.Size)); err != nil {
+		return err
+	}
 	body, err := o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
 	if err != nil {
 		return err

@@ -46,7 +46,7 @@ func NewSystem(ctx context.Context, c Config, o offers.Config) (*System, error) 
 		s.Caller = caller.New("")
 	}
 	s.stale.Store(true)
-	o.Record, o.Net, o.Log = c.Record, c.Net, c.Log
+	o.Record, o.State, o.Net, o.Log = c.Record, c.State, c.Net, c.Log
 	err := s.RebuildingRecord(ctx, func() (err error) {
 		s.Offers, err = offers.New(ctx, o)
 		return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -132,7 +133,7 @@ func makeRoom(s *ops.System, downloads []transport.File, more, short int64) erro
 	}
 	if s.CacheLimit > 0 && more > 0 && used+more > s.CacheLimit {
 		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and this needs %s more than the %s that it has%s: raise cache_limit",
-			s.Cache, size(s.CacheLimit), size(more), size(used), inTheWay(held))
+			s.Cache, offers.Size(s.CacheLimit), offers.Size(more), offers.Size(used), inTheWay(held))
 	}
 	return nil
 }

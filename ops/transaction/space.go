@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -62,7 +62,7 @@ func Room(s *ops.System, files []transport.File, installed, beside int64) error 
 			return err
 		}
 		if d.need > d.free {
-			return wire.Errorf(wire.NoSpaceOnDevice, "%s has %s free and this needs %s: remove something first", d.folder, size(d.free), size(d.need))
+			return wire.Errorf(wire.NoSpaceOnDevice, "%s has %s free and this needs %s: remove something first", d.folder, offers.Size(d.free), offers.Size(d.need))
 		}
 	}
 	return nil
@@ -82,16 +82,9 @@ type diskSpace struct {
 }
 
 func (d *diskSpace) look() error {
-	var fs syscall.Statfs_t
-	var st syscall.Stat_t
-	if err := syscall.Statfs(d.folder, &fs); err != nil {
-		return fmt.Errorf("asking how much space %s has: %w", d.folder, err)
-	}
-	if err := syscall.Stat(d.folder, &st); err != nil {
-		return fmt.Errorf("asking which disk has %s: %w", d.folder, err)
-	}
-	d.id, d.free = uint64(st.Dev), int64(fs.Bavail)*int64(fs.Bsize)
-	return nil
+	var err error
+	d.free, d.id, err = offers.Free(d.folder)
+	return err
 }
 
 // OnDisk tells whether a folder is on a disk, which is known by its number.
@@ -115,13 +108,6 @@ func findDisks(needs []need) ([]*diskSpace, error) {
 		all = append(all, d)
 	}
 	return all, nil
-}
-
-func size(bytes int64) string {
-	if bytes < 10<<20 {
-		return fmt.Sprintf("%d KiB", bytes>>10)
-	}
-	return fmt.Sprintf("%d MiB", bytes>>20)
 }
 
 // present is how many bytes of a file are there, whole or partial.
