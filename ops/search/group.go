@@ -55,6 +55,9 @@ var groups = []struct{ id, name, icon string }{
 // document name them, "category:GROUP" and "repo:SOURCE". A package that one of them is for is found.
 func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, error) {
 	var q db.Query
+	if err := checkCount(values); err != nil {
+		return q, err
+	}
 	for _, v := range values {
 		if id, ok := strings.CutPrefix(v, "repo:"); ok {
 			all, err := s.Offers.Configured(ctx)

@@ -13,9 +13,13 @@ import (
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["search-name"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
+	m["search-name"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
+		all, err := words(r.Values)
+		return db.Query{In: all}, err
+	})
 	m["search-details"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
-		return db.Query{Text: words(r.Values)}, nil
+		all, err := words(r.Values)
+		return db.Query{Text: all}, err
 	})
 	m["get-packages"] = search(s, func(context.Context, *wire.Request) (db.Query, error) { return db.Query{}, nil })
 	m["search-group"] = search(s, func(ctx context.Context, r *wire.Request) (db.Query, error) { return inGroups(ctx, s, r.Values) })
@@ -52,10 +56,28 @@ func ready(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters) (
 }
 
 // words splits the values at spaces.
-func words(values []string) []string {
+func words(values []string) ([]string, error) {
 	var all []string
 	for _, v := range values {
 		all = append(all, strings.Fields(v)...)
 	}
-	return all
+	return all, checkCount(all)
+}
+
+// Bounds on what one search looks for. Each term costs a look at all that is installed and on offer; people type a few.
+const (
+	maxTerms     = 64
+	maxTermBytes = 4096 // of all terms
+)
+
+// checkCount refuses a search for more than anybody types.
+func checkCount(terms []string) error {
+	bytes := 0
+	for _, t := range terms {
+		bytes += len(t)
+	}
+	if len(terms) > maxTerms || bytes > maxTermBytes {
+		return wire.Errorf(wire.NotSupported, "a search for %d terms in %d bytes is more than the %d in %d that are looked for at once: search for fewer", len(terms), bytes, maxTerms, maxTermBytes)
+	}
+	return nil
 }
