@@ -58,7 +58,9 @@ func TestForgedByFileName(t *testing.T) {
 				before[l] = stateOf(t, l)
 			}
 			simulated := ask(t, helpers[optional], "install-files", "only-trusted;simulate", path)
-			if !slices.ContainsFunc(simulated, func(l string) bool { return strings.HasPrefix(l, "package\tuntrusted\t"+evil.Name+";1.0-1;noarch;local\t") }) {
+			if !slices.ContainsFunc(simulated, func(l string) bool {
+				return strings.HasPrefix(l, "package\tuntrusted\t"+evil.Name+";1.0-1;noarch;local\t")
+			}) {
 				t.Errorf("a simulation doesn't say that it isn't trusted: %q", simulated)
 			}
 			refused(t, ask(t, helpers[optional], "install-files", "only-trusted", path), "missing-gpg-signature")
