@@ -17,13 +17,6 @@ import (
 // process that found this. See Record.Rebuild.
 var ErrDamaged = errors.New("the record is damaged")
 
-// schemaSums is for what nothing else tells to be whole.
-const schemaSums = `
--- Checksums: of a shard's entries, of a file. What has the right one is kept when the record is rebuilt; 0: unknown.
-ALTER TABLE shard ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE remote ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
-`
-
 var sumTable = crc64.MakeTable(crc64.ECMA)
 
 // sum goes on with a checksum over the values of a row, which are texts, blobs and integers.
@@ -86,7 +79,7 @@ func (r *Record) Damaged(err error) error {
 }
 
 // seen is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are syscall.ENOSPC and
-// fs.ErrPermission, as where no database is between. Others, and nil, stay as they are.
+// fs.ErrPermission, as where no database is between; a lock of another process's is ErrLocked. Others, and nil, stay as they are.
 func (r *Record) seen(err error) error {
 	if err == nil {
 		return nil
@@ -98,6 +91,9 @@ func (r *Record) seen(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	if err := lockedOr(err); errors.Is(err, ErrLocked) {
+		return err
+	}
 	_, room := r.room()
 	switch code := e.Code(); {
 	case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_SHMSIZE,
@@ -105,6 +101,24 @@ func (r *Record) seen(err error) error {
 		return fmt.Errorf("%w: %w", syscall.ENOSPC, err)
 	case code&0xff == sqlite3.SQLITE_READONLY, code&0xff == sqlite3.SQLITE_CANTOPEN:
 		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	}
+	return err
+}
+
+// locked tells whether SQLite gave up waiting for a lock. It is PROTOCOL where somebody who doesn't write keeps the log's own locks.
+func locked(code int) bool {
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+// lockedOr makes an error of SQLite's that comes of a lock ErrLocked.
+func lockedOr(err error) error {
+	var e *sqlite.Error
+	if !errors.Is(err, ErrLocked) && errors.As(err, &e) && locked(e.Code()) {
+		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err
 }

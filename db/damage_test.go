@@ -39,7 +39,7 @@ func installEverything(t testing.TB, r *Record, state string) {
 	for i := range programs {
 		all = append(all, partsOf(i)...)
 	}
-	must(t, r.UpdateInstalled(state, func(u *InstalledUpdate) error {
+	must(t, r.UpdateInstalled(ctx, state, func(u *InstalledUpdate) error {
 		for _, name := range all {
 			if !u.Known(name) {
 				if err := u.Add(name, pkg(name, "1-1")); err != nil {
@@ -54,7 +54,7 @@ func installEverything(t testing.TB, r *Record, state string) {
 // realRecord makes a record that has some of everything, and closes it.
 func realRecord(t testing.TB, path string) {
 	t.Helper()
-	r, err := Open(path)
+	r, err := Open(ctx, path)
 	must(t, err)
 	installEverything(t, r, "s1")
 	var shards []string
@@ -73,13 +73,13 @@ func realRecord(t testing.TB, path string) {
 		e.Tree = tree.NewRef("trees/x@", body, ".json")
 		e.Provides = []string{"font(" + program(i) + ")"}
 		entries = append(entries, e)
-		must(t, r.KeepPublished(e.Tree.SHA256, body, kept.Packages))
-		must(t, r.Begin(plan))
+		must(t, r.KeepPublished(ctx, e.Tree.SHA256, body, kept.Packages))
+		must(t, r.Begin(ctx, plan))
 		must(t, r.SetState(plan, Installing))
 		must(t, r.Conclude(plan, Done))
 		if len(entries) == programs/4 {
 			shards = append(shards, digest(fmt.Append(nil, "shard", len(shards))))
-			must(t, r.AddShard(shards[len(shards)-1], func(add func(*tree.Entry) error) error {
+			must(t, r.AddShard(ctx, shards[len(shards)-1], func(add func(*tree.Entry) error) error {
 				for _, e := range entries {
 					if err := add(e); err != nil {
 						return err
@@ -91,14 +91,14 @@ func realRecord(t testing.TB, path string) {
 		}
 	}
 	unfinished := &Transaction{Began: time.Unix(99, 0), Command: "remove-packages", Plan: []Planned{{NEVRA: pkg(program(0), "1-1").NEVRA, Removed: true}}}
-	must(t, r.Begin(unfinished))
-	must(t, r.SetListing(Listing{Source: "school", Shards: shards, Files: map[string]Remote{
+	must(t, r.Begin(ctx, unfinished))
+	must(t, r.SetListing(ctx, Listing{Source: "school", Shards: shards, Files: map[string]Remote{
 		"http://school/platform.json": {Validator: `"1"`, Body: fmt.Appendf(nil, "{%q}", shards), Checked: time.Unix(5, 0)}}}))
 	must(t, r.Close())
 }
 
 // readEverything calls all methods that read, and tells what the record has.
-func readEverything(r *Record) (owned map[string]Own, err error) {
+func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 	fail := func(e error) {
 		if err == nil {
 			err = e
@@ -122,7 +122,7 @@ func readEverything(r *Record) (owned map[string]Own, err error) {
 	fail(e)
 	_, e = r.Listed("school")
 	fail(e)
-	_, _, e = r.Remote("http://school/platform.json")
+	_, _, e = r.Remote("http://school/platform.json", nil)
 	fail(e)
 	_, e = r.Offers(program(1))
 	fail(e)
@@ -132,14 +132,14 @@ func readEverything(r *Record) (owned map[string]Own, err error) {
 	fail(e)
 	_, e = r.Providing(program(1), "font(", func(string) bool { return true })
 	fail(e)
-	_, e = r.Listless()
+	_, e = r.MissingPaths()
 	fail(e)
-	fail(r.KeptTrees(func(string, []byte) error { return nil }))
+	fail(r.KeptTrees(func(string, *tree.Tree) error { return nil }))
 	_, e = r.TreesWith(program(1), "1-1", "noarch")
 	fail(e)
 	_, e = r.Renewed(program(1))
 	fail(e)
-	_, e = r.Unused()
+	_, e = r.Unused(ctx)
 	fail(e)
 	_, e = r.TextsFrom("school", "pt")
 	fail(e)
@@ -147,9 +147,9 @@ func readEverything(r *Record) (owned map[string]Own, err error) {
 	fail(e)
 	_, _, e = r.CountInstalled()
 	fail(e)
-	all, e := r.Owned()
+	all, e := r.OwnPackages()
 	fail(e)
-	owned = make(map[string]Own)
+	owned = make(map[string]OwnPackage)
 	for _, o := range all {
 		owned[o.Name] = o
 	}
@@ -159,16 +159,16 @@ func readEverything(r *Record) (owned map[string]Own, err error) {
 // mended opens a damaged record as the helper does, reads everything, and rebuilds it where damage shows.
 func mended(t testing.TB, path string) (r *Record, s *Salvage) {
 	t.Helper()
-	r, err := Open(path)
+	r, err := Open(ctx, path)
 	if errors.Is(err, ErrDamaged) {
-		r, s, err = Rebuild(path)
+		r, s, err = Rebuild(ctx, path)
 	}
 	must(t, err)
 	t.Cleanup(func() { r.Close() })
 	for range 2 {
 		if _, err = readEverything(r); err == nil {
 			var problems []string
-			if problems, err = r.Check(); err == nil && problems == nil {
+			if problems, err = r.Check(ctx); err == nil && problems == nil {
 				break
 			}
 		}
@@ -178,7 +178,7 @@ func mended(t testing.TB, path string) (r *Record, s *Salvage) {
 		if s != nil {
 			t.Fatalf("a record that was rebuilt is damaged: %v", err)
 		}
-		s, err = r.Rebuild()
+		s, err = r.Rebuild(ctx)
 		must(t, err)
 		if s == nil {
 			t.Fatal("nothing was rebuilt")
@@ -325,7 +325,7 @@ func TestDamage(t *testing.T) {
 			installEverything(t, r, "s1")
 			owned, err := readEverything(r)
 			must(t, err)
-			if problems, err := r.Check(); problems != nil || err != nil {
+			if problems, err := r.Check(ctx); problems != nil || err != nil {
 				t.Errorf("afterwards: %q, %v", problems, err)
 			}
 			for name, o := range owned {
@@ -389,8 +389,8 @@ func TestRebuiltTwice(t *testing.T) {
 	if got := names(t, r.Available, Query{Text: []string{program(3)}}); got != program(3) { // by the index of texts
 		t.Errorf("available are %q", got)
 	}
-	must(t, r.AddShard("new", func(add func(*tree.Entry) error) error { return add(entry("later", "1-1")) }))
-	must(t, r.SetListing(Listing{Source: "new", Shards: []string{"new"}}))
+	must(t, r.AddShard(ctx, "new", func(add func(*tree.Entry) error) error { return add(entry("later", "1-1")) }))
+	must(t, r.SetListing(ctx, Listing{Source: "new", Shards: []string{"new"}}))
 	if got := names(t, r.Available, Query{In: []string{"later"}}); got != "later" {
 		t.Errorf("available are %q", got)
 	}
@@ -417,10 +417,10 @@ func FuzzDamage(f *testing.F) {
 		}
 		path := filepath.Join(t.TempDir(), "record.db")
 		must(t, os.WriteFile(path, damaged, 0o644))
-		r, err := Open(path)
+		r, err := Open(ctx, path)
 		switch {
 		case errors.Is(err, ErrDamaged):
-			if r, _, err = Rebuild(path); err != nil {
+			if r, _, err = Rebuild(ctx, path); err != nil {
 				t.Fatal(err)
 			}
 		case err != nil: // e.g. a newer version
@@ -431,12 +431,12 @@ func FuzzDamage(f *testing.F) {
 			t.Errorf("not known for damage: %v", err)
 		}
 		r.suspect = true
-		_, err = r.Rebuild()
+		_, err = r.Rebuild(ctx)
 		must(t, err)
 		installEverything(t, r, "s1")
 		_, err = readEverything(r)
 		must(t, err)
-		if problems, err := r.Check(); problems != nil || err != nil {
+		if problems, err := r.Check(ctx); problems != nil || err != nil {
 			t.Errorf("afterwards: %q, %v", problems, err)
 		}
 	})
@@ -447,15 +447,15 @@ func TestRebuildBesideAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
 	realRecord(t, path)
 	one, two := open(t, path), open(t, path)
-	must(t, two.UpdateInstalled("s1", func(u *InstalledUpdate) error { return u.Add("new", pkg("new", "1-1")) }))
+	must(t, two.UpdateInstalled(ctx, "s1", func(u *InstalledUpdate) error { return u.Add("new", pkg("new", "1-1")) }))
 	plan := &Transaction{Began: time.Unix(9, 0), Command: "install-packages", Plan: []Planned{{NEVRA: pkg("by-hand", "1-1").NEVRA, Source: "school", Asked: true}}}
-	must(t, two.Begin(plan))
+	must(t, two.Begin(ctx, plan))
 	must(t, two.SetState(plan, Installing))
-	if s, err := one.Rebuild(); s != nil || err != nil {
+	if s, err := one.Rebuild(ctx); s != nil || err != nil {
 		t.Errorf("a whole record was rebuilt: %v, %v", s, err)
 	}
 	one.suspect = true
-	s, err := one.Rebuild()
+	s, err := one.Rebuild(ctx)
 	must(t, err)
 	if s == nil || one.Replaced() || !two.Replaced() {
 		t.Fatalf("%v, %v, %v", s, one.Replaced(), two.Replaced())
@@ -468,7 +468,7 @@ func TestRebuildBesideAnother(t *testing.T) {
 	if err := two.Conclude(plan, Done); !errors.Is(err, ErrDamaged) {
 		t.Errorf("written to a file that was set aside: %v", err)
 	}
-	if s, err := two.Rebuild(); s != nil || err != nil {
+	if s, err := two.Rebuild(ctx); s != nil || err != nil {
 		t.Errorf("rebuilt twice: %v, %v", s, err)
 	}
 	installEverything(t, two, "s2")
@@ -555,22 +555,22 @@ func TestNotDamaged(t *testing.T) {
 	if !damaged(theirs) {
 		t.Fatal(theirs)
 	}
-	if err := r.UpdateInstalled("s2", func(*InstalledUpdate) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) || !errors.Is(err, theirs) {
+	if err := r.UpdateInstalled(ctx, "s2", func(*InstalledUpdate) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) || !errors.Is(err, theirs) {
 		t.Errorf("RPM's database is damaged: %v", err)
 	}
-	if err := r.AddShard("x", func(func(*tree.Entry) error) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) {
+	if err := r.AddShard(ctx, "x", func(func(*tree.Entry) error) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) {
 		t.Errorf("a shard is damaged: %v", err)
 	}
 	_, err = r.db.Exec("PRAGMA max_page_count = 1")
 	must(t, err)
-	full := r.KeepPublished("x", make([]byte, 1<<20), nil)
+	full := r.KeepPublished(ctx, digest(make([]byte, 1<<20)), make([]byte, 1<<20), nil)
 	if full == nil || errors.Is(full, ErrDamaged) {
 		t.Errorf("the disk is full: %v", full)
 	}
 	_, err = r.db.Exec("PRAGMA user_version = 99")
 	must(t, err)
 	must(t, r.Close())
-	if _, err := Open(path); err == nil || errors.Is(err, ErrDamaged) {
+	if _, err := Open(ctx, path); err == nil || errors.Is(err, ErrDamaged) {
 		t.Errorf("a newer version: %v", err)
 	}
 	if r.suspect {

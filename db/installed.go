@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"database/sql"
 	"strconv"
 	"strings"
@@ -34,57 +35,56 @@ func (r *Record) RPMState() (string, error) {
 
 // An InstalledUpdate brings the installed packages to another state of the RPM database. See Record.UpdateInstalled.
 type InstalledUpdate struct {
+	ctx    context.Context // of UpdateInstalled
 	record *Record
 	tx     *sql.Tx
-	known  map[string]*row // by digest
+	known  map[string]*installedRow // by digest
 }
 
-// A row of the table of installed packages.
-type row struct {
-	id   int64
-	seen bool // it is still installed
+// An installedRow is a row of the table of installed packages.
+type installedRow struct {
+	digest string
+	id     int64
+	seen   bool // it is still installed
 }
 
 // UpdateInstalled brings the installed packages to a state of the RPM database: f calls Known for each header's
 // digest, and Add for each package that is not known. Packages that f names neither way are gone, and with them
-// what was recorded of why they were installed. If f fails nothing has changed.
-func (r *Record) UpdateInstalled(state string, f func(*InstalledUpdate) error) error {
-	return r.failed("updating", r.write(func(tx *sql.Tx) error {
-		u := &InstalledUpdate{record: r, tx: tx, known: make(map[string]*row)}
-		rows, err := tx.Query("SELECT digest, id FROM installed")
+// what was recorded of why they were installed. If f fails, or ctx ends, nothing has changed; Add fails when ctx has ended.
+func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*InstalledUpdate) error) error {
+	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
+		u := &InstalledUpdate{ctx: ctx, record: r, tx: tx, known: make(map[string]*installedRow)}
+		all, err := inTx(tx, "SELECT digest, id FROM installed", func(s scan) (*installedRow, error) {
+			known := new(installedRow)
+			return known, s(&known.digest, &known.id)
+		})
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var digest string
-			known := new(row)
-			if err := rows.Scan(&digest, &known.id); err != nil {
-				return err
-			}
-			u.known[digest] = known
-		}
-		if err := rows.Err(); err != nil {
-			return err
+		for _, known := range all {
+			u.known[known.digest] = known
 		}
 		if err := f(u); err != nil {
 			return outside{err}
 		}
 		for _, known := range u.known {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if !known.seen {
 				if _, err := tx.Exec("DELETE FROM installed WHERE id = ?", known.id); err != nil {
 					return err
 				}
 			}
 		}
-		if err := infer(tx, ""); err != nil {
+		if err := infer(ctx, tx, ""); err != nil {
 			return err
 		}
 		for _, s := range []string{
 			"DELETE FROM own WHERE NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = own.name AND i.evr = own.evr AND i.arch = own.arch)",
 			"DELETE FROM needed WHERE NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = needed.name) OR NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = needed.by)",
 		} {
-			if _, err := tx.Exec(s); err != nil {
+			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err
 			}
 		}
@@ -105,6 +105,9 @@ func (u *InstalledUpdate) Known(digest string) bool {
 
 // Add adds an installed package.
 func (u *InstalledUpdate) Add(digest string, p Package) error {
+	if err := u.ctx.Err(); err != nil {
+		return err
+	}
 	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
 	return u.record.seen(err)
@@ -134,34 +137,26 @@ func (r *Record) Why(p tree.NEVRA) (own, asked bool, neededBy []string, err erro
 	if err != nil {
 		return false, false, nil, r.failed("reading", err)
 	}
-	rows, err := r.query("SELECT by FROM needed WHERE name = ? ORDER BY by", p.Name)
+	neededBy, err = column[string](r, "SELECT by FROM needed WHERE name = ? ORDER BY by", p.Name)
 	if err != nil {
-		return false, false, nil, r.failed("reading", err)
+		return false, false, nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var by string
-		if err := rows.Scan(&by); err != nil {
-			return false, false, nil, r.failed("reading", err)
-		}
-		neededBy = append(neededBy, by)
-	}
-	return own, asked, neededBy, r.failed("reading", rows.Err())
+	return own, asked, neededBy, nil
 }
 
-// Own is an installed package that this backend installed, and why.
-type Own struct {
+// An OwnPackage is an installed package that this backend installed, and why.
+type OwnPackage struct {
 	Package
 	Asked bool
 	By    []string // the top-level packages whose trees have it, sorted
 }
 
-// Owned are the packages that this backend installed, ordered by name.
-func (r *Record) Owned() ([]Own, error) {
-	var all []Own
+// OwnPackages are the packages that this backend installed, ordered by name.
+func (r *Record) OwnPackages() ([]OwnPackage, error) {
+	var all []OwnPackage
 	err := r.Installed(Query{}, func(p *Package) error {
 		if p.Source != "" {
-			all = append(all, Own{Package: *p})
+			all = append(all, OwnPackage{Package: *p})
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,10 @@ const (
 	Done        State = "done"
 	Failed      State = "failed"
 )
+
+func (s State) known() bool {
+	return slices.Contains([]State{Downloading, Installing, Done, Failed}, s)
+}
 
 // A Transaction is what a command set out to do.
 type Transaction struct {
@@ -41,13 +46,13 @@ type Planned struct {
 }
 
 // Begin writes a transaction down before it begins, in state Downloading, and gives it its ID.
-func (r *Record) Begin(t *Transaction) error {
+func (r *Record) Begin(ctx context.Context, t *Transaction) error {
 	plan, err := json.Marshal(t.Plan)
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	t.State = Downloading
-	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+	return r.failed("updating", r.note(ctx, func(tx *sql.Tx) error {
 		res, err := tx.Exec("INSERT INTO journal (began, command, state, plan) VALUES (?, ?, ?, ?)", t.Began.Unix(), t.Command, t.State, plan)
 		if err != nil {
 			return err
@@ -62,12 +67,12 @@ func (r *Record) Begin(t *Transaction) error {
 }
 
 // SetPlan replaces the plan of a transaction, whose packages are known better now.
-func (r *Record) SetPlan(t *Transaction, plan []Planned) error {
+func (r *Record) SetPlan(ctx context.Context, t *Transaction, plan []Planned) error {
 	text, err := json.Marshal(plan)
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+	return r.failed("updating", r.note(ctx, func(tx *sql.Tx) error {
 		if err := put(tx, t, t.State, text); err != nil {
 			return err
 		}
@@ -82,13 +87,14 @@ func put(tx *sql.Tx, t *Transaction, s State, plan []byte) error {
 	return err
 }
 
-// SetState writes down how far a transaction is.
+// SetState writes down how far a transaction is. It must be, whether the command was cancelled or not: a lock is waited for as long
+// as lockWait, and no signal ends that.
 func (r *Record) SetState(t *Transaction, s State) error {
 	plan, err := json.Marshal(t.Plan)
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+	return r.failed("updating", r.note(context.Background(), func(tx *sql.Tx) error {
 		if err := put(tx, t, s, plan); err != nil {
 			return err
 		}
@@ -99,13 +105,13 @@ func (r *Record) SetState(t *Transaction, s State) error {
 
 // Conclude ends a transaction whose rpm run is over, whatever became of it: of the packages that it planned, those
 // that are installed now are recorded as this backend's own, with why. The installed packages must have been updated
-// before (UpdateInstalled).
+// before (UpdateInstalled). It waits as SetState does.
 func (r *Record) Conclude(t *Transaction, s State) error {
 	plan, err := json.Marshal(t.Plan)
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(func(tx *sql.Tx) error {
+	return r.failed("updating", r.note(context.Background(), func(tx *sql.Tx) error {
 		if err := conclude(tx, t.Plan); err != nil {
 			return err
 		}
@@ -182,24 +188,20 @@ func (r *Record) Begun() ([]Begun, error) {
 
 // transactions are those that a query selects, with all their columns.
 func (r *Record) transactions(query string, args ...any) ([]*Transaction, error) {
-	rows, err := r.query(query, args...)
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []*Transaction
-	for rows.Next() {
+	return rows(r, query, func(s scan) (*Transaction, error) {
 		t := new(Transaction)
 		var began int64
 		var plan []byte
-		if err := rows.Scan(&t.ID, &began, &t.Command, &t.State, &plan); err != nil {
-			return nil, r.failed("reading", err)
+		if err := s(&t.ID, &began, &t.Command, &t.State, &plan); err != nil {
+			return nil, err
 		}
 		t.Began = time.Unix(began, 0)
-		if err := json.Unmarshal(plan, &t.Plan); err != nil {
-			return nil, r.failed("reading", r.Damaged(err))
+		if !t.State.known() {
+			return nil, r.Damaged(fmt.Errorf("a transaction is %q", t.State))
 		}
-		all = append(all, t)
-	}
-	return all, r.failed("reading", rows.Err())
+		if err := json.Unmarshal(plan, &t.Plan); err != nil {
+			return nil, r.Damaged(err)
+		}
+		return t, nil
+	}, args...)
 }

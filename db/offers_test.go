@@ -1,8 +1,11 @@
 package db
 
 import (
+	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,7 +23,7 @@ func grouped(name, group string, provides ...string) *tree.Entry {
 
 func keep(t *testing.T, r *Record, enabled, disabled []string) (changed bool) {
 	t.Helper()
-	changed, err := r.KeepSources(enabled, disabled)
+	changed, err := r.KeepSources(ctx, enabled, disabled)
 	must(t, err)
 	return changed
 }
@@ -123,7 +126,7 @@ func TestPaths(t *testing.T) {
 	load(t, r, "usb", "sha2", a, grouped("here", ""))
 	update(t, r, "s", "here")
 	listless := func() string {
-		all, err := r.Listless()
+		all, err := r.MissingPaths()
 		must(t, err)
 		var s []string
 		for _, l := range all {
@@ -137,7 +140,7 @@ func TestPaths(t *testing.T) {
 	if got := listless(); got != "school:a-1-1.noarch school:b-1-1.noarch" {
 		t.Errorf("without paths are %s", got)
 	}
-	must(t, r.KeepPaths(map[string][]string{a.Files.SHA256: {"/usr/bin/a", "/usr/share/a b/Tool"}, b.Files.SHA256: nil}))
+	must(t, r.KeepPaths(ctx, map[string][]string{a.Files.SHA256: {"/usr/bin/a", "/usr/share/a b/Tool"}, b.Files.SHA256: nil}))
 	if got := listless(); got != "" {
 		t.Errorf("without paths are %s", got)
 	}
@@ -150,9 +153,9 @@ func TestPaths(t *testing.T) {
 			t.Errorf("with the file %q: %q, want %q", file, got, want)
 		}
 	}
-	must(t, r.SetListing(Listing{Source: "school"}))
+	must(t, r.SetListing(ctx, Listing{Source: "school"}))
 	var left int
-	if must(t, r.db.QueryRow("SELECT count(*) FROM owned").Scan(&left)); left != 1 {
+	if must(t, r.db.QueryRow("SELECT count(*) FROM top_paths").Scan(&left)); left != 1 {
 		t.Errorf("%d paths are kept of what is offered no more, want a's of the stick", left)
 	}
 }
@@ -160,39 +163,59 @@ func TestPaths(t *testing.T) {
 func TestKeptTrees(t *testing.T) {
 	r := fresh(t)
 	a, b := entry("a", "1-1"), entry("b", "1-1")
+	of := func(e *tree.Entry) []byte {
+		body, err := (&tree.Tree{Format: tree.Format, Platform: "p", Name: e.Name, Packages: []tree.Package{{NEVRA: e.NEVRA}}}).Encode()
+		must(t, err)
+		return body
+	}
+	a.Tree = tree.NewRef("trees/a@", of(a), ".json")
 	load(t, r, "school", "sha1", a, b)
-	must(t, r.KeepPublished(a.Tree.SHA256, []byte("tree of a"), []tree.Package{{NEVRA: a.NEVRA}}))
-	must(t, r.KeepPublished("old", []byte("a tree that nobody offers"), []tree.Package{{NEVRA: b.NEVRA}}))
-	must(t, r.KeepPublished("list", []byte("a file list"), nil))
+	must(t, r.KeepPublished(ctx, a.Tree.SHA256, of(a), []tree.Package{{NEVRA: a.NEVRA}}))
+	must(t, r.KeepPublished(ctx, digest(of(b)), of(b), []tree.Package{{NEVRA: b.NEVRA}})) // nobody offers it
+	must(t, r.KeepPublished(ctx, digest([]byte("a file list")), []byte("a file list"), nil))
 	var got []string
-	must(t, r.KeptTrees(func(source string, body []byte) error {
-		_, _, err := r.Published("list") // a method may be called from within
-		got = append(got, source+" "+string(body))
-		return err
+	must(t, r.KeptTrees(func(source string, kept *tree.Tree) error {
+		body(t, r, digest([]byte("a file list"))) // a method may be called from within
+		got = append(got, source+" "+kept.Name)
+		return nil
 	}))
-	if !slices.Equal(got, []string{"school tree of a"}) {
+	if !slices.Equal(got, []string{"school a"}) {
 		t.Errorf("%q", got)
 	}
+}
+
+// older makes a record of an older version, from the first schema on, and gives its database.
+func older(t *testing.T, path string, version int) *sql.DB {
+	t.Helper()
+	first, err := os.ReadFile("testdata/schema1.sql")
+	must(t, err)
+	db, err := connect(path, "&_pragma=journal_mode(WAL)")
+	must(t, err)
+	for _, s := range append([]string{string(first)}, migrations[:version-1]...) {
+		_, err := db.Exec(s)
+		must(t, err)
+	}
+	_, err = db.Exec(fmt.Sprint("PRAGMA user_version = ", version))
+	must(t, err)
+	return db
 }
 
 // A record of the first schema keeps what it has, and what-provides works at once.
 func TestMigration(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
-	all := schemas
-	schemas = schemas[:1]
-	r := open(t, path)
+	old := older(t, path, 1)
 	for _, q := range []string{
 		"INSERT INTO shard (id, sha256) VALUES (1, 'sha1')",
 		"INSERT INTO listed (source, number, sha256) VALUES ('school', 0, 'sha1')",
 		"INSERT INTO entry VALUES (7, 1, 'a', '1-1', 'noarch', '', '', '', 'games', '', 1, 1, 'font(x)' || char(10) || 'mimehandler(\"y\")', '', '', 0, '', '', 0)",
 		"INSERT INTO entry VALUES (8, 1, 'b', '1-1', 'noarch', '', '', '', '', '', 1, 1, '', '', '', 0, '', '', 0)",
+		"INSERT INTO remote (url, validator, body, checked) VALUES ('http://x/', 'v', 'body', 7)",
 	} {
-		_, err := r.db.Exec(q)
+		_, err := old.Exec(q)
 		must(t, err)
 	}
-	must(t, r.Close())
-	schemas = all
-	r = open(t, path)
+	must(t, old.Close())
+	r := open(t, path)
 	if got := names(t, r.Available, Query{}); got != "a b" {
 		t.Errorf("available are %q", got)
 	}
@@ -201,4 +224,48 @@ func TestMigration(t *testing.T) {
 			t.Errorf("%s is provided by %v, %v", name, ids, err)
 		}
 	}
+	if f, ok, err := r.Remote("http://x/", nil); !ok || err != nil || string(f.Body) != "body" { // it has no checksum
+		t.Errorf("kept: %q, %v, %v", f.Body, ok, err)
+	}
+}
+
+// A record that was migrated has the schema of a new one, and its pages where patch believes them.
+func TestMigratedSchema(t *testing.T) {
+	object := func(s scan) (text string, err error) {
+		var kind, name, of, create string
+		var root int
+		err = s(&kind, &name, &of, &root, &create)
+		create = regexp.MustCompile("--.*").ReplaceAllString(create, "")
+		create = strings.ReplaceAll(create, `"`, "") // ALTER TABLE quotes names
+		create = strings.ReplaceAll(strings.Join(strings.Fields(create), " "), "( ", "(")
+		return fmt.Sprint(kind, " ", name, " ", of, ", page ", root, ": ", create), err
+	}
+	schemaOf := func(r *Record) []string {
+		all, err := rows(r, "SELECT type, name, tbl_name, rootpage, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name", object)
+		must(t, err)
+		var n int
+		must(t, r.db.QueryRow("PRAGMA user_version").Scan(&n))
+		return append(all, fmt.Sprint("version ", n))
+	}
+	want := schemaOf(fresh(t))
+	if len(migrations) != schemaVersion-1 {
+		t.Fatalf("%d migrations lead to version %d", len(migrations), schemaVersion)
+	}
+	for version := 1; version < schemaVersion; version++ {
+		path := filepath.Join(t.TempDir(), "record.db")
+		must(t, older(t, path, version).Close())
+		got := schemaOf(open(t, path))
+		for i := range max(len(got), len(want)) {
+			if g, w := at(got, i), at(want, i); g != w {
+				t.Errorf("from version %d:\n%s, want\n%s", version, g, w)
+			}
+		}
+	}
+}
+
+func at(all []string, i int) string {
+	if i < len(all) {
+		return all[i]
+	}
+	return "nothing"
 }

@@ -15,10 +15,10 @@ func TestRemovalsInTheJournal(t *testing.T) {
 	n := func(name string) tree.NEVRA { return pkg(name, "1-1").NEVRA }
 	tx := &Transaction{Began: time.Unix(1, 0), Command: "install-packages", Plan: []Planned{
 		{NEVRA: n("a"), Source: "school", Asked: true}, {NEVRA: n("b"), Source: "stick", By: []string{"a"}}}}
-	must(t, r.Begin(tx))
+	must(t, r.Begin(ctx, tx))
 	must(t, r.Conclude(tx, Done))
 	owned := func() (s string) {
-		all, err := r.Owned()
+		all, err := r.OwnPackages()
 		must(t, err)
 		for _, p := range all {
 			s += fmt.Sprint(p.Name, " ", p.Source, " ", p.Asked, " ", p.By, "; ")
@@ -29,7 +29,7 @@ func TestRemovalsInTheJournal(t *testing.T) {
 		t.Errorf("owned: %s", got)
 	}
 	tx = &Transaction{Began: time.Unix(1, 0), Command: "remove-packages", Plan: []Planned{{NEVRA: n("a"), Source: "school", Removed: true}, {NEVRA: n("b"), Removed: true}}}
-	must(t, r.Begin(tx))
+	must(t, r.Begin(ctx, tx))
 	all, err := r.Unfinished()
 	must(t, err)
 	if len(all) != 1 || !all[0].Plan[0].Removed {
@@ -39,7 +39,7 @@ func TestRemovalsInTheJournal(t *testing.T) {
 	if got := owned(); got != "a school true []; b stick false [a]; " {
 		t.Errorf("owned after a removal that failed: %s", got)
 	}
-	must(t, r.Begin(tx))
+	must(t, r.Begin(ctx, tx))
 	update(t, r, "s2", "b", "c")
 	must(t, r.Conclude(tx, Done))
 	if got := owned(); got != "b stick false []; " {
@@ -50,25 +50,29 @@ func TestRemovalsInTheJournal(t *testing.T) {
 func TestCheckAndForget(t *testing.T) {
 	r := fresh(t)
 	update(t, r, "s1", "a")
-	load(t, r, "school", "shard", entry("hello", "1-1"))
+	why, old := digest([]byte("{}")), digest([]byte("{ }"))
+	tellsWhy := fmt.Appendf(nil, `{"notices": {"sha256": %q}}`, why)
+	hello := entry("hello", "1-1")
+	hello.Tree = tree.NewRef("trees/hello@", tellsWhy, ".json")
+	load(t, r, "school", "shard", hello)
 	offers, err := r.Offers("hello")
 	must(t, err)
 	kept := offers[0].Entry.Tree.SHA256
-	must(t, r.KeepPublished(kept, []byte(`{"notices": {"sha256": "why"}}`), nil))
-	must(t, r.KeepPublished("why", []byte("{}"), nil))
-	must(t, r.KeepPublished("old", []byte("{}"), []tree.Package{{NEVRA: pkg("gone", "1-1").NEVRA}}))
-	if problems, err := r.Check(); problems != nil || err != nil {
+	must(t, r.KeepPublished(ctx, kept, tellsWhy, nil))
+	must(t, r.KeepPublished(ctx, why, []byte("{}"), nil))
+	must(t, r.KeepPublished(ctx, old, []byte("{ }"), []tree.Package{{NEVRA: pkg("gone", "1-1").NEVRA}}))
+	if problems, err := r.Check(ctx); problems != nil || err != nil {
 		t.Errorf("%q, %v", problems, err)
 	}
-	before, err := r.Unused()
+	before, err := r.Unused(ctx)
 	must(t, err)
-	unused, err := r.Forget()
+	unused, err := r.Forget(ctx)
 	if unused != 1 || before != unused || err != nil {
 		t.Errorf("%d were unused, %d before, %v", unused, before, err)
 	}
-	for sha, want := range map[string]bool{kept: true, "why": true, "old": false} {
-		if _, ok, err := r.Published(sha); ok != want || err != nil {
-			t.Errorf("%s is there: %v, %v", sha, ok, err)
+	for sha, want := range map[string]bool{kept: true, why: true, old: false} {
+		if _, ok := body(t, r, sha); ok != want {
+			t.Errorf("%s is there: %v", sha, ok)
 		}
 	}
 	if trees, err := r.TreesWith("gone", "1-1", "noarch"); trees != nil || err != nil {

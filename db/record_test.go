@@ -2,6 +2,7 @@ package db
 
 import (
 	"bufio"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -18,9 +19,11 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
+var ctx = context.Background()
+
 func open(t *testing.T, path string) *Record {
 	t.Helper()
-	r, err := Open(path)
+	r, err := Open(ctx, path)
 	must(t, err)
 	t.Cleanup(func() { r.Close() })
 	return r
@@ -68,12 +71,12 @@ func TestOpenRefuses(t *testing.T) {
 	must(t, os.WriteFile(text, []byte(strings.Repeat("not a database\n", 100)), 0o644))
 	must(t, os.Mkdir(filepath.Join(dir, "folder.db"), 0o755))
 	for path, says := range map[string]string{
-		newer:                           fmt.Sprintf("version 99 and this program knows up to %d: update packagekit-backend-presolve, or move the file away", len(schemas)),
+		newer:                           fmt.Sprintf("version 99 and this program knows up to %d: update packagekit-backend-presolve, or move the file away", schemaVersion),
 		text:                            "not a database",
 		filepath.Join(dir, "folder.db"): "opening the record",
 		filepath.Join(text, "x.db"):     "making the folder of the record",
 	} {
-		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), filepath.Base(path)) && !strings.Contains(err.Error(), text) {
+		if _, err := Open(ctx, path); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), filepath.Base(path)) && !strings.Contains(err.Error(), text) {
 			t.Errorf("Open(%s): %v, want %q and the file", path, err, says)
 		}
 	}
@@ -88,12 +91,12 @@ func TestOpenAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			r, err := Open(path)
+			r, err := Open(ctx, path)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			if err := r.SetListing(Listing{Source: "x"}); err != nil {
+			if err := r.SetListing(ctx, Listing{Source: "x"}); err != nil {
 				t.Error(err)
 			}
 			r.Close()
@@ -110,7 +113,7 @@ func pkg(name, evr string) Package {
 // update makes packages of version 1-1 be what is installed. A digest is the package's name.
 func update(t *testing.T, r *Record, state string, names ...string) {
 	t.Helper()
-	must(t, r.UpdateInstalled(state, func(u *InstalledUpdate) error {
+	must(t, r.UpdateInstalled(ctx, state, func(u *InstalledUpdate) error {
 		for _, name := range names {
 			if !u.Known(name) {
 				if err := u.Add(name, pkg(name, "1-1")); err != nil {
@@ -137,7 +140,7 @@ func TestUpdateInstalled(t *testing.T) {
 	update(t, r, "s1", "a", "b", "c")
 	tx := &Transaction{Began: time.Unix(1, 0), Command: "install-packages", Plan: []Planned{
 		{NEVRA: pkg("b", "1-1").NEVRA, Source: "school", Asked: true, By: []string{"b"}}, {NEVRA: pkg("a", "1-1").NEVRA, Source: "school", By: []string{"b", "c"}}}}
-	must(t, r.Begin(tx))
+	must(t, r.Begin(ctx, tx))
 	must(t, r.Conclude(tx, Done))
 	ids := func() (s string) {
 		rows, err := r.db.Query("SELECT id, name FROM installed ORDER BY name")
@@ -153,7 +156,7 @@ func TestUpdateInstalled(t *testing.T) {
 	}
 	before := ids()
 	failure := errors.New("rpm is writing")
-	err := r.UpdateInstalled("s2", func(u *InstalledUpdate) error {
+	err := r.UpdateInstalled(ctx, "s2", func(u *InstalledUpdate) error {
 		u.Known("a")
 		must(t, u.Add("d", pkg("d", "1-1")))
 		return failure
@@ -166,7 +169,7 @@ func TestUpdateInstalled(t *testing.T) {
 	}
 	func() { // a panic is a failure too
 		defer func() { recover() }()
-		r.UpdateInstalled("s2", func(u *InstalledUpdate) error { panic("oh no") })
+		r.UpdateInstalled(ctx, "s2", func(u *InstalledUpdate) error { panic("oh no") })
 	}()
 	if ids() != before {
 		t.Errorf("after a panic there is %s, before there was %s", ids(), before)
@@ -197,7 +200,7 @@ func TestOddInstalledPackages(t *testing.T) {
 	r := fresh(t)
 	odd := []tree.NEVRA{{Name: "no-arch", Version: "1", Release: "1"}, {Name: "nothing"}, {Name: "epoch", Epoch: 3, Version: "1~x", Release: "2.fc18", Arch: "i686"},
 		{Name: "a-1", Version: "2", Release: "3", Arch: "x.y"}}
-	must(t, r.UpdateInstalled("s", func(u *InstalledUpdate) error {
+	must(t, r.UpdateInstalled(ctx, "s", func(u *InstalledUpdate) error {
 		for _, p := range odd {
 			must(t, u.Add(p.Name, Package{NEVRA: p}))
 		}
@@ -220,7 +223,7 @@ func entry(name, evr string) *tree.Entry {
 // load makes a source list one shard with entries.
 func load(t *testing.T, r *Record, source, shard string, entries ...*tree.Entry) {
 	t.Helper()
-	must(t, r.AddShard(shard, func(add func(*tree.Entry) error) error {
+	must(t, r.AddShard(ctx, shard, func(add func(*tree.Entry) error) error {
 		for _, e := range entries {
 			if err := add(e); err != nil {
 				return err
@@ -228,7 +231,7 @@ func load(t *testing.T, r *Record, source, shard string, entries ...*tree.Entry)
 		}
 		return nil
 	}))
-	must(t, r.SetListing(Listing{Source: source, Shards: []string{shard}}))
+	must(t, r.SetListing(ctx, Listing{Source: source, Shards: []string{shard}}))
 }
 
 func TestQuery(t *testing.T) {
@@ -240,7 +243,7 @@ func TestQuery(t *testing.T) {
 	}
 	load(t, r, "s", "sha", e("Gbrainy", "Brain teaser", "fun"), e("gcc-c++", "Compiler 100%", `back\slash`), e("libx_1", `a "quoted" word`, "under_score"),
 		e("libxa1", "Écriture ЖЖ", "Übung макет"), e("x", "音楽 player", "o'brien"))
-	must(t, r.UpdateInstalled("1", func(u *InstalledUpdate) error { return u.Add("z", pkg("zlib", "1-1")) }))
+	must(t, r.UpdateInstalled(ctx, "1", func(u *InstalledUpdate) error { return u.Add("z", pkg("zlib", "1-1")) }))
 	tests := []struct {
 		q    Query
 		want string
@@ -310,14 +313,14 @@ func TestQuery(t *testing.T) {
 func TestSources(t *testing.T) {
 	r := fresh(t)
 	load(t, r, "school", "sha1", entry("a", "1-1"), entry("b", "1-1"))
-	must(t, r.SetListing(Listing{Source: "usb", Shards: []string{"sha1", "sha2"}, Files: map[string]Remote{"http://x/p": {"etag", []byte("body"), time.Unix(7, 0)}}}))
+	must(t, r.SetListing(ctx, Listing{Source: "usb", Shards: []string{"sha1", "sha2"}, Files: map[string]Remote{"http://x/p": {"etag", []byte("body"), time.Unix(7, 0)}}}))
 	if got := names(t, r.Available, Query{}); got != "a a b b" {
 		t.Errorf("of two sources with the same shard: %s", got)
 	}
-	if f, ok, err := r.Remote("http://x/p"); !ok || err != nil || f.Validator != "etag" || string(f.Body) != "body" || !f.Checked.Equal(time.Unix(7, 0)) {
+	if f, ok, err := r.Remote("http://x/p", nil); !ok || err != nil || f.Validator != "etag" || string(f.Body) != "body" || !f.Checked.Equal(time.Unix(7, 0)) {
 		t.Errorf("Remote: %+v, %v, %v", f, ok, err)
 	}
-	if _, ok, err := r.Remote("http://x/q"); ok || err != nil {
+	if _, ok, err := r.Remote("http://x/q", nil); ok || err != nil {
 		t.Errorf("a file that was never seen: %v, %v", ok, err)
 	}
 	if l, err := r.Listed("usb"); !slices.Equal(l, []string{"sha1", "sha2"}) || err != nil {
@@ -339,9 +342,9 @@ func TestSources(t *testing.T) {
 	}
 
 	// A shard that is there stays as it is; one that fails leaves nothing.
-	must(t, r.AddShard("sha1", func(func(*tree.Entry) error) error { t.Error("asked for a shard that is there"); return nil }))
+	must(t, r.AddShard(ctx, "sha1", func(func(*tree.Entry) error) error { t.Error("asked for a shard that is there"); return nil }))
 	failure := errors.New("damaged")
-	err = r.AddShard("sha4", func(add func(*tree.Entry) error) error {
+	err = r.AddShard(ctx, "sha4", func(add func(*tree.Entry) error) error {
 		must(t, add(entry("x", "1-1")))
 		return failure
 	})
@@ -356,7 +359,7 @@ func TestSources(t *testing.T) {
 	}
 
 	// As long as one source lists a shard it stays.
-	must(t, r.SetListing(Listing{Source: "usb"}))
+	must(t, r.SetListing(ctx, Listing{Source: "usb"}))
 	if got := names(t, r.Available, Query{Name: "b"}); got != "b" {
 		t.Errorf("listed by one source: %s", got)
 	}
@@ -377,23 +380,36 @@ func TestSources(t *testing.T) {
 	must(t, err)
 }
 
+// body is a kept file as it is, and whether it is kept.
+func body(t *testing.T, r *Record, sha256 string) (body []byte, ok bool) {
+	t.Helper()
+	ok, err := r.Kept(sha256, func(b []byte) error { body = b; return nil })
+	must(t, err)
+	return body, ok
+}
+
 func TestPublished(t *testing.T) {
 	r := fresh(t)
-	if _, ok, err := r.Published("sha"); ok || err != nil {
-		t.Errorf("Published of nothing: %v, %v", ok, err)
+	one, two := digest([]byte("tree")), digest([]byte("tree2"))
+	if _, ok := body(t, r, one); ok {
+		t.Error("nothing was kept")
 	}
 	members := []tree.Package{{NEVRA: pkg("a", "1-1").NEVRA}, {NEVRA: pkg("b", "1-1").NEVRA}}
 	for range 2 { // twice is no harm
-		must(t, r.KeepPublished("sha", []byte("tree"), members))
+		must(t, r.KeepPublished(ctx, one, []byte("tree"), members))
 	}
-	must(t, r.KeepPublished("sha2", []byte("tree2"), members[1:]))
-	must(t, r.KeepPublished("files", []byte("files"), nil))
-	if body, ok, err := r.Published("sha"); string(body) != "tree" || !ok || err != nil {
-		t.Errorf("Published: %q, %v, %v", body, ok, err)
+	must(t, r.KeepPublished(ctx, two, []byte("tree2"), members[1:]))
+	must(t, r.KeepPublished(ctx, digest([]byte("files")), []byte("files"), nil))
+	if err := r.KeepPublished(ctx, two, []byte("another"), nil); err == nil {
+		t.Error("a file was kept by the digest of another")
 	}
-	for name, want := range map[string][]string{"a": {"sha"}, "b": {"sha", "sha2"}, "c": nil} {
+	if body, ok := body(t, r, one); string(body) != "tree" || !ok {
+		t.Errorf("kept: %q, %v", body, ok)
+	}
+	for name, want := range map[string][]string{"a": {one}, "b": {one, two}, "c": nil} {
 		got, err := r.TreesWith(name, "1-1", "noarch")
-		if slices.Sort(got); !slices.Equal(got, want) || err != nil {
+		slices.Sort(got)
+		if slices.Sort(want); !slices.Equal(got, want) || err != nil {
 			t.Errorf("TreesWith(%s) = %q, %v", name, got, err)
 		}
 	}
@@ -410,11 +426,11 @@ func TestJournal(t *testing.T) {
 	}
 	update(t, r, "s", "kept", "foreign")
 	kept := &Transaction{Began: time.Unix(5, 0), Command: "install-packages", Plan: []Planned{{NEVRA: pkg("kept", "1-1").NEVRA, Source: "usb", Asked: true, By: []string{"kept"}}}}
-	must(t, r.Begin(kept))
+	must(t, r.Begin(ctx, kept))
 	must(t, r.Conclude(kept, Done))
 
 	tx := &Transaction{Began: time.Unix(9, 0), Command: "install-packages", Plan: plan}
-	must(t, r.Begin(tx))
+	must(t, r.Begin(ctx, tx))
 	must(t, r.SetState(tx, Installing))
 	all, err := r.Unfinished()
 	must(t, err)
@@ -440,10 +456,10 @@ func TestJournal(t *testing.T) {
 
 	// Old ones that are over are forgotten, and none that is not.
 	open := &Transaction{Command: "x"}
-	must(t, r.Begin(open))
+	must(t, r.Begin(ctx, open))
 	for range 120 {
 		tx := &Transaction{Command: "x"}
-		must(t, r.Begin(tx))
+		must(t, r.Begin(ctx, tx))
 		must(t, r.SetState(tx, Done))
 	}
 	var n int
@@ -477,7 +493,7 @@ func TestTwoRecords(t *testing.T) {
 	inside, written := make(chan struct{}), make(chan error, 1)
 	release := make(chan struct{})
 	go func() {
-		written <- one.UpdateInstalled("s2", func(u *InstalledUpdate) error {
+		written <- one.UpdateInstalled(ctx, "s2", func(u *InstalledUpdate) error {
 			close(inside)
 			<-release
 			return u.Add("b", pkg("b", "1-1"))
@@ -489,7 +505,7 @@ func TestTwoRecords(t *testing.T) {
 		t.Errorf("during another's write the state is %q, %v", s, err)
 	}
 	second := make(chan error, 1)
-	go func() { second <- two.SetListing(Listing{Source: "school", Shards: []string{"x"}}) }()
+	go func() { second <- two.SetListing(ctx, Listing{Source: "school", Shards: []string{"x"}}) }()
 	select {
 	case err := <-second:
 		t.Errorf("a write did not wait for another: %v", err)
@@ -509,9 +525,9 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	r, err := Open(path)
+	r, err := Open(ctx, path)
 	if err == nil {
-		err = r.write(func(tx *sql.Tx) error {
+		err = r.write(ctx, func(tx *sql.Tx) error {
 			for i := range 5000 { // more than fits into the page cache, so that some of it is in the file already
 				if _, err := tx.Exec("INSERT INTO remote (url, validator, body, checked) VALUES (?, '', ?, 0)", fmt.Sprint("new-", i), make([]byte, 1000)); err != nil {
 					return err
@@ -556,7 +572,7 @@ func TestKilledInTheMiddleOfAWrite(t *testing.T) {
 		if got := names(t, r.Installed, Query{}); got != "a b" {
 			t.Errorf("installed: %s, want what was before", got)
 		}
-		if _, ok, err := r.Remote("new-0"); ok || err != nil {
+		if _, ok, err := r.Remote("new-0", nil); ok || err != nil {
 			t.Errorf("half of a write is there: %v, %v", ok, err)
 		}
 		var check string
@@ -574,7 +590,7 @@ func TestReadOnly(t *testing.T) {
 	update(t, r, "s1", "a")
 	_, err := r.db.Exec("PRAGMA query_only = 1")
 	must(t, err)
-	if err := r.UpdateInstalled("s2", func(u *InstalledUpdate) error { return nil }); err == nil || !strings.Contains(err.Error(), r.path) {
+	if err := r.UpdateInstalled(ctx, "s2", func(u *InstalledUpdate) error { return nil }); err == nil || !strings.Contains(err.Error(), r.path) {
 		t.Errorf("UpdateInstalled: %v, want an error with the file", err)
 	}
 	if s, err := r.RPMState(); s != "s1" || err != nil {

@@ -37,8 +37,8 @@ func (r *Record) Installed(q Query, yield func(*Package) error) error {
 // same version, ordered by name, until yield fails. A package that two sources offer comes twice. The Package is
 // yield's to keep; its Description and Entry are not set: see Offers.
 func (r *Record) Available(q Query, yield func(*Package) error) error {
-	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, '', p.license, p.grp, p.url, p.size, l.source
-		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled`, "entry_text", q, false, yield)
+	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, '', p.license, p.grp, p.url, p.size, p.source
+		FROM offered p`, "entry_text", q, false, yield)
 }
 
 // epochUnknown is for packages of sources that don't tell sizes: they don't tell epochs either (Sugar Network's).
@@ -61,23 +61,13 @@ func (r *Record) list(from, index string, q Query, installed bool, yield func(*P
 	if len(where) > 0 {
 		from += " WHERE " + strings.Join(where, " AND ")
 	}
-	rows, err := r.query(from+" ORDER BY p.name", args...)
-	if err != nil {
-		return r.failed("reading", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return each(r, from+" ORDER BY p.name", r.inLanguage(args), func(s scan) (*Package, error) {
 		var name, evr, arch string
 		p := &Package{Installed: installed}
-		if err := rows.Scan(&name, &evr, &arch, &p.Summary, &p.Description, &p.License, &p.Group, &p.URL, &p.Size, &p.Source); err != nil {
-			return r.failed("reading", err)
-		}
+		err := s(&name, &evr, &arch, &p.Summary, &p.Description, &p.License, &p.Group, &p.URL, &p.Size, &p.Source)
 		p.NEVRA = nevra(name, evr, arch)
-		if err := yield(p); err != nil {
-			return err
-		}
-	}
-	return r.failed("reading", rows.Err())
+		return p, err
+	}, yield)
 }
 
 // where turns a query into SQL conditions on the table p and its index. Terms of three characters and more are looked up
@@ -114,7 +104,7 @@ func (q Query) where(index string) (where []string, args []any) {
 // whereFrom turns what a query asks of groups and sources, and its set, into SQL conditions on the tables of packages that are
 // installed, or not.
 func (q Query) whereFrom(installed bool) (where []string, args []any) {
-	id, group, source := "p.id", "p.grp", "l.source"
+	id, group, source := "p.id", "p.grp", "p.source"
 	if installed {
 		id, source = "p.digest", "o.source"
 		group = "coalesce(nullif((SELECT e.grp FROM entry e WHERE e.name = p.name LIMIT 1), ''), nullif(p.grp, ''), 'unknown')"
@@ -162,49 +152,25 @@ func spellings(term string) []string {
 
 // Offers are the packages of a name in the loaded catalogues, installed or not, with their Entry.
 func (r *Record) Offers(name string) ([]Package, error) {
-	rows, err := r.query(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, p.download, p.provides, l.source,
+	return rows(r, `SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, p.download, p.provides, p.source,
 			p.tree_path, p.tree_sha256, p.tree_size, p.files_path, p.files_sha256, p.files_size
-		FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled WHERE p.name = ?`, name)
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []Package
-	for rows.Next() {
+		FROM offered p WHERE p.name = ?`, func(s scan) (p Package, err error) {
 		var name, evr, arch, provides string
-		var p Package
 		e := new(tree.Entry)
-		if err := rows.Scan(&name, &evr, &arch, &e.Summary, &e.Description, &e.License, &e.Group, &e.URL, &e.Size, &e.Download, &provides, &p.Source,
-			&e.Tree.Path, &e.Tree.SHA256, &e.Tree.Size, &e.Files.Path, &e.Files.SHA256, &e.Files.Size); err != nil {
-			return nil, r.failed("reading", err)
-		}
+		err = s(&name, &evr, &arch, &e.Summary, &e.Description, &e.License, &e.Group, &e.URL, &e.Size, &e.Download, &provides, &p.Source,
+			&e.Tree.Path, &e.Tree.SHA256, &e.Tree.Size, &e.Files.Path, &e.Files.SHA256, &e.Files.Size)
 		e.NEVRA = nevra(name, evr, arch)
 		if provides != "" {
 			e.Provides = strings.Split(provides, "\n")
 		}
 		p.NEVRA, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, p.Entry = e.NEVRA, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e
-		all = append(all, p)
-	}
-	return all, r.failed("reading", rows.Err())
+		return p, err
+	}, r.inLanguage([]any{name})...)
 }
 
 // Groups are those of these groups that packages in the loaded catalogues are in.
 func (r *Record) Groups(among []string) ([]string, error) {
-	rows, err := r.query(`SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM entry p JOIN shard s ON s.id = p.shard
-		JOIN listed l ON l.sha256 = s.sha256 AND l.enabled WHERE p.grp = value) ORDER BY key`, list(among))
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var group string
-		if err := rows.Scan(&group); err != nil {
-			return nil, r.failed("reading", err)
-		}
-		all = append(all, group)
-	}
-	return all, r.failed("reading", rows.Err())
+	return column[string](r, "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM offered WHERE grp = value) ORDER BY key", list(among))
 }
 
 // WithFile are the packages in the catalogues whose paths are kept (KeepPaths) and that have one of these files: a whole
@@ -216,7 +182,7 @@ func (r *Record) WithFile(files []string) ([]int64, error) {
 		if strings.HasPrefix(f, "/") {
 			part = "\n" + f + "\n"
 		}
-		ids, err := r.ids("SELECT id FROM entry WHERE files_sha256 IN (SELECT sha256 FROM owned WHERE instr(paths, ?) > 0)", part)
+		ids, err := column[int64](r, "SELECT id FROM entry WHERE files_sha256 IN (SELECT sha256 FROM top_paths WHERE instr(paths, ?) > 0)", part)
 		if err != nil {
 			return nil, err
 		}
@@ -228,41 +194,22 @@ func (r *Record) WithFile(files []string) ([]int64, error) {
 // Providing are the packages in the catalogues that have the name, or provide something that begins with prefix and that match
 // takes.
 func (r *Record) Providing(name, prefix string, match func(provided string) bool) ([]int64, error) {
-	all, err := r.ids("SELECT id FROM entry WHERE name = ?", name)
+	all, err := column[int64](r, "SELECT id FROM entry WHERE name = ?", name)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.query("SELECT entry, name FROM provided WHERE name >= ? AND name < ?", prefix, prefix+"\U0010FFFF")
-	if err != nil {
-		return nil, r.failed("reading", err)
+	type provided struct {
+		entry int64
+		name  string
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var provided string
-		if err := rows.Scan(&id, &provided); err != nil {
-			return nil, r.failed("reading", err)
+	err = each(r, "SELECT entry, name FROM provided WHERE name >= ? AND name < ?", []any{prefix, prefix + "\U0010FFFF"}, func(s scan) (p provided, err error) {
+		err = s(&p.entry, &p.name)
+		return p, err
+	}, func(p provided) error {
+		if match(p.name) {
+			all = append(all, p.entry)
 		}
-		if match(provided) {
-			all = append(all, id)
-		}
-	}
-	return all, r.failed("reading", rows.Err())
-}
-
-func (r *Record) ids(query string, args ...any) ([]int64, error) {
-	rows, err := r.query(query, args...)
-	if err != nil {
-		return nil, r.failed("reading", err)
-	}
-	defer rows.Close()
-	var all []int64
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, r.failed("reading", err)
-		}
-		all = append(all, id)
-	}
-	return all, r.failed("reading", rows.Err())
+		return nil
+	})
+	return all, err
 }

@@ -10,8 +10,8 @@ func TestTexts(t *testing.T) {
 	r := fresh(t)
 	load(t, r, "school", "sha1", entry("a", "1-1"), entry("b", "1-1"))
 	update(t, r, "s", "b", "base")
-	must(t, r.SetTexts("school", "de", "file1", []tree.Text{{Name: "a", Summary: "Über Bäume", Description: "Ausführlich"}, {Name: "b", Summary: "Gärten"}, {Name: "gone", Summary: "x"}}))
-	must(t, r.SetTexts("school", "fr", "file2", []tree.Text{{Name: "a", Summary: "Arbres"}}))
+	must(t, r.SetTexts(ctx, "school", "de", "file1", []tree.Text{{Name: "a", Summary: "Über Bäume", Description: "Ausführlich"}, {Name: "b", Summary: "Gärten"}, {Name: "gone", Summary: "x"}}))
+	must(t, r.SetTexts(ctx, "school", "fr", "file2", []tree.Text{{Name: "a", Summary: "Arbres"}}))
 	for _, tt := range []struct{ language, a, description, b, found string }{
 		{"", "Summary of a", "Describes a", "Summary of b", ""},
 		{"de", "Über Bäume", "Ausführlich", "Gärten", "a"},
@@ -52,12 +52,12 @@ func TestTexts(t *testing.T) {
 	if sha, err := r.TextsFrom("usb", "de"); sha != "" || err != nil {
 		t.Errorf("they come from %q, %v", sha, err)
 	}
-	must(t, r.SetTexts("school", "de", "file3", nil))
+	must(t, r.SetTexts(ctx, "school", "de", "file3", nil))
 	r.SetLanguage("de")
 	if offers, err := r.Offers("a"); err != nil || offers[0].Summary != "Summary of a" {
 		t.Errorf("%+v, %v", offers, err)
 	}
-	must(t, r.SetTexts("school", "de", "file1", []tree.Text{{Name: "a", Summary: "x"}}))
+	must(t, r.SetTexts(ctx, "school", "de", "file1", []tree.Text{{Name: "a", Summary: "x"}}))
 	keep(t, r, nil, nil)
 	if sha, err := r.TextsFrom("school", "de"); sha != "" || err != nil {
 		t.Errorf("without the source they come from %q, %v", sha, err)

@@ -37,7 +37,7 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	if f.platform, err = tree.ParsePlatform(body, testbed.Platform); err != nil {
 		t.Fatal(err)
 	}
-	err = tree.ParseShard(f.read(t, f.platform.Catalogue[0].Path), 0, 1, func(e *tree.Entry) error {
+	err = tree.ParseShard(f.read(t, f.platform.Catalogue[0].Path), f.platform.Catalogue[0], 0, 1, func(e *tree.Entry) error {
 		if e.Name == "hello" {
 			f.entry = e
 		}
@@ -71,7 +71,7 @@ func (f *forgery) seal(t *testing.T) {
 
 func (f *forgery) sealCatalogue(t *testing.T) {
 	t.Helper()
-	shard, err := tree.EncodeShard([]*tree.Entry{f.entry})
+	shard, _, err := tree.EncodeShard([]*tree.Entry{f.entry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (f *forgery) sealCatalogue(t *testing.T) {
 
 func (f *forgery) sealShard(t *testing.T, shard []byte) {
 	t.Helper()
-	f.platform.Catalogue = []tree.Ref{tree.NewRef("catalogue/", shard, ".jsonl.zst")}
+	f.platform.Catalogue = []tree.ShardRef{{Ref: tree.NewRef("catalogue/", shard, ".jsonl.zst")}}
 	f.write(t, f.platform.Catalogue[0].Path, shard)
 }
 
@@ -177,6 +177,13 @@ func TestHostile(t *testing.T) {
 			f.packages[0]["sha256"], f.packages[0]["size"] = ref.SHA256, ref.Size
 			f.seal(t)
 		}, "install", "package-corrupt", "is no RPM"},
+		{"an RPM that is another package", func(t *testing.T, f *forgery) {
+			first, second := f.packages[0], f.packages[1]
+			for _, key := range []string{"location", "sha256", "size"} {
+				first[key], second[key] = second[key], first[key]
+			}
+			f.seal(t)
+		}, "install", "package-corrupt", "nothing was installed"},
 		{"a base that this laptop hasn't", func(t *testing.T, f *forgery) {
 			f.tree["needs"] = []any{map[string]any{"name": "libschool", "version": "3.0", "release": "1", "arch": "x86_64"}}
 			f.seal(t)

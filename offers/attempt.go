@@ -3,7 +3,6 @@ package offers
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -55,7 +54,7 @@ func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(conte
 }
 
 // local tells whether the source is a folder of this computer: it costs nothing to ask, and may come and go.
-func (s *Source) local() bool { return strings.HasPrefix(s.URL, "file:") }
+func (s *Source) local() bool { return transport.IsLocal(s.URL) }
 
 // place is the source's URL as it may be told.
 func (s *Source) place() string { return transport.Redacted(s.URL) }

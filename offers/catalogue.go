@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -22,13 +21,13 @@ type view struct {
 }
 
 // readView reads the view where there is none or it is outdated.
-func (o *Offers) readView() error {
+func (o *Offers) readView(ctx context.Context) error {
 	version, err := o.Record.Version()
 	if err != nil {
 		return err
 	}
 	changed := o.view.loaded == nil || o.view.version != version
-	if err := o.follow(changed); err != nil {
+	if err := o.follow(ctx, changed); err != nil {
 		return err
 	}
 	if o.view.loaded != nil && !changed {
@@ -64,7 +63,7 @@ func (o *Offers) readView() error {
 // not asked for again, unless it is older than CacheAge. It is no error that some sources can't be reached, as long as one
 // has ever been; but one that publishes what can't be trusted is.
 func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
-	if err := o.readView(); err != nil {
+	if err := o.readView(ctx); err != nil {
 		return err
 	}
 	if len(o.Sources) == 0 {
@@ -111,7 +110,11 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	if len(o.view.listed[source.ID]) == 0 {
 		return o.try(ctx, attempt{source, false}, another, renew)
 	}
-	if o.tooOld(source) {
+	old, err := o.tooOld(source)
+	if err != nil {
+		return err
+	}
+	if old {
 		err := o.try(ctx, attempt{source, false}, true, renew)
 		if err == nil || ends(err) {
 			return err
@@ -137,23 +140,23 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	})
 }
 
-func (o *Offers) tooOld(source Source) bool {
+func (o *Offers) tooOld(source Source) (bool, error) {
 	if source.Stick != o.asked[source.ID] { // "" for what is no stick
-		return true
+		return true, nil
 	}
 	if o.CacheAge < 0 {
-		return false
+		return false, nil
 	}
-	remote, ok, err := o.Record.Remote(o.layout(source).listURL(source))
+	remote, ok, err := o.Record.Remote(o.layout(source).listURL(source), nil)
 	age := time.Since(remote.Checked) // below 0 where the clock was ahead, or was set back
-	return err == nil && ok && (age < 0 || age > o.CacheAge)
+	return ok && (age < 0 || age > o.CacheAge), err
 }
 
 // Refresh asks every source what it offers, and loads all of it. force takes a catalogue that is older than the one
 // that is here.
 func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	clear(o.failed)
-	if err := o.readView(); err != nil {
+	if err := o.readView(ctx); err != nil {
 		return err
 	}
 	var failed error
@@ -199,12 +202,12 @@ func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []s
 			return err
 		}
 	}
-	if err := o.Record.SetListing(*listing); err != nil {
+	if err := o.Record.SetListing(ctx, *listing); err != nil {
 		return err
 	}
 	o.asked[source.ID] = source.Stick
 	o.view.loaded = nil // our own change doesn't show in the record's version
-	if err := o.readView(); err != nil || names != nil {
+	if err := o.readView(ctx); err != nil || names != nil {
 		return err
 	}
 	return o.loadTexts(ctx, source)
@@ -229,11 +232,11 @@ func (o *Offers) wanted(source Source, p *tree.Platform, names []string) []int {
 
 // revalidate asks for a small file that changes in place, unless the one in the record is still what the source has.
 func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Remote, error) {
-	old, _, err := o.Record.Remote(at)
+	old, _, err := o.Record.Remote(at, nil)
 	if err != nil {
 		return db.Remote{}, err
 	}
-	if strings.HasPrefix(at, "file:") { // it costs nothing to read, and may be on another stick than before
+	if transport.IsLocal(at) { // it costs nothing to read, and may be on another stick than before
 		old.Validator = ""
 	}
 	answer, err := o.Net.Revalidate(ctx, at, old.Validator, limit)
@@ -244,6 +247,16 @@ func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Rem
 		answer.Body, answer.ETag = old.Body, old.Validator
 	}
 	return db.Remote{Validator: answer.ETag, Body: answer.Body, Checked: time.Now()}, nil
+}
+
+// untilDone is add until ctx ends.
+func untilDone(ctx context.Context, add func(*tree.Entry) error) func(*tree.Entry) error {
+	return func(e *tree.Entry) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return add(e)
+	}
 }
 
 // shards are the numbers of the shards that names are in; nil means all names.
@@ -264,20 +277,31 @@ func (o *Offers) shards(p *tree.Platform, names []string) []int {
 const manyShards = 16
 
 // load loads those of a catalogue's shards that are wanted and not loaded yet.
-func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.Ref, wanted []int, done func(part, of int)) error {
+func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.ShardRef, wanted []int, done func(part, of int)) error {
 	var missing []int
+	unpacked := int64(0)
+	seen := make([]bool, len(catalogue))
 	for _, i := range wanted {
-		if !o.view.loaded[catalogue[i].SHA256] && !slices.Contains(missing, i) {
+		if !o.view.loaded[catalogue[i].SHA256] && !seen[i] {
+			seen[i] = true
 			missing = append(missing, i)
+			_, bytes := catalogue[i].Most()
+			unpacked += bytes
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
+	if err := o.fits(source, unpacked); err != nil {
+		return err
+	}
+	if err := o.room(source, recordShare(unpacked)); err != nil {
+		return err
+	}
 	p.Doing(LoadingCatalogue)
 	bodies := inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]byte, error) {
 		ref := catalogue[missing[i]]
-		return o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
+		return o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref.Ref)
 	})
 	for n, got := range bodies {
 		if got.err != nil {
@@ -285,8 +309,8 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 		}
 		i := missing[n]
 		sha := catalogue[i].SHA256
-		err := o.Record.AddShard(sha, func(add func(*tree.Entry) error) error {
-			return tree.ParseShard(got.value, i, len(catalogue), add)
+		err := o.Record.AddShard(ctx, sha, func(add func(*tree.Entry) error) error {
+			return tree.ParseShard(got.value, catalogue[i], i, len(catalogue), untilDone(ctx, add))
 		})
 		if err != nil {
 			return err
@@ -297,7 +321,7 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 		}
 	}
 	if len(missing) >= manyShards {
-		return o.Record.Settle()
+		return o.Record.Settle(ctx)
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func kindOf(err error) transport.Kind {
 }
 
 // sourceError says which source an error is about. What isn't a source's fault stays what it is: the end of the command, a
-// damaged record, a full disk under the record.
+// damaged or locked record, a full disk under the record.
 func sourceError(source Source, err error) error {
 	var known *SourceError
 	switch {
@@ -76,7 +76,9 @@ func sourceError(source Source, err error) error {
 }
 
 // ends tells whether an error ends a command whatever another source could give.
-func ends(err error) bool { return errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) }
+func ends(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) || errors.Is(err, db.ErrLocked)
+}
 
 // diskFull tells whether an error is about a disk of this computer.
 func diskFull(err error) bool {

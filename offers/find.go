@@ -2,6 +2,7 @@ package offers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -79,7 +80,7 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 		return nil, err
 	}
 	for _, sha := range trees {
-		t, err := o.keptTree(sha)
+		t, err := o.Record.Tree(sha)
 		if err != nil {
 			return nil, err
 		}
@@ -95,6 +96,9 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 				continue
 			}
 			i := slices.IndexFunc(t.Packages, func(p tree.Package) bool { return w.Is(p.NEVRA) })
+			if i < 0 {
+				return nil, o.Record.Damaged(fmt.Errorf("the tree %.12s… hasn't the package %s that the record says it has", sha, w.Name))
+			}
 			return &Offer{Source: top.Source, Tree: t, Index: i, Entry: top.Entry}, nil
 		}
 	}

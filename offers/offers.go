@@ -1,7 +1,9 @@
 package offers
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,7 +20,8 @@ type Config struct {
 	Configuration *Configuration
 	Mounts        Mounts
 	Record        *db.Record
-	Net           *transport.Client // its Copies are set by the Offers
+	State         string            // folder of the record; empty: its disk isn't asked
+	Net           *transport.Client // its Copies and Folders are set by the Offers
 	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
 	CacheAge time.Duration
 	Log      hclog.Logger
@@ -35,16 +38,19 @@ type Offers struct {
 	sticks     *sticks           // nil: nobody has looked yet, or nobody may
 	asked      map[string]string // which stick, by source id, was asked what it offers
 	failed     map[attempt]failure
-	languages  []string // that summaries and descriptions are wanted in, the best first
+	folders    atomic.Pointer[[]string] // of the enabled file sources of the configuration
+	mounted    atomic.Pointer[sticks]   // sticks, for other goroutines
+	languages  []string                 // that summaries and descriptions are wanted in, the best first
 }
 
 // New makes Offers, and tells the record which sources there are. The caller closes them.
-func New(c Config) (*Offers, error) {
+func New(ctx context.Context, c Config) (*Offers, error) {
 	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure)}
+	c.Net.Folders = o.readable
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		o.watchMounts()
 	}
-	if err := o.use(c.Sources); err != nil {
+	if err := o.use(ctx, c.Sources); err != nil {
 		o.Close()
 		return nil, err
 	}
@@ -59,6 +65,20 @@ func (o *Offers) Close() {
 	if o.sticks != nil {
 		o.sticks.stop()
 	}
+}
+
+// readable are the folders that file URLs may be of: the file sources' and the sticks'. It is called from many goroutines.
+func (o *Offers) readable() []string {
+	var all []string
+	if folders := o.folders.Load(); folders != nil {
+		all = append(all, *folders...)
+	}
+	if k := o.mounted.Load(); k != nil {
+		for _, s := range *k.found.Load() {
+			all = append(all, s.folder)
+		}
+	}
+	return all
 }
 
 // Forget forgets what is held in memory of the record, which is another one now.

@@ -15,10 +15,10 @@ const (
 	pathsAtOnce  = 32       // file lists whose paths are written to the record in one go
 )
 
-// LoadPaths loads the file lists that are published and whose paths are not in the record yet. What came until an error is kept. Where
+// LoadPaths loads the file lists that are published and whose paths are not in the record yet. What came until a source failed is kept. Where
 // all of them are more than a laptop should download, none is loaded, and the error says so.
 func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
-	missing, err := o.Record.Listless()
+	missing, err := o.Record.MissingPaths()
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -29,6 +29,9 @@ func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
 	if size > maxLoadPaths {
 		return mark(ErrTooManyPaths, "the files of %d packages on offer are not known here, and their lists have %d MiB, more than one search downloads: only the others were looked at", len(missing), size>>20)
 	}
+	if err := o.room(o.source(missing[0].Source), recordShare(size)); err != nil {
+		return err
+	}
 	p.Doing(LoadingFileLists)
 	got := make(map[string][]string)
 	for i, g := range inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]string, error) { return o.paths(ctx, missing[i]) }) {
@@ -38,18 +41,21 @@ func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
 		}
 		got[missing[i].Entry.Files.SHA256] = g.value
 		if len(got) == pathsAtOnce {
-			if err := o.Record.KeepPaths(got); err != nil {
+			if err := o.Record.KeepPaths(ctx, got); err != nil {
 				return err
 			}
 			clear(got)
 		}
 		p.Done(i+1, len(missing))
 	}
-	return errors.Join(err, o.Record.KeepPaths(got))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return errors.Join(err, o.Record.KeepPaths(ctx, got))
 }
 
 // paths are the paths of a top-level package. It is called from several goroutines.
-func (o *Offers) paths(ctx context.Context, m db.Listless) ([]string, error) {
+func (o *Offers) paths(ctx context.Context, m db.OfferedEntry) ([]string, error) {
 	body, err := o.download(ctx, m.Source, m.Entry.Files)
 	if err != nil {
 		return nil, err

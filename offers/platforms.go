@@ -16,7 +16,7 @@ type PlatformOffer struct {
 // OtherPlatforms are the platforms of this computer's architecture, beside its own, that sources say they publish. A node of
 // Sugar Network doesn't say. It is no error that some sources can't be asked.
 func (o *Offers) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
-	if err := o.readView(); err != nil { // the architecture is known from the catalogue
+	if err := o.readView(ctx); err != nil { // the architecture is known from the catalogue
 		return nil, err
 	}
 	var all []PlatformOffer

@@ -21,13 +21,13 @@ func (l presolve) publishedURL(s Source, path string) string {
 func (l presolve) siteURL(s Source, path string) string { return s.URL + "/" + escape(path) }
 
 func (l presolve) kept(s Source) (*tree.Platform, bool, error) {
-	remote, ok, err := l.Record.Remote(l.listURL(s))
+	var p *tree.Platform
+	_, ok, err := l.Record.Remote(l.listURL(s), func(body []byte) (err error) {
+		p, err = tree.ParsePlatform(body, l.Platform)
+		return err
+	})
 	if err != nil || !ok {
 		return nil, false, err
-	}
-	p, err := tree.ParsePlatform(remote.Body, l.Platform)
-	if err != nil {
-		return nil, false, l.Record.Damaged(err) // it was checked before it was kept
 	}
 	return p, true, nil
 }

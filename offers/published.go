@@ -2,11 +2,8 @@ package offers
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -14,7 +11,7 @@ import (
 
 // Tree is the tree that an entry of the catalogue leads to: from the record, else from the first source that has it.
 func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.Tree, error) {
-	t, err := o.keptTree(e.Tree.SHA256)
+	t, err := o.Record.Tree(e.Tree.SHA256)
 	if t != nil || err != nil {
 		return t, err
 	}
@@ -25,7 +22,7 @@ func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.
 	if t, err = tree.ParseTree(body, o.Platform, e.Name); err != nil {
 		return nil, &SourceError{Source: source, Err: err}
 	}
-	return t, o.Record.KeepPublished(e.Tree.SHA256, body, t.Packages)
+	return t, o.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages)
 }
 
 // KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty where it isn't in the
@@ -35,40 +32,11 @@ func (o *Offers) KeptTree(program string) (*tree.Tree, string, error) {
 	if e == nil || err != nil {
 		return &tree.Tree{}, "", err
 	}
-	t, err := o.keptTree(e.Tree.SHA256)
+	t, err := o.Record.Tree(e.Tree.SHA256)
 	if t == nil {
 		t = &tree.Tree{}
 	}
 	return t, source, err
-}
-
-// KeptTrees gives the trees in the record that an enabled source offers now, with the source's id, until yield fails.
-func (o *Offers) KeptTrees(yield func(source string, t *tree.Tree) error) error {
-	return o.Record.KeptTrees(func(source string, body []byte) error {
-		t, err := o.parseKeptTree(body)
-		if err != nil {
-			return err
-		}
-		return yield(source, t)
-	})
-}
-
-// keptTree is a tree in the record; nil where it isn't there.
-func (o *Offers) keptTree(sha256 string) (*tree.Tree, error) {
-	body, ok, err := o.Record.Published(sha256)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return o.parseKeptTree(body)
-}
-
-// parseKeptTree reads a tree of the record. It was checked before it was kept.
-func (o *Offers) parseKeptTree(body []byte) (*tree.Tree, error) {
-	t := new(tree.Tree)
-	if err := json.Unmarshal(body, t); err != nil {
-		return nil, o.Record.Damaged(fmt.Errorf("reading a tree of the record: %w", err))
-	}
-	return t, nil
 }
 
 // FileLists are the file lists of an entry's tree; nil where the platform publishes none.
@@ -91,25 +59,26 @@ func kept[T any](ctx context.Context, o *Offers, source string, ref tree.Ref, pa
 	if ref.IsZero() {
 		return nil, nil
 	}
-	body, ok, err := o.Record.Published(ref.SHA256)
+	var t *T
+	ok, err := o.Record.Kept(ref.SHA256, func(body []byte) (err error) {
+		t, err = parse(body)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	if ok {
-		t, err := parse(body)
-		if err != nil {
-			return nil, o.Record.Damaged(err)
-		}
 		return t, nil
 	}
-	if body, err = o.download(ctx, source, ref); err != nil {
+	body, err := o.download(ctx, source, ref)
+	if err != nil {
 		return nil, err
 	}
-	t, err := parse(body)
+	t, err = parse(body)
 	if err != nil {
 		return nil, &SourceError{Source: source, Err: err}
 	}
-	return t, o.Record.KeepPublished(ref.SHA256, body, nil)
+	return t, o.Record.KeepPublished(ctx, ref.SHA256, body, nil)
 }
 
 // download brings a file that a source published.
@@ -154,8 +123,8 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	}
 	s := o.source(source)
 	for _, u := range p.URLs {
-		// A network's tree, or a stick's, has no business with this computer's files.
-		if strings.HasPrefix(u, "file:") && (!s.local() || s.Stick != "") {
+		// A tree has no business with this computer's files, but that of a folder of the configuration with those in it.
+		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {
 			continue
 		}
 		f.URLs = append(f.URLs, u)

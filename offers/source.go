@@ -1,12 +1,15 @@
 package offers
 
 import (
+	"context"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
 
 // A Source is a place that trees and RPMs come from.
@@ -31,7 +34,7 @@ type Configuration struct {
 
 // Configured are all sources as the configuration has them now, the disabled ones too, in order of preference; then the sticks that
 // are believed.
-func (o *Offers) Configured() ([]Source, error) {
+func (o *Offers) Configured(ctx context.Context) ([]Source, error) {
 	o.watchMounts()
 	written := o.written
 	if o.Configuration != nil {
@@ -40,13 +43,13 @@ func (o *Offers) Configured() ([]Source, error) {
 			return nil, mark(ErrConfiguration, "%w", err)
 		}
 	}
-	err := o.use(written)
+	err := o.use(ctx, written)
 	return o.configured, err
 }
 
 // SetSource changes a key of a source in the configuration, for good and at once.
-func (o *Offers) SetSource(id, key, value string) error {
-	all, err := o.Configured()
+func (o *Offers) SetSource(ctx context.Context, id, key, value string) error {
+	all, err := o.Configured(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,27 +66,31 @@ func (o *Offers) SetSource(id, key, value string) error {
 	if err := o.Configuration.Set(id, key, value); err != nil {
 		return mark(ErrConfiguration, "%w", err)
 	}
-	_, err = o.Configured()
+	_, err = o.Configured(ctx)
 	return err
 }
 
 // use takes these, and the sticks that are believed, for the sources from now on. The record may have been told otherwise by
 // another helper, which has seen another configuration.
-func (o *Offers) use(written []Source) error {
+func (o *Offers) use(ctx context.Context, written []Source) error {
 	all := written
 	if o.sticks != nil {
 		all = slices.Concat(written, o.sticks.sources(written))
 	}
 	var enabled []Source
-	var on, off []string
+	var on, off, folders []string
 	for _, source := range all {
 		if source.Disabled {
 			off = append(off, source.ID)
 			continue
 		}
 		enabled, on = append(enabled, source), append(on, source.ID)
+		if path := transport.LocalPath(source.URL); path != "" && source.Stick == "" {
+			folders = append(folders, path)
+		}
 	}
-	changed, err := o.Record.KeepSources(on, off)
+	o.folders.Store(&folders)
+	changed, err := o.Record.KeepSources(ctx, on, off)
 	if err != nil {
 		return err
 	}
@@ -102,11 +109,11 @@ type follower struct {
 
 // follow takes over what the configuration says of the sources where it may have changed: a watch says so, or changed, for
 // something else did. A configuration that can't be read doesn't count: the person who is changing it isn't done.
-func (o *Offers) follow(changed bool) error {
+func (o *Offers) follow(ctx context.Context, changed bool) error {
 	o.watchMounts()
 	if o.sticks != nil && o.sticks.stale.Swap(false) {
 		clear(o.failed) // a stick may have what could not be had
-		if err := o.use(o.written); err != nil {
+		if err := o.use(ctx, o.written); err != nil {
 			o.sticks.stale.Store(true)
 			return err
 		}
@@ -126,7 +133,7 @@ func (o *Offers) follow(changed bool) error {
 		o.Log.Warn("the configuration has changed and can't be read: the sources stay as they were", "error", err)
 		return nil
 	}
-	return o.use(all)
+	return o.use(ctx, all)
 }
 
 // watchFile watches a file, by its folder: a file that changes is often another one that takes its name. Where it can't be

@@ -48,6 +48,7 @@ func (o *Offers) watchMounts() {
 	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.Look, stop: func() {}}
 	o.sticks.found.Store(new([]stick))
 	o.Net.Copies = o.sticks.copies
+	o.mounted.Store(o.sticks)
 	if err := o.sticks.watch(); err != nil {
 		o.Log.Warn("sticks are not noticed", "error", err)
 	}
@@ -124,10 +125,11 @@ func onMount(mountinfo *os.File, mounted chan<- struct{}) {
 
 // Bounds on looking for sticks: somebody may have mounted a school's whole archive.
 const (
-	stickDepth  = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
-	mostVisited = 1000 // folders
-	mostNames   = 200  // in a folder
-	mostWatched = 100  // folders
+	stickDepth   = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
+	mostVisited  = 1000 // folders
+	mostNames    = 200  // in a folder
+	mostWatched  = 100  // folders
+	mostBelieved = 8    // sticks that are sources
 )
 
 // scan finds out which sticks there are.
@@ -271,6 +273,9 @@ func (k *sticks) sources(configured []Source) []Source {
 	for _, s := range *k.found.Load() {
 		if slices.ContainsFunc(configured, func(c Source) bool { return c.URL == s.url() }) {
 			continue
+		}
+		if len(all) == mostBelieved {
+			break
 		}
 		label := unfitForID.ReplaceAllString(s.label, "-")
 		label = label[:min(len(label), 40)]

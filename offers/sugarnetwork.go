@@ -1,6 +1,7 @@
 package offers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,10 +13,13 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Bounds on what a Sugar Network node may answer.
+// Bounds on what a Sugar Network node may answer. A node of 600 programs has some 100 KB in all.
 const (
-	maxNodeList = 4 << 20 // bytes of the list of names
-	maxNodeTree = 1 << 20 // bytes of one name's packages
+	maxNodeList     = 1 << 20 // bytes of the list of names
+	maxNodeNames    = 20000
+	maxNodeTree     = 1 << 20  // bytes of one name's packages
+	maxNodePackages = 2000     // of one name, of all architectures
+	maxNode         = 16 << 20 // bytes of all of it
 )
 
 // nodePackage is one package in a node's file.
@@ -41,10 +45,14 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 	if err != nil {
 		return nil, nil, err
 	}
+	if n := bytes.Count(list.Body, []byte(",")); n >= maxNodeNames { // before each becomes a string of its own
+		return nil, nil, fmt.Errorf("%s has about %d names, more than %d", transport.Redacted(at), n+1, maxNodeNames)
+	}
 	var names []string
 	if err := json.Unmarshal(list.Body, &names); err != nil {
 		return nil, nil, fmt.Errorf("%s is no list of names: %w", transport.Redacted(at), err)
 	}
+	total := len(list.Body)
 	listing := &db.Listing{Source: source.ID, Files: map[string]db.Remote{at: list}}
 	slices.Sort(names)
 	names = slices.Compact(names)
@@ -60,6 +68,9 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 		}
 		if err != nil {
 			return nil, nil, err
+		}
+		if total += len(file.Body); total > maxNode {
+			return nil, nil, fmt.Errorf("%s has more than %s in all of its names", transport.Redacted(source.URL), Size(maxNode))
 		}
 		t, err := nodeTree(l.Platform, l.Arch(), name, file.Body)
 		if err != nil {
@@ -78,7 +89,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 			return nil, nil, err
 		}
 		e := &tree.Entry{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
-		if err := l.Record.KeepPublished(e.Tree.SHA256, body, t.Packages); err != nil {
+		if err := l.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages); err != nil {
 			return nil, nil, err
 		}
 		entries = append(entries, e)
@@ -89,7 +100,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 	}
 	shard := tree.NewRef(source.ID, lines, "").SHA256
 	listing.Shards = []string{shard}
-	return listing, nil, l.Record.AddShard(shard, func(add func(*tree.Entry) error) error {
+	return listing, nil, l.Record.AddShard(ctx, shard, func(add func(*tree.Entry) error) error {
 		for _, e := range entries {
 			if err := add(e); err != nil {
 				return err
@@ -102,6 +113,9 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 // nodeTree reads one name's packages: the lists of the platform's architectures. It is nil where there is none
 // for them.
 func nodeTree(platform, arch, name string, body []byte) (*tree.Tree, error) {
+	if n := bytes.Count(body, []byte("{")); n > maxNodePackages {
+		return nil, fmt.Errorf("it has about %d packages, more than %d", n, maxNodePackages)
+	}
 	var lists map[string][]nodePackage
 	if err := json.Unmarshal(body, &lists); err != nil {
 		return nil, fmt.Errorf("this is no list of packages: %w", err)
@@ -110,10 +124,10 @@ func nodeTree(platform, arch, name string, body []byte) (*tree.Tree, error) {
 	var top *tree.Package
 	for _, a := range tree.Compatible(arch) {
 		for _, p := range lists[a] {
-			if err := tree.CheckName(p.Path); err != nil {
-				return nil, err
-			}
 			nevra, err := tree.ParseNEVRA(strings.TrimSuffix(p.Path, ".rpm"))
+			if err == nil {
+				err = nevra.Check() // so the path, which has the same characters, leads nowhere else
+			}
 			if err != nil {
 				return nil, err
 			}

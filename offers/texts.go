@@ -65,6 +65,9 @@ func (o *Offers) keepTexts(ctx context.Context, source Source, language string, 
 	if err != nil || have == ref.SHA256 {
 		return err
 	}
+	if err := o.room(source, recordShare(ref.Size)); err != nil {
+		return err
+	}
 	body, err := o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
 	if err != nil {
 		return err
@@ -73,5 +76,5 @@ func (o *Offers) keepTexts(ctx context.Context, source Source, language string, 
 	if err != nil {
 		return err
 	}
-	return o.Record.SetTexts(source.ID, asked, ref.SHA256, t.Texts)
+	return o.Record.SetTexts(ctx, source.ID, asked, ref.SHA256, t.Texts)
 }

@@ -42,8 +42,9 @@ func AsError(err error) *wire.Error {
 	return e
 }
 
-// codes are those of the errors of package offers.
+// codes are those of the errors of packages db and offers.
 var codes = map[error]wire.Code{
+	db.ErrLocked:            wire.CannotGetLock,
 	offers.ErrNotOffered:    wire.PackageNotFound,
 	offers.ErrNoSource:      wire.RepoNotAvailable,
 	offers.ErrUnknownSource: wire.RepoNotFound,

@@ -14,7 +14,7 @@ import (
 // wants it; found tells how many they are. own is false where this backend installed none that the query is for. The catalogue
 // must be Ready.
 func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, own bool, err error) {
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return 0, false, err
 	}
 	own = !f.Pass(wire.Installed, true) // then nobody looks

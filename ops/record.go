@@ -10,14 +10,18 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// OpenRecord opens the record in a file, and rebuilds it where it is damaged.
-func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
-	r, err := db.Open(path)
+// OpenRecord opens the record in a file, and rebuilds it where it is damaged. Another process may be at either: that is
+// waited for until ctx ends.
+func OpenRecord(ctx context.Context, path string, log hclog.Logger) (*db.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r, err := db.Open(ctx, path)
 	if !errors.Is(err, db.ErrDamaged) {
 		return r, err
 	}
 	log.Warn("the record is damaged", "error", err)
-	r, kept, err := db.Rebuild(path)
+	r, kept, err := db.Rebuild(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -29,21 +33,21 @@ func OpenRecord(path string, log hclog.Logger) (*db.Record, error) {
 
 // RebuildingRecord runs f, and once more with a record that was rebuilt where f finds that the record is damaged. f must
 // bear being run twice.
-func (s *System) RebuildingRecord(f func() error) error {
+func (s *System) RebuildingRecord(ctx context.Context, f func() error) error {
 	err := f()
 	if !errors.Is(err, db.ErrDamaged) {
 		return err
 	}
 	s.Log.Warn("the record is damaged", "error", err)
-	if _, failed := s.Rebuild(); failed != nil {
+	if _, failed := s.Rebuild(ctx); failed != nil {
 		return errors.Join(err, failed)
 	}
 	return f()
 }
 
 // Rebuild rebuilds the record if damage was seen, or opens the one that another helper has rebuilt.
-func (s *System) Rebuild() (*db.Salvage, error) {
-	kept, err := s.Record.Rebuild()
+func (s *System) Rebuild(ctx context.Context) (*db.Salvage, error) {
+	kept, err := s.Record.Rebuild(ctx)
 	if kept != nil {
 		s.Log.Warn("the record was rebuilt", "result", kept)
 	}
@@ -60,11 +64,11 @@ func (s *System) Guard(m Mux) {
 	for name, op := range m {
 		m[name] = Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 			if s.Record.Replaced() {
-				if _, err := s.Rebuild(); err != nil {
+				if _, err := s.Rebuild(ctx); err != nil {
 					return err
 				}
 			}
-			return s.RebuildingRecord(func() error { return op.Do(ctx, w, r) })
+			return s.RebuildingRecord(ctx, func() error { return op.Do(ctx, w, r) })
 		})
 	}
 }

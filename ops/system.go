@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -19,11 +20,12 @@ type Config struct {
 	Record     *db.Record
 	Net        *transport.Client
 	RPM        rpm.Database
-	Cache      string // folder of RPMs, whole and partial
-	CacheLimit int64  // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
-	State      string // folder of the lock
-	Keyring    string // folder of the keys that a person trusts
-	SignedRPMs bool   // nothing is installed that RPM's keyring doesn't know who signed
+	Cache      string       // folder of RPMs, whole and partial
+	CacheLimit int64        // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
+	State      string       // folder of the lock
+	Keyring    string       // folder of the keys that a person trusts
+	Caller     *caller.User // whom commands are carried out for; nil: the helper's own user
+	SignedRPMs bool         // nothing is installed that RPM's keyring doesn't know who signed
 	Log        hclog.Logger
 }
 
@@ -38,12 +40,15 @@ type System struct {
 }
 
 // NewSystem makes a System, and its Offers with the same record, network and log. The caller closes it.
-func NewSystem(c Config, o offers.Config) (*System, error) {
+func NewSystem(ctx context.Context, c Config, o offers.Config) (*System, error) {
 	s := &System{Config: c}
+	if s.Caller == nil {
+		s.Caller = caller.New("")
+	}
 	s.stale.Store(true)
-	o.Record, o.Net, o.Log = c.Record, c.Net, c.Log
-	err := s.RebuildingRecord(func() (err error) {
-		s.Offers, err = offers.New(o)
+	o.Record, o.State, o.Net, o.Log = c.Record, c.State, c.Net, c.Log
+	err := s.RebuildingRecord(ctx, func() (err error) {
+		s.Offers, err = offers.New(ctx, o)
 		return err
 	})
 	if err != nil {
@@ -65,7 +70,7 @@ func (s *System) Close() {
 
 // SyncInstalled brings the record's installed packages up to date with the RPM database. Where nothing changed it
 // costs nothing: the database is watched.
-func (s *System) SyncInstalled() error {
+func (s *System) SyncInstalled(ctx context.Context) error {
 	if !s.watching {
 		// Watched before it is read, so that no change is missed. A database that is not there yet can't be
 		// watched; its state is looked at each time.
@@ -79,7 +84,7 @@ func (s *System) SyncInstalled() error {
 	if !s.stale.Swap(false) {
 		return nil
 	}
-	if err := s.sync(); err != nil {
+	if err := s.sync(ctx); err != nil {
 		s.stale.Store(true)
 		return err
 	}
@@ -88,12 +93,12 @@ func (s *System) SyncInstalled() error {
 
 // SyncInstalledNow is SyncInstalled after something that is known to have changed the RPM database: the news from
 // watching may still be on its way.
-func (s *System) SyncInstalledNow() error {
+func (s *System) SyncInstalledNow(ctx context.Context) error {
 	s.stale.Store(true)
-	return s.SyncInstalled()
+	return s.SyncInstalled(ctx)
 }
 
-func (s *System) sync() error {
+func (s *System) sync(ctx context.Context) error {
 	state, err := s.RPM.State()
 	if err != nil {
 		return err
@@ -105,8 +110,8 @@ func (s *System) sync() error {
 	if state == recorded {
 		return nil
 	}
-	return s.Record.UpdateInstalled(state, func(u *db.InstalledUpdate) error {
-		return s.RPM.Read(u.Known, func(digest string, h *rpm.Header) error {
+	return s.Record.UpdateInstalled(ctx, state, func(u *db.InstalledUpdate) error {
+		return s.RPM.Read(ctx, u.Known, func(digest string, h *rpm.Header) error {
 			return u.Add(digest, db.Package{
 				NEVRA:   NEVRA(h),
 				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
@@ -116,8 +121,8 @@ func (s *System) sync() error {
 }
 
 // FindInstalled is the installed package that an id names; nil where there is none. The id's data does not matter.
-func (s *System) FindInstalled(id wire.PackageID) (*db.Package, error) {
-	if err := s.SyncInstalled(); err != nil {
+func (s *System) FindInstalled(ctx context.Context, id wire.PackageID) (*db.Package, error) {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
 	all, err := s.Record.InstalledByName(id.Name)
@@ -137,7 +142,7 @@ func (s *System) FindInstalled(id wire.PackageID) (*db.Package, error) {
 func (s *System) InstalledWith(ctx context.Context, has func(*rpm.Header) bool) ([]string, error) {
 	var digests []string
 	nothing := func(string) bool { return false }
-	err := s.RPM.Read(nothing, func(digest string, h *rpm.Header) error {
+	err := s.RPM.Read(ctx, nothing, func(digest string, h *rpm.Header) error {
 		if has(h) {
 			digests = append(digests, digest)
 		}

@@ -175,6 +175,7 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 	for i, pkg := range r.Packages {
 		entry := pkg.Package
 		entry.Requires = r.Requires[i]
+		clip(&entry)
 		if b.Copy {
 			rpm, err := b.rpm(ctx, pkg)
 			if err != nil {
@@ -208,17 +209,13 @@ func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
 	top := t.Top()
 	e := &tree.Entry{
 		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
-		Description: top.Description, Size: top.Installed, Provides: r.Packages[len(r.Packages)-1].Provides,
+		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
 	}
 	for _, pkg := range t.Packages {
 		e.Download += pkg.Size
 	}
 	if b.Presolve {
 		e.Tree = tree.NewRef("trees/"+t.Name+"@", content, ".json")
-		if e.Tree.Size > tree.MaxFile {
-			b.unsolved(t.Name, fmt.Sprintf("its tree has %d bytes, more than laptops read", e.Tree.Size))
-			return nil
-		}
 		if err := b.folder.add(e.Tree.Path, content); err != nil {
 			return err
 		}
@@ -253,7 +250,7 @@ func (b *builder) addNotices(t *tree.Tree, packages []*solve.Package) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tree.ParseNotices(content, b.Platform, t.Name); err != nil || len(content) > tree.MaxFile {
+	if _, err := tree.ParseNotices(content, b.Platform, t.Name); err != nil {
 		return nil
 	}
 	t.Notices = tree.NewRef("notices/"+t.Name+"@", content, ".json")
@@ -276,9 +273,9 @@ func (b *builder) fileLists(r solve.Result) ([]byte, error) {
 	}
 	lists := &tree.FileLists{Format: tree.Format, Platform: b.Platform, Name: r.Name}
 	for _, pkg := range r.Packages {
-		once, _ := b.files.LoadOrStore(pkg, sync.OnceValue(func() []string { return b.solved.Files(pkg) }))
-		if files := once.(func() []string)(); len(files) > 0 {
-			lists.Packages = append(lists.Packages, tree.FileList{NEVRA: pkg.NEVRA, Files: files})
+		once, _ := b.files.LoadOrStore(pkg, sync.OnceValue(func() []string { return files(b.solved.Files(pkg)) }))
+		if paths := once.(func() []string)(); len(paths) > 0 {
+			lists.Packages = append(lists.Packages, tree.FileList{NEVRA: pkg.NEVRA, Files: paths})
 		}
 	}
 	if len(lists.Packages) == 0 {
@@ -287,9 +284,6 @@ func (b *builder) fileLists(r solve.Result) ([]byte, error) {
 	content, err := lists.Encode()
 	if err != nil {
 		return nil, err
-	}
-	if len(content) > tree.MaxFile {
-		return nil, nil
 	}
 	if _, err := tree.ParseFileLists(content, b.Platform, r.Name); err != nil {
 		return nil, nil
@@ -357,27 +351,23 @@ func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
 		Base:    baseOf(b.solved.Base()),
 		Keys:    b.Keys,
 	}
-	shards := make([][]*tree.Entry, tree.Shards(len(b.entries)))
 	for _, e := range b.entries {
-		i := tree.Shard(e.Name, len(shards))
-		shards[i] = append(shards[i], e)
 		keep.add(e.Tree.Path)
 		keep.add(e.Files.Path)
 	}
 	for _, path := range b.notices {
 		keep.add(path)
 	}
-	for _, entries := range shards {
-		content, err := tree.EncodeShard(entries)
-		if err != nil {
+	shards, err := b.shards()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range shards {
+		if err := b.folder.add(s.ref.Path, s.content); err != nil {
 			return nil, err
 		}
-		ref := tree.NewRef("catalogue/", content, ".jsonl.zst")
-		if err := b.folder.add(ref.Path, content); err != nil {
-			return nil, err
-		}
-		keep.add(ref.Path)
-		next.Catalogue = append(next.Catalogue, ref)
+		keep.add(s.ref.Path)
+		next.Catalogue = append(next.Catalogue, s.ref)
 	}
 	if err := b.addTexts(next, keep); err != nil {
 		return nil, err
@@ -396,13 +386,53 @@ func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
 			if half := b.Now.Add(b.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(next.Expires) {
 				return nil, nil
 			}
-			return next.Encode()
+			return encodePlatform(next)
 		}
 		next.Serial++
 	}
 	b.report.Changed = true
 	b.report.Serial = next.Serial
-	return next.Encode()
+	return encodePlatform(next)
+}
+
+// A shard is one as it is published.
+type shard struct {
+	content []byte
+	ref     tree.ShardRef
+}
+
+// shards are the catalogue's: as many as there are entries for, or more where one would be larger than laptops take.
+func (b *builder) shards() ([]shard, error) {
+	for n := tree.Shards(len(b.entries)); ; n *= 2 {
+		entries := make([][]*tree.Entry, n)
+		for _, e := range b.entries {
+			i := tree.Shard(e.Name, n)
+			entries[i] = append(entries[i], e)
+		}
+		all, fit := make([]shard, n), true
+		for i := range all {
+			var err error
+			if all[i].content, all[i].ref, err = tree.EncodeShard(entries[i]); err != nil {
+				return nil, err
+			}
+			fit = fit && all[i].ref.Unpacked <= tree.MaxShard && all[i].ref.Size <= tree.MaxShardFile
+		}
+		if fit || n >= tree.MaxShards {
+			return all, nil // platform.json is looked at as a whole
+		}
+	}
+}
+
+// encodePlatform is platform.json, where laptops would take it.
+func encodePlatform(p *tree.Platform) ([]byte, error) {
+	content, err := p.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tree.ParsePlatform(content, p.Platform); err != nil {
+		return nil, fmt.Errorf("laptops would refuse what would be published: %w: offer fewer packages", err)
+	}
+	return content, nil
 }
 
 // same tells whether two platforms offer the same.
@@ -461,7 +491,7 @@ func (b *builder) oldPaths(p *tree.Platform) []string {
 		if err != nil || shard.Check(data) != nil {
 			continue
 		}
-		tree.ParseShard(data, i, len(p.Catalogue), func(e *tree.Entry) error {
+		tree.ParseShard(data, shard, i, len(p.Catalogue), func(e *tree.Entry) error {
 			paths = append(paths, e.Tree.Path)
 			if !e.Files.IsZero() {
 				paths = append(paths, e.Files.Path)

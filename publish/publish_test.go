@@ -100,11 +100,11 @@ func follow(dir, platform string) (*published, error) {
 		return data, ref.Check(data)
 	}
 	for i, ref := range r.platform.Catalogue {
-		data, err := read(ref)
+		data, err := read(ref.Ref)
 		if err != nil {
 			return r, err
 		}
-		if err := tree.ParseShard(data, i, len(r.platform.Catalogue), func(e *tree.Entry) error {
+		if err := tree.ParseShard(data, ref, i, len(r.platform.Catalogue), func(e *tree.Entry) error {
 			r.entries[e.Name] = e
 			return nil
 		}); err != nil {

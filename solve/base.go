@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -11,17 +12,17 @@ import (
 //
 // The database is read from a copy: librpm wants to write beside some kinds of database even to read them, a root is
 // often a mounted image that can't be written to, and libsolv looks in no folder but var/lib/rpm.
-func loadBase(p *pool, b Base) error {
+func loadBase(ctx context.Context, p *pool, b Base) error {
 	db, err := findDB(b)
 	if err != nil {
 		return err
 	}
-	root, err := os.MkdirTemp("", "presolver-base-")
+	root, remove, err := makeTemp()
 	if err != nil {
 		return fmt.Errorf("making a folder for a copy of the base's RPM database: %w", err)
 	}
-	defer os.RemoveAll(root)
-	if err := copyFiles(filepath.Join(root, "var/lib/rpm"), db); err != nil {
+	defer remove()
+	if err := copyFiles(ctx, filepath.Join(root, "var/lib/rpm"), db); err != nil {
 		return fmt.Errorf("copying the base's RPM database %s: %w", db, err)
 	}
 	if err := p.readRPMDB(p.addRepo("base"), root); err != nil {
@@ -60,7 +61,7 @@ func hasDB(folder string) bool {
 }
 
 // copyFiles copies the regular files of a folder.
-func copyFiles(to, from string) error {
+func copyFiles(ctx context.Context, to, from string) error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
@@ -72,15 +73,15 @@ func copyFiles(to, from string) error {
 		if !e.Type().IsRegular() {
 			continue
 		}
-		if err := copyFile(filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {
+		if err := copyFile(ctx, filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func copyFile(to, from string) error {
-	r, err := os.Open(from)
+func copyFile(ctx context.Context, to, from string) error {
+	r, err := OpenRegular(from)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func copyFile(to, from string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, r); err != nil {
+	if _, err := io.Copy(w, Interruptible(ctx, r)); err != nil {
 		w.Close()
 		return err
 	}

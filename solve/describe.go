@@ -22,7 +22,7 @@ func (p *pool) describe(n id, repositories []Repository, share func(string) stri
 			Description: p.description(n),
 			License:     share(p.license(n)),
 			Group:       group(p.group(n)),
-			URL:         share(p.url(n)),
+			URL:         share(withoutUser(p.url(n))),
 			Size:        p.downloadSize(n),
 			Installed:   p.installedSize(n),
 			URLs:        []string{rpmURL(repositories[p.repoOf(n)].URL, p.locationBase(n), p.location(n))},
@@ -69,6 +69,7 @@ func rpmURL(repository, base, location string) string {
 	if path, err := url.PathUnescape(location); err == nil {
 		location = path
 	}
+	u.User = nil // passwords are the configuration's business: see credentials
 	u.RawPath = ""
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
 	return u.String()

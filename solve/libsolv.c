@@ -48,6 +48,11 @@ void ps_free(ps *p)
   free(p);
 }
 
+void ps_stop(ps *p)
+{
+  p->stop = 1;
+}
+
 static void text_clear(ps *p)
 {
   free(p->text);
@@ -62,16 +67,22 @@ Repo *ps_add_repo(ps *p, const char *name)
   return repo_create(p->pool, name);
 }
 
-/* A stream that ends in an error after so many bytes, so that a small file can't unpack to fill the memory. */
+/* A stream that ends in an error after so many bytes, so that a small file can't unpack to fill the memory, and when the
+ * work is to stop. */
 struct bounded {
   FILE *from;
   unsigned long long left;
   int over;
+  volatile int *stop;
 };
 
 static ssize_t bounded_read(void *cookie, char *buf, size_t n)
 {
   struct bounded *b = cookie;
+  if (*b->stop) {
+    errno = ECANCELED;
+    return -1;
+  }
   if (n > b->left)
     n = b->left + 1;
   n = fread(buf, 1, n, b->from);
@@ -88,7 +99,7 @@ static ssize_t bounded_read(void *cookie, char *buf, size_t n)
 
 char *ps_read_rpmmd(ps *p, Repo *repo, const char *path, unsigned long long max, int extend)
 {
-  struct bounded b = { solv_xfopen(path, "r"), max, 0 };
+  struct bounded b = { solv_xfopen(path, "r"), max, 0, &p->stop };
   if (!b.from)
     return message("it can't be opened or unpacked: %s", strerror(errno));
   FILE *fp = fopencookie(&b, "r", (cookie_io_functions_t){ .read = bounded_read });
@@ -104,6 +115,7 @@ char *ps_read_rpmmd(ps *p, Repo *repo, const char *path, unsigned long long max,
     err = message("%s", pool_errstr(p->pool));
   else if (ferror(fp))
     err = message("it can't be unpacked");
+  p->unpacked = max - b.left;
   fclose(fp);
   fclose(b.from);
   return err;
@@ -137,7 +149,7 @@ int ps_wants_filelists(ps *p)
 {
   static const Id keys[] = { SOLVABLE_REQUIRES, SOLVABLE_CONFLICTS, SOLVABLE_OBSOLETES, SOLVABLE_RECOMMENDS, SOLVABLE_SUPPLEMENTS };
   Pool *pool = p->pool;
-  for (Id id = 2; id < pool->nsolvables; id++) {
+  for (Id id = 2; id < pool->nsolvables && !p->stop; id++) {
     Solvable *s = pool->solvables + id;
     if (!s->repo)
       continue;
@@ -323,6 +335,9 @@ ps *ps_clone(ps *p, int weak)
 
 /* ---- solving ---- */
 
+/* How much explain looks at and writes: nobody reads more, and each rule may cost a look at all of its package's. */
+enum { max_rules = 1000, max_lines = 1000 };
+
 /* One line for each thing that stands in the way, the causes themselves first. */
 static void explain(ps *p, Solver *solver)
 {
@@ -332,16 +347,25 @@ static void explain(ps *p, Solver *solver)
   FILE *cause = open_memstream(&causes, &ncauses), *other = open_memstream(&others, &nothers);
   queue_init(&rules);
   queue_init(&infos);
-  int problems = solver_problem_count(solver);
-  for (Id problem = 1; problem <= problems; problem++) {
+  int problems = solver_problem_count(solver), looked = 0, lines[2] = { 0, 0 };
+  p->unsaid = 0;
+  for (Id problem = 1; problem <= problems && looked < max_rules && !p->stop; problem++) {
     solver_findallproblemrules(solver, problem, &rules);
-    for (int i = 0; i < rules.count; i++) {
+    for (int i = 0; i < rules.count && !p->stop; i++) {
+      if (looked++ >= max_rules) {
+        p->unsaid += rules.count - i;
+        break;
+      }
       solver_allruleinfos(solver, rules.elements[i], &infos);
       for (int k = 0; k + 3 < infos.count; k += 4) {
         Id type = infos.elements[k];
-        const char *s = solver_problemruleinfo2str(solver, type, infos.elements[k + 1], infos.elements[k + 2], infos.elements[k + 3]);
         /* "conflicting requests" says nothing beside the rest; a REQUIRES only leads from the request to the cause. */
         int leads = type == SOLVER_RULE_JOB || type == SOLVER_RULE_PKG_REQUIRES;
+        if (lines[leads]++ >= max_lines) {
+          p->unsaid++;
+          continue;
+        }
+        const char *s = solver_problemruleinfo2str(solver, type, infos.elements[k + 1], infos.elements[k + 2], infos.elements[k + 3]);
         fprintf(leads ? other : cause, "%s\n", s);
       }
     }
@@ -365,11 +389,16 @@ static int steps(ps *p, Solver *solver)
   Transaction *t = solver_create_transaction(solver);
   transaction_order(t, 0);
   text_clear(p);
+  p->unsaid = 0;
   FILE *text = open_memstream(&p->text, &p->ntext);
   for (int i = 0; i < t->steps.count; i++) {
     Id id = t->steps.elements[i];
     if (pool->solvables[id].repo != pool->installed || !pool->installed) {
       queue_push(&p->out, id);
+      continue;
+    }
+    if (ftell(text) > 1 << 20) { /* pointless to say more */
+      p->unsaid++;
       continue;
     }
     Id by = transaction_obs_pkg(t, id);
@@ -460,9 +489,14 @@ static void add_requirement(ps *p, Id dep, Id end)
       return;
     }
   }
-  for (Id *id = pool_whatprovides_ptr(pool, dep); *id; id++)
+  queue_push2(&p->out, dep, end);
+}
+
+void ps_providers(ps *p, Id dep)
+{
+  queue_empty(&p->out);
+  for (Id *id = pool_whatprovides_ptr(p->pool, dep); *id; id++)
     queue_push(&p->out, *id);
-  queue_push(&p->out, end);
 }
 
 void ps_requires(ps *p, Id id)

@@ -8,6 +8,7 @@ package solve
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,18 +49,41 @@ func (p *pool) addRepo(name string) repo {
 	return repo{C.ps_add_repo(p.ps, s)}
 }
 
-// readPrimary adds the packages of a primary.xml, compressed as its name says, of at most max bytes unpacked.
-func (p *pool) readPrimary(r repo, path string, max int64) error { return p.readRPMMD(r, path, max, 0) }
-
-// readFileLists adds the files of a filelists.xml to the packages that are there.
-func (p *pool) readFileLists(r repo, path string, max int64) error {
-	return p.readRPMMD(r, path, max, 1)
+// readPrimary adds the packages of a primary.xml, compressed as its name says, of at most max bytes unpacked, and gives how
+// many it has. It ends early with ctx's error.
+func (p *pool) readPrimary(ctx context.Context, r repo, path string, max int64) (int64, error) {
+	return p.readRPMMD(ctx, r, path, max, 0)
 }
 
-func (p *pool) readRPMMD(r repo, path string, max int64, extend C.int) error {
+// readFileLists adds the files of a filelists.xml to the packages that are there.
+func (p *pool) readFileLists(ctx context.Context, r repo, path string, max int64) (int64, error) {
+	return p.readRPMMD(ctx, r, path, max, 1)
+}
+
+func (p *pool) readRPMMD(ctx context.Context, r repo, path string, max int64, extend C.int) (int64, error) {
+	defer p.stopWith(ctx)()
 	s := C.CString(path)
 	defer C.free(unsafe.Pointer(s))
-	return failure(C.ps_read_rpmmd(p.ps, r.c, s, C.ulonglong(max), extend))
+	err := failure(C.ps_read_rpmmd(p.ps, r.c, s, C.ulonglong(max), extend))
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return int64(p.ps.unpacked), err
+}
+
+// stopWith has the pool's work in C end when ctx does, as far as it can: the solver itself can't be stopped. release must be called
+// before the pool is freed. A pool that was stopped is of no use but to be freed.
+func (p *pool) stopWith(ctx context.Context) (release func()) {
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		C.ps_stop(p.ps)
+	})
+	return func() {
+		if !stop() {
+			<-stopped
+		}
+	}
 }
 
 // readRPMDB adds the packages of the RPM database in root/var/lib/rpm and takes them for the installed ones.
@@ -77,13 +101,18 @@ func failure(message *C.char) error {
 	return errors.New(C.GoString(message))
 }
 
-func (p *pool) wantsFileLists() bool { return C.ps_wants_filelists(p.ps) != 0 }
+func (p *pool) wantsFileLists(ctx context.Context) bool {
+	defer p.stopWith(ctx)()
+	return C.ps_wants_filelists(p.ps) != 0
+}
 
 // prepare must be called between reading and anything else.
 func (p *pool) prepare() { C.ps_prepare(p.ps) }
 
-// solve finds what installing names takes: packages in install order, or the reason why it can't be done.
-func (p *pool) solve(weak bool, names ...string) (steps []id, reason string) {
+// solve finds what installing names takes: packages in install order, or the reason why it can't be done. The result counts only where
+// ctx hasn't ended.
+func (p *pool) solve(ctx context.Context, weak bool, names ...string) (steps []id, reason string) {
+	defer p.stopWith(ctx)()
 	list := make([]*C.char, len(names))
 	mem := (**C.char)(C.calloc(C.size_t(len(names)+1), C.size_t(unsafe.Sizeof(list[0]))))
 	defer C.free(unsafe.Pointer(mem))
@@ -98,21 +127,31 @@ func (p *pool) solve(weak bool, names ...string) (steps []id, reason string) {
 	return slices.Clone(p.out()), ""
 }
 
-// reason is what explain wrote: each line once, and not so many that nobody reads them.
+// Bounds on a reason: nobody reads more, and report.json has one for each name.
+const (
+	maxProblems = 5
+	maxProblem  = 300 // bytes
+)
+
+// reason is what explain wrote: each line once, of the first maxProblems, and how many more there are.
 func (p *pool) reason() string {
-	const enough = 5
+	seen := make(map[string]bool)
 	var lines []string
 	for line := range strings.Lines(p.text()) {
 		line = strings.TrimSpace(line)
-		if line != "conflicting requests" && !slices.Contains(lines, line) {
-			lines = append(lines, line)
+		if line == "conflicting requests" || seen[line] {
+			continue
+		}
+		seen[line] = true
+		if len(lines) < maxProblems {
+			lines = append(lines, Visible(cut(line, maxProblem)))
 		}
 	}
 	if len(lines) == 0 {
 		return "libsolv finds no solution and gives no reason"
 	}
-	if more := len(lines) - enough; more > 0 {
-		lines = append(lines[:enough], fmt.Sprintf("and %d more", more))
+	if more := int64(len(seen)-len(lines)) + int64(p.ps.unsaid); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(lines, "; ")
 }
@@ -147,8 +186,15 @@ func (p *pool) usable(n id) bool { return C.ps_usable(p.ps, C.Id(n)) != 0 }
 // repoOf is the index of the package's repository, in the order in which they were added.
 func (p *pool) repoOf(n id) int { return int(C.ps_solvable(p.ps, C.Id(n)).repo.repoid) - 1 }
 
+// requires are pairs: a dependency, and 0, or -1 where it holds only sometimes ("A if B").
 func (p *pool) requires(n id) []id {
 	C.ps_requires(p.ps, C.Id(n))
+	return p.out()
+}
+
+// providers are the packages that meet a dependency.
+func (p *pool) providers(dependency id) []id {
+	C.ps_providers(p.ps, C.Id(dependency))
 	return p.out()
 }
 

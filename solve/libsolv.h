@@ -14,10 +14,14 @@ typedef struct ps {
   Queue out;     /* the result of the last call that has one */
   char *text;    /* the same in words, lines separated by \n; or paths separated by \0 */
   size_t ntext;
+  volatile int stop; /* set by ps_stop, from any thread: reading and explaining end early */
+  unsigned long long unpacked; /* bytes that were read of the last rpm-md file */
+  long long unsaid;  /* what explain counted and left out of text */
 } ps;
 
 ps *ps_new(const char *arch);
 void ps_free(ps *p);
+void ps_stop(ps *p);
 
 /* Reading. Every rpm-md file is read no further than max unpacked bytes. */
 Repo *ps_add_repo(ps *p, const char *name);
@@ -42,8 +46,10 @@ const char *ps_str(ps *p, Id id, Id key);
 unsigned long long ps_num(ps *p, Id id, Id key);
 const char *ps_location(ps *p, Id id);
 const char *ps_checksum(ps *p, Id id, const char **kind);
-/* Fills out with one group a requirement: ids of packages that meet it, then 0, or -1 where it holds only sometimes. */
+/* Fills out with two ids a requirement: the dependency, and 0, or -1 where it holds only sometimes. */
 void ps_requires(ps *p, Id id);
+/* Fills out with the packages that meet a dependency. */
+void ps_providers(ps *p, Id dep);
 /* Fills text with the package's dependencies of one kind, SOLVABLE_PROVIDES or SOLVABLE_OBSOLETES, files left out. */
 void ps_dependencies(ps *p, Id id, Id key);
 /* Fills text with the files of a package, separated by \0. */

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -18,6 +19,10 @@ type planner struct {
 // recommended ones, come before it, in the solution's order.
 func (w *planner) plan(name string, steps []id) Result {
 	r := Result{Name: name}
+	if len(steps) > tree.MaxPackages {
+		r.Unsolvable = fmt.Sprintf("it takes %d packages, more than the %d that laptops read", len(steps), tree.MaxPackages)
+		return r
+	}
 	top := id(-1)
 	for i, step := range steps {
 		w.position[step] = int32(i) + 1
@@ -98,7 +103,8 @@ func (w *planner) plan(name string, steps []id) Result {
 // requirements are added to needs.
 func (w *planner) edges(step id, needs map[id]bool) []int32 {
 	var places []int32
-	for group, always := range w.requires.of(step) {
+	for _, r := range w.requires.of[step] {
+		group := w.requires.groups[r.group]
 		inTree := false
 		for _, n := range group {
 			if at := w.position[n]; at > 0 {
@@ -108,7 +114,7 @@ func (w *planner) edges(step id, needs map[id]bool) []int32 {
 				}
 			}
 		}
-		if inTree || !always {
+		if inTree || !r.always {
 			continue
 		}
 		for _, n := range group {
@@ -121,37 +127,40 @@ func (w *planner) edges(step id, needs map[id]bool) []int32 {
 	return slices.Compact(places)
 }
 
-// requirements are the requirements of all packages, as libsolv gives them: for each a group of the packages that
-// meet it, ended by 0, or by -1 where the requirement holds only sometimes ("A if B").
+// requirements are the requirements of all packages, as libsolv gives them. Those that many packages have are there once: groups of
+// a thousand packages that a thousand packages require would be a million otherwise.
 type requirements struct {
-	groups []id
-	start  []int32 // by package id; one more at the end
+	groups [][]id          // the packages that meet a requirement
+	of     [][]requirement // by package id
 }
 
-func newRequirements(p *pool) requirements {
-	r := requirements{start: make([]int32, p.end()+1)}
+type requirement struct {
+	group  int32 // in groups
+	always bool  // not only sometimes ("A if B")
+}
+
+func newRequirements(ctx context.Context, p *pool) (requirements, error) {
+	r := requirements{of: make([][]requirement, p.end())}
+	known := make(map[id]int32) // groups by dependency
 	for n := range p.end() {
-		r.start[n] = int32(len(r.groups))
-		if p.usable(n) {
-			r.groups = append(r.groups, p.requires(n)...)
+		if err := ctx.Err(); err != nil {
+			return r, context.Cause(ctx)
 		}
-	}
-	r.start[p.end()] = int32(len(r.groups))
-	return r
-}
-
-// of gives each requirement of a package: who meets it, and whether it always holds.
-func (r requirements) of(n id) func(yield func([]id, bool) bool) {
-	return func(yield func([]id, bool) bool) {
-		rest := r.groups[r.start[n]:r.start[n+1]]
-		for len(rest) > 0 {
-			end := slices.IndexFunc(rest, func(n id) bool { return n <= 0 })
-			if !yield(rest[:end], rest[end] == 0) {
-				return
+		if !p.usable(n) {
+			continue
+		}
+		pairs := slices.Clone(p.requires(n)) // providers overwrites them
+		for i := 0; i < len(pairs); i += 2 {
+			group, ok := known[pairs[i]]
+			if !ok {
+				group = int32(len(r.groups))
+				known[pairs[i]] = group
+				r.groups = append(r.groups, slices.Clone(p.providers(pairs[i])))
 			}
-			rest = rest[end+1:]
+			r.of[n] = append(r.of[n], requirement{group, pairs[i+1] == 0})
 		}
 	}
+	return r, nil
 }
 
 func compareNEVRA(a, b tree.NEVRA) int {

@@ -25,9 +25,11 @@ import (
 // Bounds on a repository's files, far above what real ones need (Fedora's: a repomd.xml of 5 KiB, a filelists.xml of
 // 60 MiB, 900 MiB unpacked), so that a broken or hostile server can't fill the disk or the memory.
 const (
-	maxRepomd   = 16 << 20
-	maxMetadata = 2 << 30
-	maxUnpacked = 16 << 30
+	maxRepomd    = 1 << 20
+	maxMetadata  = 2 << 30
+	maxUnpacked  = 2 << 30 // a file; libsolv counts in 32 bits
+	maxPrimary   = 3 << 30 // unpacked, all repositories of a platform; the same
+	maxTextFiles = 200     // of one repository: one a language
 )
 
 // stall is how long a server may send nothing.
@@ -42,53 +44,54 @@ type loaded struct {
 
 // load reads the repositories into a pool: who has which packages, and their files where those are needed or asked for, and
 // why versions came where a repository says it.
-func load(ctx context.Context, p *pool, c Config, note func(string)) (l loaded, err error) {
-	dir, err := os.MkdirTemp("", "presolver-")
+func load(ctx context.Context, p *pool, c Config, logins credentials, note func(string)) (l *loaded, err error) {
+	dir, remove, err := makeTemp()
 	if err != nil {
-		return l, fmt.Errorf("making a folder for downloads: %w", err)
+		return nil, fmt.Errorf("making a folder for downloads: %w", err)
 	}
-	defer os.RemoveAll(dir)
-	f := newFetcher(dir)
+	defer remove()
+	f := newFetcher(dir, logins)
 	defer f.client.CloseIdleConnections()
-	l.texts = make(texts)
+	l = new(loaded)
+	packages, beside := int64(maxPrimary), int64(maxXML) // bytes that may still be unpacked
 	mds := make([]*repomd, len(c.Repositories))
 	repos := make([]repo, len(c.Repositories))
 	for i, r := range c.Repositories {
 		note("reading the repository " + r.ID + " from " + r.URL)
 		if mds[i], err = f.repomd(ctx, r.URL); err != nil {
-			return l, fmt.Errorf("repository %s: %w", r.ID, err)
+			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		repos[i] = p.addRepo(r.ID)
-		if err := f.read(ctx, mds[i].primary, func(path string, max int64) error {
-			return p.readPrimary(repos[i], path, max)
+		if err := f.read(ctx, mds[i].primary, &packages, func(path string, max int64) (int64, error) {
+			return p.readPrimary(ctx, repos[i], path, max)
 		}); err != nil {
-			return l, fmt.Errorf("repository %s: %w", r.ID, err)
+			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		for _, m := range mds[i].texts {
-			if err := f.read(ctx, m, func(path string, max int64) error { return l.texts.read(path, max) }); err != nil {
-				return l, fmt.Errorf("repository %s: %w", r.ID, err)
+			if err := f.read(ctx, m, &beside, func(path string, max int64) (int64, error) { return l.texts.read(ctx, path, max) }); err != nil {
+				return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 			}
 		}
 		if mds[i].updateinfo == nil {
 			continue
 		}
-		if err := f.read(ctx, mds[i].updateinfo, func(path string, max int64) error { return l.notices.read(path, max) }); err != nil {
-			return l, fmt.Errorf("repository %s: %w", r.ID, err)
+		if err := f.read(ctx, mds[i].updateinfo, &beside, func(path string, max int64) (int64, error) { return l.notices.read(ctx, path, max) }); err != nil {
+			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 	}
 	l.notices.sort()
-	if !c.FileLists && !p.wantsFileLists() {
-		return l, nil
+	if !c.FileLists && !p.wantsFileLists(ctx) {
+		return l, context.Cause(ctx)
 	}
 	for i, r := range c.Repositories {
 		if mds[i].filelists == nil {
 			continue
 		}
 		note("reading the file lists of the repository " + r.ID)
-		if err := f.read(ctx, mds[i].filelists, func(path string, max int64) error {
-			return p.readFileLists(repos[i], path, max)
+		if err := f.read(ctx, mds[i].filelists, nil, func(path string, max int64) (int64, error) {
+			return p.readFileLists(ctx, repos[i], path, max)
 		}); err != nil {
-			return l, fmt.Errorf("repository %s: %w", r.ID, err)
+			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		l.files = c.FileLists
 	}
@@ -166,7 +169,9 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 		case "updateinfo":
 			md.updateinfo = m
 		default:
-			md.texts = append(md.texts, m)
+			if md.texts = append(md.texts, m); len(md.texts) > maxTextFiles {
+				return nil, fmt.Errorf("it lists more than %d files of summaries and descriptions", maxTextFiles)
+			}
 		}
 	}
 	if md.primary == nil {
@@ -193,11 +198,12 @@ func newHash(kind string) hash.Hash {
 // A fetcher reads files from http, https and file URLs. What it downloads goes into dir.
 type fetcher struct {
 	dir    string
+	logins credentials
 	client *http.Client
 }
 
-func newFetcher(dir string) *fetcher {
-	return &fetcher{dir: dir, client: &http.Client{Transport: &http.Transport{
+func newFetcher(dir string, logins credentials) *fetcher {
+	return &fetcher{dir: dir, logins: logins, client: &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   30 * time.Second,
@@ -223,8 +229,9 @@ func (f *fetcher) repomd(ctx context.Context, repository string) (*repomd, error
 }
 
 // read downloads a file of the repository, checks it and has it parsed: parse gets its path, with the suffix that
-// tells how it is compressed, and the size that it may unpack to.
-func (f *fetcher) read(ctx context.Context, m *metadata, parse func(path string, max int64) error) error {
+// tells how it is compressed, and the size that it may unpack to, and gives the size that it has. left, where it isn't nil, is how much all such files may unpack to,
+// from which this one's is taken.
+func (f *fetcher) read(ctx context.Context, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
 	name := filepath.Join(f.dir, "metadata"+suffix(m.url))
 	w, err := os.Create(name)
 	if err != nil {
@@ -254,8 +261,15 @@ func (f *fetcher) read(ctx context.Context, m *metadata, parse func(path string,
 	if m.openSize > 0 {
 		max = m.openSize
 	}
-	if err := parse(name, max); err != nil {
+	if left != nil {
+		max = min(max, *left)
+	}
+	unpacked, err := parse(name, max)
+	if err != nil {
 		return fmt.Errorf("reading %s: %w", m.url, err)
+	}
+	if left != nil {
+		*left -= unpacked
 	}
 	return nil
 }
@@ -283,7 +297,7 @@ func (f *fetcher) fetch(ctx context.Context, address string, w io.Writer, max in
 		return err
 	}
 	defer r.Close()
-	n, err := io.Copy(w, io.LimitReader(r, max+1))
+	n, err := io.Copy(w, Interruptible(ctx, io.LimitReader(r, max+1)))
 	if err != nil {
 		return fmt.Errorf("downloading %s: %w", address, err)
 	}
@@ -301,7 +315,7 @@ func (f *fetcher) open(ctx context.Context, address string) (io.ReadCloser, erro
 	}
 	switch u.Scheme {
 	case "file":
-		file, err := os.Open(u.Path)
+		file, err := OpenRegular(u.Path)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w: correct the repository's url", address, errors.Unwrap(err))
 		}
@@ -321,6 +335,7 @@ func (f *fetcher) get(ctx context.Context, address string) (io.ReadCloser, error
 		return nil, fmt.Errorf("downloading %s: %w", address, err)
 	}
 	req.Header.Set("User-Agent", "presolver")
+	f.logins.authorize(req)
 	resp, err := f.client.Do(req)
 	if err != nil {
 		cancel(nil)

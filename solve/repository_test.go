@@ -170,16 +170,16 @@ func TestUnpackingIsBounded(t *testing.T) {
 	}
 	p := newPool("x86_64")
 	defer p.free()
-	if err := p.readPrimary(p.addRepo("a"), name, 1<<20); err == nil || !strings.Contains(err.Error(), "unpacks to more than 1048576 bytes") {
+	if _, err := p.readPrimary(context.Background(), p.addRepo("a"), name, 1<<20); err == nil || !strings.Contains(err.Error(), "unpacks to more than 1048576 bytes") {
 		t.Errorf("the error is %v", err)
 	}
-	if err := p.readPrimary(p.addRepo("b"), name, 11<<20); err != nil {
+	if _, err := p.readPrimary(context.Background(), p.addRepo("b"), name, 11<<20); err != nil {
 		t.Error(err)
 	}
 	if err := os.WriteFile(name, packed.Bytes()[:packed.Len()/2], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.readPrimary(p.addRepo("c"), name, 11<<20); err == nil {
+	if _, err := p.readPrimary(context.Background(), p.addRepo("c"), name, 11<<20); err == nil {
 		t.Error("a file that is cut off is taken for whole")
 	}
 }

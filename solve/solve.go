@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -62,8 +63,10 @@ type Platform struct {
 	arch     string
 	weak     bool
 	files    bool
-	notices  notices
+	notices  *notices
 	texts    texts
+	private  []string // ids of repositories with a password
+	misnamed []string
 
 	fetcher *fetcher // for RPMs
 
@@ -108,41 +111,58 @@ func Open(ctx context.Context, c Config) (*Platform, error) {
 		return nil, errors.New("a platform needs an architecture and at least one repository")
 	}
 	main := newPool(c.Arch)
-	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies, fetcher: newFetcher("")}
-	if err := p.open(ctx, c, note); err != nil {
+	var logins credentials
+	c.Repositories, logins = takeCredentials(c.Repositories)
+	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies, fetcher: newFetcher("", logins)}
+	for _, l := range logins {
+		p.private = append(p.private, l.id)
+	}
+	if err := p.open(ctx, c, logins, note); err != nil {
 		p.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *Platform) open(ctx context.Context, c Config, note func(string)) error {
-	l, err := load(ctx, p.main, c, note)
+func (p *Platform) open(ctx context.Context, c Config, logins credentials, note func(string)) error {
+	l, err := load(ctx, p.main, c, logins, note)
 	if err != nil {
 		return err
 	}
-	p.files, p.notices, p.texts = l.files, l.notices, l.texts
+	p.files, p.notices, p.texts = l.files, &l.notices, l.texts
 	if len(c.Base.Packages) == 0 {
 		note("reading the base from " + c.Base.Root)
-		if err := loadBase(p.main, c.Base); err != nil {
+		if err := loadBase(ctx, p.main, c.Base); err != nil {
 			return err
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	p.main.prepare()
 	if len(c.Base.Packages) > 0 {
 		note("solving the base")
-		if _, reason := p.main.solve(c.WeakDependencies, c.Base.Packages...); reason != "" {
+		_, reason := p.main.solve(ctx, c.WeakDependencies, c.Base.Packages...)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if reason != "" {
 			return fmt.Errorf("the base can't be solved: %s", reason)
 		}
 		p.main.installLast()
 	}
 	note("looking at the packages")
-	p.describe(c.Repositories)
+	if err := p.describe(ctx, c.Repositories); err != nil {
+		return err
+	}
+	if len(p.misnamed) > 0 {
+		note(fmt.Sprintf("leaving out %d packages whose names are none that rpm takes, e.g. %s", len(p.misnamed), Visible(p.misnamed[0])))
+	}
 	return nil
 }
 
 // describe copies the facts about packages from libsolv, so that trees are made without locking.
-func (p *Platform) describe(repositories []Repository) {
+func (p *Platform) describe(ctx context.Context, repositories []Repository) (err error) {
 	p.baseIDs.start, p.baseIDs.end = p.main.installed()
 	p.packages = make([]*Package, p.main.end())
 	p.names = make(map[string]bool)
@@ -155,7 +175,11 @@ func (p *Platform) describe(repositories []Repository) {
 		shared[s] = s
 		return s
 	}
+	misnamed := make(map[string]bool)
 	for n := range p.main.end() {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		switch {
 		case p.inBase(n):
 			nevra := p.main.nevra(n)
@@ -168,11 +192,17 @@ func (p *Platform) describe(repositories []Repository) {
 		case p.main.usable(n):
 			pkg := p.main.describe(n, repositories, share)
 			p.packages[n] = pkg
+			if tree.CheckName(pkg.Name) != nil {
+				misnamed[pkg.Name] = true
+				continue
+			}
 			p.names[pkg.Name] = true
 		}
 	}
 	slices.SortFunc(p.base, compareNEVRA)
-	p.requires = newRequirements(p.main)
+	p.misnamed = slices.Sorted(maps.Keys(misnamed))
+	p.requires, err = newRequirements(ctx, p.main)
+	return err
 }
 
 // Close frees the platform's memory.
@@ -199,6 +229,13 @@ func (p *Platform) Names() []string {
 	return names
 }
 
+// Misnamed lists the names of packages that are none that rpm takes, sorted. They are as the repositories have them, so they need
+// Visible before people see them. There are no trees of them.
+func (p *Platform) Misnamed() []string { return p.misnamed }
+
+// Private lists the ids of the repositories that need a user name and a password. Package.URLs doesn't have these.
+func (p *Platform) Private() []string { return p.private }
+
 // HasFiles tells whether a repository has file lists and they were asked for.
 func (p *Platform) HasFiles() bool { return p.files }
 
@@ -208,7 +245,7 @@ func (p *Platform) Notices(packages []*Package) []tree.Notice { return p.notices
 
 // Texts are the summaries and descriptions that the repositories have in other languages, by language and name of the
 // package. They are shared: not to be changed.
-func (p *Platform) Texts() map[string]map[string]*tree.Text { return p.texts }
+func (p *Platform) Texts() map[string]map[string]*tree.Text { return p.texts.of }
 
 // Files lists the files and folders of a package, sorted.
 func (p *Platform) Files(pkg *Package) []string {
@@ -232,7 +269,11 @@ func (p *Platform) Solve(ctx context.Context, names []string, do func(Result) er
 			defer pool.free()
 			planner := planner{Platform: p, position: make([]int32, len(p.packages))}
 			for name := range queue {
-				if err := do(planner.result(pool, name)); err != nil {
+				result := planner.result(ctx, pool, name)
+				if ctx.Err() != nil {
+					return
+				}
+				if err := do(result); err != nil {
 					cancel(err)
 					return
 				}
@@ -252,7 +293,7 @@ feed:
 	return context.Cause(ctx)
 }
 
-func (w *planner) result(pool *pool, name string) Result {
+func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
 	r := Result{Name: name}
 	switch {
 	case w.baseName[name]:
@@ -262,7 +303,10 @@ func (w *planner) result(pool *pool, name string) Result {
 		r.Unsolvable = fmt.Sprintf("no repository has a package %s for %s", name, w.arch)
 		return r
 	}
-	steps, reason := pool.solve(w.weak, name)
+	steps, reason := pool.solve(ctx, w.weak, name)
+	if ctx.Err() != nil {
+		return r
+	}
 	if reason != "" {
 		r.Unsolvable = reason
 		return r

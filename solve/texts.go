@@ -1,7 +1,10 @@
 package solve
 
 import (
+	"cmp"
+	"context"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"regexp"
 	"strings"
@@ -16,22 +19,33 @@ func isTexts(kind string) bool {
 }
 
 // texts are summaries and descriptions, by language and name of the package. Of two that there are the first counts.
-type texts map[string]map[string]*tree.Text
+type texts struct {
+	of map[string]map[string]*tree.Text
+	n  int // in all languages
+}
+
+// Bounds on texts: openSUSE has 60,000 packages in 60 languages, and Debian components of three packages.
+const (
+	maxTexts      = 6_000_000
+	maxComponents = 100 // packages of one component
+)
 
 // read adds those of an XML file, compressed as its name says, of at most max bytes unpacked.
-func (t texts) read(path string, max int64) error {
-	return unpacked(path, max, func(r io.Reader, max int64) error {
-		return elements(r, max, "list of texts", func(d *xml.Decoder, start xml.StartElement) error {
-			if start.Name.Local != "component" && start.Name.Local != "package" {
-				return nil
-			}
-			var c described
-			if err := d.DecodeElement(&c, &start); err != nil {
-				return err
-			}
-			t.add(c)
-			return nil
-		})
+func (t *texts) read(ctx context.Context, path string, max int64) (int64, error) {
+	return unpacked(ctx, path, max, t.parse)
+}
+
+// parse adds those of an XML text of at most max bytes.
+func (t *texts) parse(r io.Reader, max int64) (int64, error) {
+	return elements(r, max, "list of texts", func(d *xml.Decoder, start xml.StartElement) (bool, error) {
+		if start.Name.Local != "component" && start.Name.Local != "package" {
+			return false, nil
+		}
+		var c described
+		if err := d.DecodeElement(&c, &start); err != nil {
+			return true, err
+		}
+		return true, t.add(c)
 	})
 }
 
@@ -49,38 +63,62 @@ type localised struct {
 	Text     string `xml:",innerxml"`
 }
 
-func (t texts) add(c described) {
+// add takes the first text of each language, and the component's first packages, of which no real one has many.
+func (t *texts) add(c described) error {
 	names := c.Packages
 	if c.Name != "" {
 		names = append(names, c.Name)
 	}
-	for _, name := range names {
-		for _, s := range c.Summaries {
-			if x := t.at(s.Language, name); x != nil && x.Summary == "" {
-				x.Summary = line(plain(s.Text), tree.MaxSummary)
+	names = names[:min(len(names), maxComponents)]
+	set := func(all []localised, text func(markup string) string, put func(*tree.Text, string)) error {
+		seen := make(map[string]bool)
+		for _, s := range all {
+			language := strings.ReplaceAll(s.Language, "-", "_")
+			if seen[language] || tree.CheckLanguage(language) != nil {
+				continue
+			}
+			seen[strings.Clone(language)] = true
+			plain := text(s.Text)
+			for _, name := range names {
+				if x := t.at(language, name); x != nil {
+					put(x, plain)
+				}
+			}
+			if t.n > maxTexts {
+				return fmt.Errorf("with it the repositories have more than %d summaries and descriptions in other languages", maxTexts)
 			}
 		}
-		for _, s := range c.Descriptions {
-			if x := t.at(s.Language, name); x != nil && x.Description == "" {
-				x.Description = cut(plain(s.Text), tree.MaxDescription)
-			}
-		}
-	}
-}
-
-// at is the text for a package in a language; nil where the language is none, as in what isn't translated.
-func (t texts) at(language, name string) *tree.Text {
-	language = strings.ReplaceAll(language, "-", "_")
-	if tree.CheckLanguage(language) != nil || tree.CheckName(name) != nil {
 		return nil
 	}
-	if t[language] == nil {
-		t[language] = make(map[string]*tree.Text)
+	return cmp.Or(
+		set(c.Summaries, func(s string) string { return line(plain(s), tree.MaxSummary) }, func(x *tree.Text, s string) {
+			if x.Summary == "" {
+				x.Summary = s
+			}
+		}),
+		set(c.Descriptions, func(s string) string { return cut(plain(s), tree.MaxDescription) }, func(x *tree.Text, s string) {
+			if x.Description == "" {
+				x.Description = s
+			}
+		}))
+}
+
+// at is the text for a package in a language; nil where the name is none.
+func (t *texts) at(language, name string) *tree.Text {
+	if tree.CheckName(name) != nil {
+		return nil
 	}
-	if t[language][name] == nil {
-		t[language][name] = &tree.Text{Name: name}
+	if t.of == nil {
+		t.of = make(map[string]map[string]*tree.Text)
 	}
-	return t[language][name]
+	if t.of[language] == nil {
+		t.of[language] = make(map[string]*tree.Text)
+	}
+	if t.of[language][name] == nil {
+		t.of[language][name] = &tree.Text{Name: name}
+		t.n++
+	}
+	return t.of[language][name]
 }
 
 var spaces = regexp.MustCompile(`\s+`)

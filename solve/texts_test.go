@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,9 +42,9 @@ func TestTexts(t *testing.T) {
     <summary lang="de">Malt</summary><description lang="de">Malt
 und zeichnet</description><category lang="de">Grafik</category></package>
 </susedata>`)
-	all := make(texts)
+	var all texts
 	for _, path := range []string{appstream, susedata} {
-		if err := all.read(path, 1<<20); err != nil {
+		if _, err := all.read(context.Background(), path, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,17 +58,17 @@ und zeichnet</description><category lang="de">Grafik</category></package>
 		{"pt_BR", tree.Text{Name: "hello", Summary: "Diz olá"}},
 		{"fr", tree.Text{Name: "hello", Summary: "Dit bonjour"}},
 	} {
-		if got := all[want.language][want.text.Name]; got == nil || *got != want.text {
+		if got := all.of[want.language][want.text.Name]; got == nil || *got != want.text {
 			t.Errorf("%s: %+q, want %+q", want.language, got, want.text)
 		}
 	}
-	if len(all) != 3 || len(all["de"]) != 3 {
-		t.Errorf("%d languages, %d in German", len(all), len(all["de"]))
+	if len(all.of) != 3 || len(all.of["de"]) != 3 {
+		t.Errorf("%d languages, %d in German", len(all.of), len(all.of["de"]))
 	}
-	if err := all.read(appstream, 100); err == nil || !strings.Contains(err.Error(), "more than 100 bytes") {
+	if _, err := all.read(context.Background(), appstream, 100); err == nil || !strings.Contains(err.Error(), "more than 100 bytes") {
 		t.Errorf("one that is too large: %v", err)
 	}
-	if err := all.read(write("broken", "<components><component>"), 1000); err == nil {
+	if _, err := all.read(context.Background(), write("broken", "<components><component>"), 1000); err == nil {
 		t.Error("one that is cut off is no error")
 	}
 }

@@ -44,8 +44,8 @@ func TestThinPoolGivesTheSameAnswers(t *testing.T) {
 		if p.baseName[names[i]] {
 			continue
 		}
-		want, wantReason := p.main.solve(false, names[i])
-		got, gotReason := clone.solve(false, names[i])
+		want, wantReason := p.main.solve(context.Background(), false, names[i])
+		got, gotReason := clone.solve(context.Background(), false, names[i])
 		slices.Sort(want)
 		slices.Sort(got)
 		if !slices.Equal(got, want) || (gotReason == "") != (wantReason == "") {

@@ -1,11 +1,13 @@
 package solve
 
 import (
+	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -13,28 +15,31 @@ import (
 
 // notices are what repositories say of why versions came, by the name of the package. A notice is there once for each of its
 // packages, with all of them.
-type notices struct{ byName map[string][]*tree.Notice }
+type notices struct {
+	byName map[string][]*tree.Notice
+	known  sync.Map // *Package: func() []told
+}
 
 // read adds those of an updateinfo.xml, compressed as its name says, of at most max bytes unpacked.
-func (n *notices) read(path string, max int64) error {
-	return unpacked(path, max, n.parse)
+func (n *notices) read(ctx context.Context, path string, max int64) (int64, error) {
+	return unpacked(ctx, path, max, n.parse)
 }
 
 // parse adds those of an updateinfo.xml of at most max bytes.
-func (n *notices) parse(r io.Reader, max int64) error {
-	return elements(r, max, "updateinfo.xml", func(d *xml.Decoder, start xml.StartElement) error {
+func (n *notices) parse(r io.Reader, max int64) (int64, error) {
+	return elements(r, max, "updateinfo.xml", func(d *xml.Decoder, start xml.StartElement) (bool, error) {
 		switch start.Name.Local {
 		case "updates":
-			return nil
+			return false, nil
 		case "update":
 			var u update
 			if err := d.DecodeElement(&u, &start); err != nil {
-				return err
+				return true, err
 			}
 			n.add(u.notice())
-			return nil
+			return true, nil
 		}
-		return d.Skip()
+		return true, d.Skip()
 	})
 }
 
@@ -105,7 +110,7 @@ func (u *update) notice() *tree.Notice {
 		if kind == "" {
 			kind = "vendor"
 		}
-		if (strings.HasPrefix(r.Href, "http://") || strings.HasPrefix(r.Href, "https://")) && len(r.Href) < 400 && len(n.References) < tree.MaxReferences {
+		if (strings.HasPrefix(r.Href, "http://") || strings.HasPrefix(r.Href, "https://")) && len(r.Href) < 400 && len(n.References) < tree.MaxReferences && withoutUser(r.Href) == r.Href {
 			n.References = append(n.References, tree.Reference{Kind: kind, URL: r.Href})
 		}
 	}
@@ -151,10 +156,10 @@ func (n *notices) add(notice *tree.Notice) {
 	if n.byName == nil {
 		n.byName = make(map[string][]*tree.Notice)
 	}
-	var names []string
+	seen := make(map[string]bool)
 	for _, p := range notice.Packages {
-		if !slices.Contains(names, p.Name) {
-			names = append(names, p.Name)
+		if !seen[p.Name] {
+			seen[p.Name] = true
 			n.byName[p.Name] = append(n.byName[p.Name], notice)
 		}
 	}
@@ -184,28 +189,53 @@ func (n *notices) about(packages []*Package) []tree.Notice {
 	var all []*tree.Notice
 	of := make(map[*tree.Notice][]tree.NEVRA)
 	for _, pkg := range packages {
-		enough := 0
-		for _, notice := range n.byName[pkg.Name] {
-			for _, p := range notice.Packages {
-				if p.Name != pkg.Name || p.Arch != pkg.Arch || p.Compare(pkg.NEVRA) > 0 || enough == tree.MaxNotices {
-					continue
-				}
-				if of[notice] == nil {
-					all = append(all, notice)
-				}
-				if !slices.Contains(of[notice], p) {
-					of[notice] = append(of[notice], p)
-					enough++
-				}
+		once, _ := n.known.LoadOrStore(pkg, sync.OnceValue(func() []told { return n.tell(pkg) }))
+		for _, t := range once.(func() []told)() {
+			if of[t.notice] == nil {
+				all = append(all, t.notice)
 			}
+			of[t.notice] = append(of[t.notice], t.version)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b *tree.Notice) int { return when(b).Compare(when(a)) })
 	var copies []tree.Notice
 	for _, notice := range all {
 		c := *notice
-		c.Packages = of[notice]
+		seen := make(map[tree.NEVRA]bool)
+		c.Packages = nil
+		for _, p := range of[notice] {
+			if !seen[p] {
+				seen[p] = true
+				c.Packages = append(c.Packages, p)
+			}
+		}
 		copies = append(copies, c)
 	}
 	return copies
+}
+
+// told is a notice of a package in a version.
+type told struct {
+	notice  *tree.Notice
+	version tree.NEVRA
+}
+
+// tell finds the first tree.MaxNotices of one package.
+func (n *notices) tell(pkg *Package) []told {
+	var all []told
+	seen := make(map[told]bool)
+	for _, notice := range n.byName[pkg.Name] {
+		for _, p := range notice.Packages {
+			t := told{notice, p}
+			if p.Name != pkg.Name || p.Arch != pkg.Arch || p.Compare(pkg.NEVRA) > 0 || seen[t] {
+				continue
+			}
+			if len(all) == tree.MaxNotices {
+				return all
+			}
+			seen[t] = true
+			all = append(all, t)
+		}
+	}
+	return all
 }

@@ -3,6 +3,7 @@ package solve
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func readUpdateinfo(t *testing.T, name string, data []byte, max int64) (*notices
 		t.Fatal(err)
 	}
 	n := new(notices)
-	err := n.read(path, max)
+	_, err := n.read(context.Background(), path, max)
 	n.sort()
 	return n, err
 }
@@ -122,7 +123,7 @@ func FuzzUpdateinfo(f *testing.F) {
 	f.Add([]byte(updateinfo))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var n notices
-		if n.parse(bytes.NewReader(data), 1<<20) != nil {
+		if _, err := n.parse(bytes.NewReader(data), 1<<20); err != nil {
 			return
 		}
 		n.sort()

@@ -36,6 +36,10 @@ type Options struct {
 	// Copies are file URLs that may have the same content as a URL: folders come and go, so they are asked for whenever a file with
 	// a digest is begun, and after each Look. It is called from many goroutines, and must not block. nil: there are none.
 	Copies func(url string) []string
+	// Folders are the folders of this computer whose files may be read by file URLs: absolute paths. Nothing outside of them is
+	// ever opened, whatever links they have. It is called for each file, from many goroutines, and must not block. nil: there are
+	// none.
+	Folders func() []string
 	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
 	Log hclog.Logger
 }
@@ -83,7 +87,7 @@ func New(o Options) *Client {
 		dialer.Control = smallWindow
 	}
 	t := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  discreet(http.ProxyFromEnvironment),
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    15 * time.Second,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -95,7 +99,6 @@ func New(o Options) *Client {
 	}
 	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small laptop lacks.
 	t.Protocols.SetHTTP1(true)
-	t.RegisterProtocol("file", localFiles{http.NewFileTransport(regular{})})
 	c := &Client{
 		Options:   o,
 		transport: t,
@@ -112,6 +115,7 @@ func New(o Options) *Client {
 		sleep: sleep,
 		sync:  syncPath,
 	}
+	t.RegisterProtocol("file", localFiles{c.openLocal})
 	c.Look()
 	return c
 }
@@ -147,8 +151,8 @@ func (e redirectError) Error() string { return "redirect refused: " + string(e) 
 // request makes a GET that is ours in all its headers.
 func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
-	if err != nil {
-		return nil, &trouble{kind: Refused, err: plain(err)}
+	if err != nil { // which quotes parts of the URL, a password's perhaps
+		return nil, &trouble{kind: Refused, err: errors.New("this is no URL that can be asked")}
 	}
 	switch req.URL.Scheme {
 	case "http", "https", "file":
@@ -185,11 +189,12 @@ func unanswered(err error, connected bool) *trouble {
 	t := &trouble{kind: Interrupted, err: plain(err)}
 	var certificate *tls.CertificateVerificationError
 	var redirect redirectError
+	var local localTrouble
 	switch {
 	case errors.As(err, &redirect):
 		t.kind = Refused
-	case errors.Is(err, errNotRegular):
-		t.kind = Corrupt
+	case errors.As(err, &local):
+		t.kind = local.kind()
 	case errors.As(err, &certificate):
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
@@ -214,6 +219,17 @@ func smallWindow(_, _ string, conn syscall.RawConn) error {
 		return failed
 	}
 	return err
+}
+
+// discreet finds a proxy as find does, whose error quotes the proxy's URL and its password.
+func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		u, err := find(req)
+		if err != nil {
+			return nil, errors.New("the address of the proxy can't be read: look at http_proxy, https_proxy and all_proxy, or the desktop's settings")
+		}
+		return u, nil
+	}
 }
 
 // plain takes the URL out of an error of net/http: what is told to people has it already.

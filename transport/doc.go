@@ -33,5 +33,8 @@
 // stick for example. They are asked first. Look says that there are new ones: what is on its way over the network, or waits for
 // it, goes on from them at once. When they vanish it goes on over the network.
 //
+// File URLs are opened by root, and whoever made a stick can put links into it: nothing is opened but regular files below
+// Options.Folders, and what has not the digest that it should have is not described.
+//
 // This package knows digests and URLs, and nothing of RPM, PackageKit or databases.
 package transport

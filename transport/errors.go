@@ -75,6 +75,12 @@ func wrongContent(format string, a ...any) *trouble {
 	return &trouble{kind: Corrupt, err: fmt.Errorf(format, a...)}
 }
 
+// notPromised is for content whose digest is not the one that it should have. Which one it has isn't told: it may be of a file that
+// only root reads.
+func notPromised(digest string) *trouble {
+	return wrongContent("it isn't what its source promised, which has the SHA-256 %s", digest)
+}
+
 // unexpected tells what an answer means that has not what was asked for.
 func unexpected(resp *http.Response, now time.Time) *trouble {
 	t := &trouble{kind: Refused, err: fmt.Errorf("the server answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
@@ -142,11 +148,20 @@ func (a answers) Unwrap() []error {
 	return errs
 }
 
-// Redacted is a URL as it may be told: without a password.
+// Redacted is a URL as people and logs are told it: without what proves who asks. Who sees the errors and logs of this program
+// need not be who configured the source.
 func Redacted(rawURL string) string {
 	u, err := url.Parse(rawURL)
-	if err != nil {
+	if err != nil || strings.Contains(u.Opaque+u.RawQuery+u.Fragment, "@") { // all that may be of a password goes
+		if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
+			rawURL = "xxxxx" + rawURL[i:]
+		}
 		return strconv.Quote(rawURL)
+	}
+	if u.User != nil {
+		if _, ok := u.User.Password(); !ok { // a token
+			u.User = url.User("xxxxx")
+		}
 	}
 	return u.Redacted()
 }

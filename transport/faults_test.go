@@ -70,6 +70,9 @@ func (c *clock) sleep(ctx context.Context, d time.Duration) error {
 
 func newTestClient(t *testing.T, o Options) (*Client, *clock) {
 	t.Helper()
+	if o.Folders == nil {
+		o.Folders = func() []string { return []string{os.TempDir(), "/nonexistent"} }
+	}
 	c := New(o)
 	k := &clock{t: time.Now()}
 	c.now, c.sleep = k.now, k.sleep

@@ -124,8 +124,8 @@ func (p *partial) check(size int64) error {
 	if size > 0 && p.n != size {
 		return wrongContent("it has %d bytes and should have %d", p.n, size)
 	}
-	if sum := hex.EncodeToString(p.sum.Sum(nil)); p.digest != "" && sum != p.digest {
-		return wrongContent("it has the SHA-256 %s and should have %s", sum, p.digest)
+	if p.digest != "" && hex.EncodeToString(p.sum.Sum(nil)) != p.digest {
+		return notPromised(p.digest)
 	}
 	return nil
 }
@@ -223,7 +223,7 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 			return 0, err
 		}
 		had, size := part.n, f.Size
-		near := isLocal(url) && part.digest != ""
+		near := IsLocal(url) && part.digest != ""
 		if near && had > 0 {
 			if err := c.vouch(ctx, url, f); err != nil {
 				return 0, err
@@ -330,8 +330,14 @@ func (c *Client) local(ctx context.Context, f *File, err error) error {
 }
 
 // settle syncs a whole part and gives it its name.
-func (c *Client) settle(f *File) error {
+func (c *Client) settle(j *job) error {
+	f := j.file
 	part := f.Path + PartSuffix
+	if f.Public {
+		if err := j.lock.Chmod(0o644); err != nil && !errors.Is(err, fs.ErrPermission) { // FAT has no such modes
+			return err
+		}
+	}
 	if err := c.sync(part); err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (h *hosts) sit(ctx context.Context, url string) (leave func(), err error) {
 // host is empty for a file URL.
 func host(rawURL string) string {
 	u, err := url.Parse(rawURL)
-	if err != nil {
+	if err != nil || u.Scheme == "file" {
 		return ""
 	}
 	return u.Host

@@ -255,7 +255,7 @@ func TestDiskHangs(t *testing.T) {
 	c.transport = c.transport.Clone()
 	c.known.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
 		if req.URL.Scheme == "file" {
-			return localFiles{http.NewFileTransport(hanging(over))}.RoundTrip(req)
+			return localFiles{func(string) (*os.File, error) { <-over; return nil, os.ErrNotExist }}.RoundTrip(req)
 		}
 		return c.transport.RoundTrip(req)
 	})
@@ -276,11 +276,3 @@ func TestDiskHangs(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-// hanging is a file system that answers when it is over.
-type hanging chan struct{}
-
-func (h hanging) Open(string) (http.File, error) {
-	<-h
-	return nil, os.ErrNotExist
-}

@@ -154,7 +154,7 @@ func (c *Client) nearestFirst(e errand, sources []*source) []*source {
 	if len(near) == 0 {
 		return sources
 	}
-	far := slices.DeleteFunc(sources, func(s *source) bool { return isLocal(s.url) })
+	far := slices.DeleteFunc(sources, func(s *source) bool { return IsLocal(s.url) })
 	if !c.hosts.good(near[0].url, now) {
 		return append(far, near...)
 	}
@@ -168,7 +168,7 @@ func (c *Client) copies(e errand) []string {
 	}
 	var all []string
 	for _, u := range e.urls {
-		if isLocal(u) {
+		if IsLocal(u) {
 			all = append(all, u)
 		}
 	}
@@ -188,7 +188,7 @@ func (c *Client) copies(e errand) []string {
 // try asks a source, when its host has a connection left. waited is how long it had none. It ends with errNearer where
 // there is news of a copy on this computer.
 func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source, news <-chan struct{}) (gained int64, waited time.Duration, err error) {
-	if e.known && !isLocal(s.url) {
+	if e.known && !IsLocal(s.url) {
 		nearer, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		go c.lookOut(nearer, e, news, cancel)
@@ -228,7 +228,7 @@ func (c *Client) lookOut(ctx context.Context, e errand, news <-chan struct{}, ca
 		}
 		news = *c.news.Load()
 		for _, u := range c.copies(e) {
-			if size := localSize(u); size >= 0 && (e.size == 0 || size == e.size) {
+			if size := c.localSize(u); size >= 0 && (e.size == 0 || size == e.size) {
 				cancel(errNearer)
 				return
 			}

@@ -226,7 +226,10 @@ func validator(h http.Header, now time.Time) string {
 	return modified.UTC().Format(http.TimeFormat)
 }
 
+// isEntityTag tells whether a text is an entity tag that can be sent. Servers put more between the quotes than RFC 9110 lets
+// them. What a torn file has there can be control characters: net/http refuses to send those.
 func isEntityTag(s string) bool {
 	s = strings.TrimPrefix(s, "W/")
-	return len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"'
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	return len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' && !strings.ContainsFunc(s, control)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -330,4 +331,94 @@ func FuzzContentRange(f *testing.F) {
 			t.Errorf("%q became %q: %v, %v", header, again, r2, err)
 		}
 	})
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "5", "-5", "2147483647", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"} {
+		f.Add(s, int64(0))
+		f.Add(s, int64(1<<40))
+	}
+	f.Fuzz(func(t *testing.T, header string, now int64) {
+		if d := retryAfter(header, time.Unix(now, 0)); d < 0 || d > 2*time.Minute {
+			t.Errorf("%q at %d: %v", header, now, d)
+		}
+	})
+}
+
+// What a server says of a file's version is sent to it and written to a file: it must bear both, and be read as it was written.
+func FuzzValidator(f *testing.F) {
+	for _, s := range []string{`"v"`, `W/"v"`, `"`, "\"a\r\nb\"", "\"\x00\"", "\"\x7f\"", "\"\u0080\xff\"", `"a"b"`, `"` + strings.Repeat("x", maxValidator) + `"`} {
+		f.Add(s, "Fri, 01 Jan 2021 00:00:00 GMT", "")
+		f.Add(s, "", "Fri, 01 Jan 2021 00:00:00 GMT")
+	}
+	f.Add("", "Fri, 01 Jan 2021 00:00:00 GMT", "Fri, 01 Jan 2021 00:00:01 GMT")
+	f.Add("", "Friday, 01-Jan-21 00:00:00 GMT", "Sat Jan  2 00:00:00 2021")
+	f.Fuzz(func(t *testing.T, tag, modified, date string) {
+		h := http.Header{"Etag": {tag}, "Last-Modified": {modified}, "Date": {date}}
+		v := validator(h, time.Unix(1<<31, 0))
+		if v == "" {
+			return
+		}
+		if !sendable(v) {
+			t.Errorf("%q can't be sent", v)
+		}
+		if s := strong(h, time.Unix(1<<31, 0)); s != "" && (s != v || strings.HasPrefix(s, "W/")) {
+			t.Errorf("%q became %q", v, s)
+		} else if s != "" {
+			part := filepath.Join(t.TempDir(), "a.part")
+			if err := keepVersion(part, s); err != nil {
+				t.Fatal(err)
+			}
+			if got := loadVersion(part); got != s {
+				t.Errorf("%q was read as %q", s, got)
+			}
+			if otherVersion(h, s) {
+				t.Errorf("%q isn't the version that it is", s)
+			}
+		}
+	})
+}
+
+// What is in the place of a version's file may have been torn, or be anything.
+func FuzzLoadVersion(f *testing.F) {
+	for _, s := range []string{``, `"v"`, `"`, "\"a\nb\"", "\"\x00\"", "Fri, 01 Jan 2021 00:00:00 GMT", "Fri, 01 Jan 2021 00:00:00 GMT\n", `"` + strings.Repeat("x", 1000) + `"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		part := filepath.Join(t.TempDir(), "a.part")
+		if err := os.WriteFile(part+versionSuffix, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if v := loadVersion(part); v != "" && !sendable(v) {
+			t.Errorf("%q was taken as %q", content, v)
+		}
+	})
+}
+
+// sendable tells whether net/http sends a validator as it is: it refuses control characters and leaves out space around it.
+func sendable(v string) bool {
+	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+	return len(v) <= maxValidator && !strings.ContainsFunc(v, control) && strings.TrimSpace(v) == v
+}
+
+// Entity tags are taken as servers make them, whatever RFC 9110 says.
+func TestRevalidateOddTags(t *testing.T) {
+	for _, tag := range []string{"\"\xff\u0080\"", `"a"b"`, "W/\"\t\""} {
+		o := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // net/http's own server matches no such tag
+			w.Header()["Etag"] = []string{tag}
+			if r.Header.Get("If-None-Match") == tag {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			io.WriteString(w, "one")
+		}))
+		c, _ := newTestClient(t, Options{})
+		a, err := c.Revalidate(t.Context(), o.URL+"/platform.json", "", 10)
+		if err == nil {
+			a, err = c.Revalidate(t.Context(), o.URL+"/platform.json", a.ETag, 10)
+		}
+		if err != nil || !a.Unchanged {
+			t.Errorf("%q: %+v, %v", tag, a, err)
+		}
+	}
 }

@@ -24,7 +24,7 @@ func loadVersion(part string) string {
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxValidator))
-	if _, wrong := http.ParseTime(string(b)); err != nil || wrong != nil && !isEntityTag(string(b)) || strings.ContainsAny(string(b), "\r\n\x00") {
+	if _, wrong := http.ParseTime(string(b)); err != nil || wrong != nil && !isEntityTag(string(b)) {
 		return ""
 	}
 	return string(b)
@@ -38,7 +38,7 @@ func keepVersion(part, version string) error {
 		}
 		return nil
 	}
-	f, err := os.OpenFile(part+versionSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(part+versionSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -26,7 +27,7 @@ type Entry struct {
 }
 
 func (e *Entry) check() error {
-	if err := e.NEVRA.check(); err != nil {
+	if err := e.NEVRA.Check(); err != nil {
 		return err
 	}
 	if err := e.Tree.check("trees"); err != nil {
@@ -37,10 +38,18 @@ func (e *Entry) check() error {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
+	if err := checkTexts(e.Summary, e.Description, e.License, e.Group, e.URL); err != nil {
+		return fmt.Errorf("%s: %w", e.Name, err)
+	}
+	text := 0
 	for _, p := range e.Provides {
-		if err := checkText("provides", p, ""); err != nil {
+		if err := CheckProvided(p); err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
+		text += len(p)
+	}
+	if len(e.Provides) > MaxProvides || text > MaxProvidesText {
+		return fmt.Errorf("%s provides %d things in %d bytes, more than %d in %d", e.Name, len(e.Provides), text, MaxProvides, MaxProvidesText)
 	}
 	if e.Size < 0 || e.Download < 0 {
 		return fmt.Errorf("%s: a size is negative", e.Name)
@@ -48,59 +57,67 @@ func (e *Entry) check() error {
 	return nil
 }
 
-// ParseShard reads a shard and gives each entry to yield, in the shard's order, until yield fails. It
-// holds one entry in memory. Names that don't belong into shard i of n are refused: they could never be found.
-func ParseShard(data []byte, i, n int, yield func(*Entry) error) error {
-	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxShard))
+// ParseShard reads the shard that a platform's Catalogue has as number i of n, and gives each entry to yield, in the shard's order,
+// until yield fails. It holds one entry in memory, and ends as soon as there is more than ref says. Names that don't belong into
+// shard i of n are refused: they could never be found.
+func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) error {
+	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxShard), zstd.WithDecoderMaxWindow(MaxShard))
 	if err != nil {
 		return fmt.Errorf("reading the shard: %w", err)
 	}
 	defer z.Close()
-	limited := &io.LimitedReader{R: z, N: MaxShard + 1}
-	lines := bufio.NewReader(limited)
-	for {
-		line, err := lines.ReadBytes('\n')
+	entries, unpacked := ref.Most()
+	limited := &io.LimitedReader{R: z, N: unpacked + 1}
+	lines := bufio.NewScanner(limited)
+	lines.Buffer(nil, maxEntry)
+	for lines.Scan() {
 		if limited.N <= 0 {
-			return fmt.Errorf("the shard is larger than %d bytes", MaxShard)
+			return fmt.Errorf("the shard is larger than the %d bytes that platform.json says", unpacked)
 		}
-		if len(bytes.TrimSpace(line)) > 0 {
-			e := new(Entry)
-			if err := json.Unmarshal(line, e); err != nil {
-				return fmt.Errorf("reading the shard: %w", err)
-			}
-			if err := e.check(); err != nil {
-				return err
-			}
-			if Shard(e.Name, n) != i {
-				return fmt.Errorf("%s is in shard %d of %d and belongs into %d", e.Name, i, n, Shard(e.Name, n))
-			}
-			if err := yield(e); err != nil {
-				return err
-			}
+		line := bytes.TrimSpace(lines.Bytes())
+		if len(line) == 0 {
+			continue
 		}
-		if err == io.EOF {
-			return nil
+		if entries--; entries < 0 {
+			return fmt.Errorf("the shard has more entries than platform.json says")
 		}
-		if err != nil {
+		e := new(Entry)
+		if err := json.Unmarshal(line, e); err != nil {
 			return fmt.Errorf("reading the shard: %w", err)
 		}
+		if err := e.check(); err != nil {
+			return err
+		}
+		if Shard(e.Name, n) != i {
+			return fmt.Errorf("%s is in shard %d of %d and belongs into %d", e.Name, i, n, Shard(e.Name, n))
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
 	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("a line of the shard is larger than %d bytes", maxEntry)
+	} else if err != nil {
+		return fmt.Errorf("reading the shard: %w", err)
+	}
+	return nil
 }
 
-// EncodeShard writes a shard as it is published. The same entries give the same bytes.
-func EncodeShard(entries []*Entry) ([]byte, error) {
+// EncodeShard writes a shard as it is published, and the ShardRef that leads to it. The same entries give the same bytes.
+func EncodeShard(entries []*Entry) ([]byte, ShardRef, error) {
 	var lines bytes.Buffer
 	for _, e := range entries {
 		line, err := encode(e)
 		if err != nil {
-			return nil, err
+			return nil, ShardRef{}, err
 		}
 		lines.Write(line)
 	}
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
 	if err != nil {
-		return nil, fmt.Errorf("compressing a shard: %w", err)
+		return nil, ShardRef{}, fmt.Errorf("compressing a shard: %w", err)
 	}
 	defer z.Close()
-	return z.EncodeAll(lines.Bytes(), nil), nil
+	content := z.EncodeAll(lines.Bytes(), nil)
+	return content, ShardRef{NewRef("catalogue/", content, ".jsonl.zst"), len(entries), int64(lines.Len())}, nil
 }

@@ -23,7 +23,7 @@ func entry(name string) *Entry {
 func platform() *Platform {
 	now := time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC)
 	return &Platform{Format: 1, Platform: "p", Arch: "i686", Serial: 3, Created: now, Expires: now.AddDate(0, 1, 0), Base: Base{digest, 7},
-		Catalogue: []Ref{NewRef("catalogue/", []byte("a"), ".jsonl.zst"), NewRef("catalogue/", []byte("b"), ".jsonl.zst")}}
+		Catalogue: []ShardRef{{NewRef("catalogue/", []byte("a"), ".jsonl.zst"), 1, 100}, {NewRef("catalogue/", []byte("b"), ".jsonl.zst"), 2, 999}}}
 }
 
 func TestPlatformRoundTrip(t *testing.T) {
@@ -35,7 +35,7 @@ func TestPlatformRoundTrip(t *testing.T) {
 }
 
 func TestPlatformRefused(t *testing.T) {
-	ref := func(change func(*Ref)) func(*Platform) { return func(p *Platform) { change(&p.Catalogue[1]) } }
+	ref := func(change func(*Ref)) func(*Platform) { return func(p *Platform) { change(&p.Catalogue[1].Ref) } }
 	tests := []struct {
 		name   string
 		change func(*Platform)
@@ -57,7 +57,7 @@ func TestPlatformRefused(t *testing.T) {
 		{"short digest", ref(func(r *Ref) { r.SHA256 = r.SHA256[:16] }), "not a SHA-256"},
 		{"no size", ref(func(r *Ref) { r.Size = 0 }), "not between"},
 		{"negative size", ref(func(r *Ref) { r.Size = -5 }), "not between"},
-		{"huge size", ref(func(r *Ref) { r.Size = MaxFile + 1 }), "not between"},
+		{"huge size", ref(func(r *Ref) { r.Size = MaxShardFile + 1 }), "not between"},
 		{"larger than any", func(p *Platform) { p.Keys = []string{strings.Repeat("x", MaxPlatform)} }, "more than"},
 	}
 	for _, tt := range tests {
@@ -92,22 +92,25 @@ func TestShardRoundTrip(t *testing.T) {
 		for i := range n {
 			want = append(want, entry(fmt.Sprint("name-", i)))
 		}
-		data, err := EncodeShard(want)
+		data, at, err := EncodeShard(want)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, _ := EncodeShard(want); !bytes.Equal(data, again) {
+		if again, _, _ := EncodeShard(want); !bytes.Equal(data, again) {
 			t.Error("the same entries give other bytes")
 		}
 		// A platform without packages has a shard too, and its Ref must pass.
-		if err := NewRef("catalogue/", data, "").check("catalogue"); err != nil {
+		if err := at.check(); err != nil {
 			t.Errorf("%d entries: %v", n, err)
 		}
-		if err := ParseShard(data, 0, 1, func(e *Entry) error { got = append(got, e); return nil }); err != nil || !reflect.DeepEqual(got, want) {
+		if err := ParseShard(data, at, 0, 1, func(e *Entry) error { got = append(got, e); return nil }); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%d entries: got %d, %v", n, len(got), err)
 		}
 	}
 }
+
+// large is a shard as large as may be.
+var large = ShardRef{Entries: MaxShard / minEntry, Unpacked: MaxShard}
 
 func compress(t testing.TB, text string) []byte {
 	t.Helper()
@@ -123,7 +126,7 @@ func TestShardRefused(t *testing.T) {
 	change := func(f func(*Entry)) []byte {
 		e := entry("a")
 		f(e)
-		data, err := EncodeShard([]*Entry{entry("b"), e})
+		data, _, err := EncodeShard([]*Entry{entry("b"), e})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,29 +161,29 @@ func TestShardRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := ParseShard(tt.data, 0, 1, func(*Entry) error { return nil }); err == nil {
+			if err := ParseShard(tt.data, large, 0, 1, func(*Entry) error { return nil }); err == nil {
 				t.Error("no error")
 			}
 		})
 	}
-	if err := ParseShard(compress(t, noise.String()), 0, 1, func(*Entry) error { return nil }); err == nil {
+	if err := ParseShard(compress(t, noise.String()), large, 0, 1, func(*Entry) error { return nil }); err == nil {
 		t.Error("noise: no error")
 	}
 	stop := errors.New("stop")
 	calls := 0
-	if err := ParseShard(whole, 0, 1, func(*Entry) error { calls++; return stop }); err != stop || calls != 1 {
+	if err := ParseShard(whole, large, 0, 1, func(*Entry) error { calls++; return stop }); err != stop || calls != 1 {
 		t.Errorf("%v after %d entries, want yield's own error after the first", err, calls)
 	}
 }
 
 func TestShardInTheWrongPlace(t *testing.T) {
 	e := entry("gbrainy")
-	data, err := EncodeShard([]*Entry{e})
+	data, at, err := EncodeShard([]*Entry{e})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 8 {
-		err := ParseShard(data, i, 8, func(*Entry) error { return nil })
+		err := ParseShard(data, at, i, 8, func(*Entry) error { return nil })
 		if right := Shard("gbrainy", 8) == i; right != (err == nil) {
 			t.Errorf("as shard %d of 8: %v; it belongs into %d", i, err, Shard("gbrainy", 8))
 		}
@@ -201,7 +204,7 @@ func TestShardBomb(t *testing.T) {
 	z.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err = ParseShard(packed.Bytes(), 0, 1, func(*Entry) error { return nil })
+	err = ParseShard(packed.Bytes(), large, 0, 1, func(*Entry) error { return nil })
 	runtime.ReadMemStats(&after)
 	if err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("ParseShard of %d bytes: %v", packed.Len(), err)
@@ -218,7 +221,7 @@ func TestShard(t *testing.T) {
 			t.Errorf("Shard(abc, %d) = %d, want %d", n, got, want)
 		}
 	}
-	p := &Platform{Catalogue: make([]Ref, 256)}
+	p := &Platform{Catalogue: make([]ShardRef, 256)}
 	var counts [256]int
 	for i := range 63440 {
 		counts[p.Shard(fmt.Sprint("package-", i))]++
@@ -255,13 +258,13 @@ func FuzzParsePlatform(f *testing.F) {
 }
 
 func FuzzParseShard(f *testing.F) {
-	data, _ := EncodeShard([]*Entry{entry("a"), entry("b")})
+	data, _, _ := EncodeShard([]*Entry{entry("a"), entry("b")})
 	f.Add(data)
 	f.Add(compress(f, `{"name":"a","version":"1","release":"1","arch":"x"}`))
 	f.Add(data[:len(data)/2])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, raw := range [][]byte{data, compress(t, string(data))} { // the second: what is in the shard
-			ParseShard(raw, 0, 1, func(e *Entry) error { checkFuzzed(t, e.NEVRA); return nil })
+			ParseShard(raw, large, 0, 1, func(e *Entry) error { checkFuzzed(t, e.NEVRA); return nil })
 		}
 	})
 }

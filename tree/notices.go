@@ -7,10 +7,12 @@ import (
 
 // Bounds on notices: a laptop reads them to tell in a few lines why an update came.
 const (
-	MaxNotices     = 5     // of one package
-	MaxNoticeText  = 4096  // bytes
-	MaxReferences  = 32    // of one notice
-	maxNoticesFile = 50000 // notices of one tree: five for each of 10000 packages
+	MaxNotices      = 5       // of one package
+	MaxNoticeText   = 4096    // bytes
+	MaxReferences   = 32      // of one notice
+	MaxNoticesFile  = 8 << 20 // bytes of the notices of one tree
+	maxNoticesCount = 50000   // notices of one tree: five for each of 10000 packages
+	maxNoticeTitle  = 1024    // bytes, and of a type, a severity and so on
 )
 
 // Notices are what a repository says of why the versions of a tree's packages came (its updateinfo.xml).
@@ -48,14 +50,14 @@ type Reference struct {
 // ParseNotices reads and checks the notices of a top-level package's tree.
 func ParseNotices(data []byte, platform, name string) (*Notices, error) {
 	n := new(Notices)
-	if err := unmarshal("list of notices", data, &n.Format, n); err != nil {
+	if err := unmarshal("list of notices", data, noticesLimit, &n.Format, n); err != nil {
 		return nil, err
 	}
 	if n.Platform != platform || n.Name != name {
 		return nil, fmt.Errorf("these are the notices of %.80q on %.80q and not of %q on %q", n.Name, n.Platform, name, platform)
 	}
-	if len(n.Notices) > maxNoticesFile {
-		return nil, fmt.Errorf("the notices of %s are %d, more than %d", name, len(n.Notices), maxNoticesFile)
+	if len(n.Notices) > maxNoticesCount {
+		return nil, fmt.Errorf("the notices of %s are %d, more than %d", name, len(n.Notices), maxNoticesCount)
 	}
 	for i := range n.Notices {
 		if err := n.Notices[i].check(); err != nil {
@@ -69,11 +71,16 @@ func ParseNotices(data []byte, platform, name string) (*Notices, error) {
 func (n *Notices) Encode() ([]byte, error) { return encode(n) }
 
 func (n *Notice) check() error {
-	if err := checkText("id of a notice", n.ID, "\uFFFD"); err != nil || n.ID == "" || len(n.ID) > maxName {
+	if err := checkText("id of a notice", n.ID); err != nil || n.ID == "" || len(n.ID) > maxName {
 		return fmt.Errorf("a notice has the id %.80q", n.ID)
 	}
 	if len(n.Text) > MaxNoticeText || len(n.References) > MaxReferences {
 		return fmt.Errorf("the notice %s has a text of %d bytes and %d references: too much", n.ID, len(n.Text), len(n.References))
+	}
+	for _, s := range []string{n.Type, n.Severity, n.Title, n.State} {
+		if len(s) > maxNoticeTitle {
+			return fmt.Errorf("the notice %s has a text of %d bytes where %d are the most", n.ID, len(s), maxNoticeTitle)
+		}
 	}
 	switch n.Restart {
 	case "", "application", "session", "system":
@@ -86,7 +93,7 @@ func (n *Notice) check() error {
 		}
 	}
 	for _, p := range n.Packages {
-		if err := p.check(); err != nil {
+		if err := p.Check(); err != nil {
 			return fmt.Errorf("the notice %s: %w", n.ID, err)
 		}
 	}

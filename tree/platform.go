@@ -15,11 +15,11 @@ type Platform struct {
 	Platform string `json:"platform"` // e.g. "fedora-18-i686"
 	Arch     string `json:"arch"`     // as RPM names it
 	// Serial grows with each build whose content differs; a reader never goes back to a lower one.
-	Serial    int64     `json:"serial"`
-	Created   time.Time `json:"created"`
-	Expires   time.Time `json:"expires"`
-	Base      Base      `json:"base"`
-	Catalogue []Ref     `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
+	Serial    int64      `json:"serial"`
+	Created   time.Time  `json:"created"`
+	Expires   time.Time  `json:"expires"`
+	Base      Base       `json:"base"`
+	Catalogue []ShardRef `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
 	// Texts are summaries and descriptions by language; none where the repositories have none.
 	Texts map[string]Ref `json:"texts,omitempty"`
 	Keys  []string       `json:"keys,omitempty"`
@@ -31,20 +31,47 @@ type Base struct {
 	Packages int    `json:"packages"`
 }
 
+// A ShardRef is a shard, with how much is in it. An older server says neither: both are 0.
+type ShardRef struct {
+	Ref
+	Entries  int   `json:"entries,omitempty"`
+	Unpacked int64 `json:"unpacked,omitempty"` // bytes
+}
+
+// Most is how many entries and bytes the shard has unpacked at the most.
+func (s ShardRef) Most() (entries int, unpacked int64) {
+	if s.Entries == 0 && s.Unpacked == 0 {
+		unpacked = min(s.Size*unknownGrowth, MaxShard)
+		return int(unpacked / minEntry), unpacked
+	}
+	return s.Entries, s.Unpacked
+}
+
+func (s ShardRef) check() error {
+	if err := s.Ref.check("catalogue"); err != nil {
+		return err
+	}
+	entries, unpacked := s.Most()
+	if unpacked < 1 || unpacked > MaxShard {
+		return fmt.Errorf("%s: %d bytes unpacked are not between 1 and %d", s.Path, unpacked, MaxShard)
+	}
+	if entries < 0 || int64(entries) > unpacked/minEntry {
+		return fmt.Errorf("%s: %d entries can't be in %d bytes", s.Path, entries, unpacked)
+	}
+	return nil
+}
+
 // ParsePlatform reads and checks a platform.json of the platform that the caller wants.
 func ParsePlatform(data []byte, platform string) (*Platform, error) {
-	if len(data) > MaxPlatform {
-		return nil, fmt.Errorf("platform.json has %d bytes, more than the %d that any platform needs", len(data), MaxPlatform)
-	}
 	p := new(Platform)
-	if err := unmarshal("platform.json", data, &p.Format, p); err != nil {
+	if err := unmarshal("platform.json", data, platformLimit, &p.Format, p); err != nil {
 		return nil, err
 	}
 	if p.Platform != platform {
 		return nil, fmt.Errorf("this is the platform %.80q and not %q", p.Platform, platform)
 	}
-	if err := checkText("architecture", p.Arch, "/;&| "); err != nil || p.Arch == "" {
-		return nil, fmt.Errorf("platform.json names no architecture")
+	if err := CheckArch(p.Arch); err != nil {
+		return nil, fmt.Errorf("platform.json names no architecture: %w", err)
 	}
 	if p.Serial < 1 {
 		return nil, fmt.Errorf("platform.json has the serial %d", p.Serial)
@@ -52,10 +79,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	if n := len(p.Catalogue); n == 0 || n&(n-1) != 0 {
 		return nil, fmt.Errorf("the catalogue has %d shards, which is no power of two", n)
 	}
-	for _, shard := range p.Catalogue {
-		if err := shard.check("catalogue"); err != nil {
-			return nil, err
-		}
+	if err := checkCatalogue(p.Catalogue); err != nil {
+		return nil, err
+	}
+	if len(p.Texts) > maxLanguages {
+		return nil, fmt.Errorf("platform.json has texts in %d languages, more than %d", len(p.Texts), maxLanguages)
 	}
 	for language, ref := range p.Texts {
 		if err := CheckLanguage(language); err != nil {
@@ -66,6 +94,29 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 		}
 	}
 	return p, nil
+}
+
+// checkCatalogue checks the shards, each and all together.
+func checkCatalogue(shards []ShardRef) error {
+	if len(shards) > MaxShards {
+		return fmt.Errorf("the catalogue has %d shards, more than %d", len(shards), MaxShards)
+	}
+	entries, unpacked, size := 0, int64(0), int64(0)
+	for _, s := range shards { // none of which is so large that the sums could overflow
+		if err := s.check(); err != nil {
+			return err
+		}
+		n, bytes := s.Most()
+		size, unpacked = size+s.Size, unpacked+bytes
+		if s.Entries > 0 {
+			entries += n
+		}
+	}
+	if entries > MaxEntries || unpacked > MaxUnpacked || size > MaxCatalogue {
+		return fmt.Errorf("the catalogue has %d entries in %d bytes, %d unpacked: more than the %d in %d, %d unpacked, that a laptop can use",
+			entries, size, unpacked, MaxEntries, MaxCatalogue, MaxUnpacked)
+	}
+	return nil
 }
 
 // Encode writes platform.json as it is published.
@@ -91,8 +142,11 @@ func Shards(entries int) int {
 }
 
 // unmarshal decodes a published file: its format first, so that a newer one is refused by its number and not by a
-// field that changed its type.
-func unmarshal(what string, data []byte, format *int, v any) error {
+// field that changed its type. Nothing is decoded of a file that is beyond its limit.
+func unmarshal(what string, data []byte, l limit, format *int, v any) error {
+	if err := l.check(what, data); err != nil {
+		return err
+	}
 	var f struct {
 		Format int `json:"format"`
 	}

@@ -17,18 +17,15 @@ type PlatformEntry struct {
 
 // ParsePlatforms reads and checks a platforms.json.
 func ParsePlatforms(data []byte) (*Platforms, error) {
-	if len(data) > MaxPlatform {
-		return nil, fmt.Errorf("platforms.json has %d bytes, more than the %d that any list of platforms needs", len(data), MaxPlatform)
-	}
 	p := new(Platforms)
-	if err := unmarshal("platforms.json", data, &p.Format, p); err != nil {
+	if err := unmarshal("platforms.json", data, platformsLimit, &p.Format, p); err != nil {
 		return nil, err
 	}
 	for _, e := range p.Platforms {
 		if err := CheckName(e.Platform); err != nil {
 			return nil, fmt.Errorf("platforms.json: %w", err)
 		}
-		if err := CheckName(e.Arch); err != nil {
+		if err := CheckArch(e.Arch); err != nil {
 			return nil, fmt.Errorf("platforms.json: %w", err)
 		}
 	}

@@ -42,7 +42,7 @@ func CheckLanguage(s string) error {
 // ParseTexts reads and checks the texts of a platform in a language.
 func ParseTexts(data []byte, platform, language string) (*Texts, error) {
 	t := new(Texts)
-	if err := unmarshal("list of texts", data, &t.Format, t); err != nil {
+	if err := unmarshal("list of texts", data, textsLimit, &t.Format, t); err != nil {
 		return nil, err
 	}
 	if t.Platform != platform || t.Language != language {

@@ -72,7 +72,7 @@ func (t *Tree) Closure(index int) []int {
 // ParseTree reads and checks the tree of a top-level package.
 func ParseTree(data []byte, platform, name string) (*Tree, error) {
 	t := new(Tree)
-	if err := unmarshal("tree", data, &t.Format, t); err != nil {
+	if err := unmarshal("tree", data, treeLimit, &t.Format, t); err != nil {
 		return nil, err
 	}
 	if t.Platform != platform || t.Name != name {
@@ -96,7 +96,7 @@ func ParseTree(data []byte, platform, name string) (*Tree, error) {
 		return nil, fmt.Errorf("the tree of %s ends with %s", name, t.Top().Name)
 	}
 	for _, n := range t.Needs {
-		if err := n.check(); err != nil {
+		if err := n.Check(); err != nil {
 			return nil, fmt.Errorf("the tree of %s needs: %w", name, err)
 		}
 	}
@@ -112,8 +112,14 @@ func ParseTree(data []byte, platform, name string) (*Tree, error) {
 func (t *Tree) Encode() ([]byte, error) { return encode(t) }
 
 func (p *Package) check(index int) error {
-	if err := p.NEVRA.check(); err != nil {
+	if err := p.NEVRA.Check(); err != nil {
 		return err
+	}
+	if err := checkTexts(p.Summary, p.Description, p.License, p.Group, p.URL); err != nil {
+		return fmt.Errorf("%s: %w", p.Name, err)
+	}
+	if len(p.URLs) > maxURLs || len(p.Obsoletes) > MaxObsoletes {
+		return fmt.Errorf("%s has %d URLs and obsoletes %d packages, more than %d and %d", p.Name, len(p.URLs), len(p.Obsoletes), maxURLs, MaxObsoletes)
 	}
 	if err := checkDigest(p.SHA256); err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
@@ -140,7 +146,7 @@ func (p *Package) check(index int) error {
 		}
 	}
 	for _, o := range p.Obsoletes {
-		if err := checkText("obsoletes", o, "\uFFFD"); err != nil || o == "" || len(o) > maxPath {
+		if err := checkText("obsoletes", o); err != nil || o == "" || len(o) > maxPath {
 			return fmt.Errorf("%s obsoletes %.80q, which names no package", p.Name, o)
 		}
 	}
@@ -164,18 +170,18 @@ type FileList struct {
 // ParseFileLists reads and checks the file lists of a top-level package's tree.
 func ParseFileLists(data []byte, platform, name string) (*FileLists, error) {
 	f := new(FileLists)
-	if err := unmarshal("file list", data, &f.Format, f); err != nil {
+	if err := unmarshal("file list", data, filesLimit, &f.Format, f); err != nil {
 		return nil, err
 	}
 	if f.Platform != platform || f.Name != name {
 		return nil, fmt.Errorf("these are the files of %.80q on %.80q and not of %q on %q", f.Name, f.Platform, name, platform)
 	}
 	for _, p := range f.Packages {
-		if err := p.NEVRA.check(); err != nil {
+		if err := p.NEVRA.Check(); err != nil {
 			return nil, fmt.Errorf("the files of %s: %w", name, err)
 		}
 		for _, file := range p.Files {
-			if err := checkText("path", file, ""); err != nil {
+			if err := CheckFile(file); err != nil {
 				return nil, fmt.Errorf("the files of %s: %w", p.Name, err)
 			}
 		}

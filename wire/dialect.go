@@ -48,6 +48,14 @@ type generation struct {
 // generations are all of them, the newest first.
 var generations = []*generation{&v1_3, &v1_2, &v0_9, &v0_8, &v0_6, &v0_3, &v0_2, &v0_1, &external}
 
+// Dialects are the names of all dialects, the newest first.
+func Dialects() (names []string) {
+	for _, g := range generations {
+		names = append(names, string(g.dialect))
+	}
+	return names
+}
+
 // ParseDialect finds a dialect by its name or by the PackageKit release that speaks it: "1.2", "1.2.8". A release without its
 // last number is the last of those: "1.0" is 1.0.11.
 func ParseDialect(s string) (Dialect, error) {

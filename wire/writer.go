@@ -300,7 +300,7 @@ func (w *Writer) line(reply string, values ...string) {
 }
 
 // plain makes a text fit for a field: a newline becomes ";", as PackageKit wants it, unless it is at an end, other control
-// characters become spaces, and what is not UTF-8 becomes U+FFFD.
+// characters become spaces, what is not UTF-8 becomes U+FFFD, and what would show the text around it in another order goes.
 func plain(s string) string {
 	ok := true
 	for i := 0; i < len(s); i++ {
@@ -318,6 +318,10 @@ func plain(s string) string {
 			return ';'
 		case r < ' ' || r >= 0x7f && r < 0xa0:
 			return ' '
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			// Unicode's explicit directional formatting. Arabic and Hebrew texts need none of it here: their
+			// letters have a direction, and the marks U+200E, U+200F and U+061C stay.
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(strings.Trim(s, "\n"), "\uFFFD"))

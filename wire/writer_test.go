@@ -183,3 +183,10 @@ func TestBroken(t *testing.T) {
 		t.Errorf("broken was called %d times after %d writes, want once after the third", calls, out.writes)
 	}
 }
+
+// No text turns what stands beside it around, and Arabic and Hebrew keep the marks that they need.
+func TestPlainDirections(t *testing.T) {
+	if got, want := plain("evil\u202egpj\u2066.\u2069exe \u200fשלום\u200e"), "evilgpj.exe \u200fשלום\u200e"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -2,19 +2,18 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
-	"github.com/pelletier/go-toml/v2"
-
+	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 )
 
@@ -32,9 +31,9 @@ func sourcesIn(path string) *offers.Configuration {
 			if known != nil && bytes.Equal(data, known) {
 				return sources, nil
 			}
-			c, err := parseConfig(data)
+			c, _, err := parseConfig(path, data)
 			if err != nil {
-				return nil, fmt.Errorf("%s:%w", path, err)
+				return nil, err
 			}
 			known, sources = data, c.sources()
 			return sources, nil
@@ -45,22 +44,23 @@ func sourcesIn(path string) *offers.Configuration {
 
 // setSource changes a key of a source in the configuration file. All else stays as it is, comments too.
 func setSource(path, id, key, value string) error {
-	real, err := filepath.EvalSymlinks(path)
+	folder, name, err := realFile(path)
 	if err != nil {
 		return fmt.Errorf("changing the configuration: %w", err)
 	}
-	before, err := os.ReadFile(real)
+	defer folder.Close()
+	before, err := folder.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("changing the configuration: %w", err)
 	}
-	after, err := changeSource(before, id, key, value)
+	after, err := changeSource(path, before, id, key, value)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 	if bytes.Equal(before, after) {
 		return nil
 	}
-	if err := replace(real, after); err != nil {
+	if err := replace(folder, name, after); err != nil {
 		return fmt.Errorf("changing the configuration: %w", err)
 	}
 	return nil
@@ -68,90 +68,66 @@ func setSource(path, id, key, value string) error {
 
 // changeSource is the text of a configuration with another value for a source's key. That the text says what it should is
 // tried by reading it: what this doesn't understand it doesn't change.
-func changeSource(text []byte, id, key, value string) ([]byte, error) {
-	want, err := parseConfig(text)
+func changeSource(path string, text []byte, id, key, value string) ([]byte, error) {
+	want, file, err := parseConfig(path, text)
 	if err != nil {
 		return nil, err
 	}
+	refused := func(format string, args ...any) error {
+		return fmt.Errorf("%s: "+format, append([]any{path}, args...)...)
+	}
 	i := slices.IndexFunc(want.Source, func(s source) bool { return s.ID == id })
 	if i < 0 {
-		return nil, fmt.Errorf("there is no source %q", id)
+		return nil, refused("there is no source %q", id)
 	}
-	line := ""
+	var toml string
 	switch s := &want.Source[i]; key {
 	case "enabled":
 		enabled, err := strconv.ParseBool(value)
 		if err != nil {
-			return nil, fmt.Errorf("enabled can be true or false and not %q", value)
+			return nil, refused("enabled can be true or false and not %q", value)
 		}
 		if enabled == (s.Enabled == nil || *s.Enabled) {
 			return text, nil
 		}
-		s.Enabled, line = &enabled, strconv.FormatBool(enabled)
+		s.Enabled, toml = &enabled, strconv.FormatBool(enabled)
 	case "name":
-		s.Name, line = value, quote(value)
+		s.Name, toml = value, quote(value)
 	case "url":
-		s.URL, line = value, quote(value)
+		if problem := checkURL(value); problem != "" {
+			return nil, refused("the source %q: %s", id, problem)
+		}
+		s.URL, toml = value, quote(value)
 	default:
-		return nil, fmt.Errorf("%q can't be changed from here: url, name and enabled can; the order of the sources in the file is that of preference", key)
+		return nil, refused("%q can't be changed from here: url, name and enabled can; the order of the sources in the file is that of preference", key)
 	}
-	if problem := want.Source[i].check(); problem != "" {
-		return nil, fmt.Errorf("the source %q: %s", id, problem)
+	after := setKey(text, file, fmt.Sprintf("source.%d.", i), key, toml)
+	if got, _, err := parseConfig(path, after); err != nil || !reflect.DeepEqual(got, want) {
+		return nil, refused("the source %q is written in a way that can't be changed from here: give %s a line of its own, below [[source]] and the id", id, key)
 	}
-	after := setLine(strings.SplitAfter(string(text), "\n"), id, key, line)
-	if got, err := parseConfig([]byte(after)); err != nil || !reflect.DeepEqual(got, want) {
-		return nil, fmt.Errorf("the source %q is written in a way that can't be changed from here: give %s a line of its own, below [[source]] and the id", id, key)
-	}
-	return []byte(after), nil
+	return after, nil
 }
 
-var (
-	tableLine  = regexp.MustCompile(`^\s*\[`)
-	sourceLine = regexp.MustCompile(`^\s*\[\[\s*source\s*\]\]`)
-	idLine     = regexp.MustCompile(`^(\s*)id\s*=`)
-)
-
-// setLine gives a key of a source a value, in the key's line or, where there is none, in a new one after the id's.
-func setLine(lines []string, id, key, value string) string {
-	keyLine := regexp.MustCompile(`^(\s*` + key + `\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*'|true|false)(.*)`)
-	for i := 0; i < len(lines); i++ {
-		if !sourceLine.MatchString(lines[i]) {
-			continue
-		}
-		end := i + 1
-		for end < len(lines) && !tableLine.MatchString(lines[end]) {
-			end++
-		}
-		idAt, keyAt := -1, -1
-		for j := i + 1; j < end; j++ {
-			var has struct{ ID string }
-			if idLine.MatchString(lines[j]) && toml.Unmarshal([]byte(lines[j]), &has) == nil && has.ID == id {
-				idAt = j
-			}
-			if keyLine.MatchString(lines[j]) {
-				keyAt = j
-			}
-		}
-		switch {
-		case idAt < 0:
-			continue
-		case keyAt >= 0:
-			m := keyLine.FindStringSubmatchIndex(lines[keyAt])
-			lines[keyAt] = lines[keyAt][:m[4]] + value + lines[keyAt][m[5]:]
-		default:
-			indent := idLine.FindStringSubmatch(lines[idAt])[1]
-			end := "\n"
-			if strings.HasSuffix(lines[idAt], "\r\n") {
-				end = "\r\n"
-			}
-			if !strings.HasSuffix(lines[idAt], "\n") {
-				lines[idAt] += end
-			}
-			lines = slices.Insert(lines, idAt+1, indent+key+" = "+value+end)
-		}
-		break
+// setKey gives a key of a table a value, in the place of the one that it has, or in a new line after that of its id. Where the
+// id doesn't begin a line, the text stays as it is.
+func setKey(text []byte, file *config.File, table, key, value string) []byte {
+	if at, ok := file.Value(table + key); ok {
+		return slices.Concat(text[:at.Start], []byte(value), text[at.End:])
 	}
-	return strings.Join(lines, "")
+	id, _ := file.Key(table + "id")
+	at, ok := file.Value(table + "id")
+	indent := text[bytes.LastIndexByte(text[:id], '\n')+1 : id]
+	if !ok || len(bytes.TrimSpace(indent)) > 0 {
+		return text
+	}
+	line, end, newline := fmt.Sprintf("%s%s = %s", indent, key, value), len(text), "\n"
+	if n := bytes.IndexByte(text[at.End:], '\n'); n >= 0 {
+		end = at.End + n
+	}
+	if bytes.HasSuffix(text[:end], []byte("\r")) {
+		end, newline = end-1, "\r\n"
+	}
+	return slices.Concat(text[:end], []byte(newline+line), text[end:])
 }
 
 // quote is a text as TOML has it.
@@ -173,25 +149,77 @@ func quote(s string) string {
 	return b.String()
 }
 
-// replace puts another content into the place of a file: a reader sees the old one or the new one, after a power cut too.
-func replace(path string, content []byte) (err error) {
-	info, err := os.Stat(path)
+// realFile opens the folder of the file that a path leads to, and gives the file's name in it. The caller closes the folder: what
+// is done in it stays in it. A link is followed only where nobody but root and this user can say where it leads.
+func realFile(path string) (folder *os.Root, name string, err error) {
+	path, err = filepath.Abs(path)
+	if err != nil {
+		return nil, "", err
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, "", err
+	}
+	if real != path {
+		for at := real; ; at = filepath.Dir(at) {
+			if err := ownedByUs(at); err != nil {
+				return nil, "", fmt.Errorf("%s is a link to %s: %w: edit the file itself", path, real, err)
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	folder, err = os.OpenRoot(filepath.Dir(real))
+	if err != nil {
+		return nil, "", err
+	}
+	name = filepath.Base(real)
+	if info, err := folder.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		folder.Close()
+		return nil, "", errors.Join(err, fmt.Errorf("%s is no regular file", real))
+	}
+	return folder, name, nil
+}
+
+// ownedByUs tells whether only root and this user can put another file or folder in the place of this one or into it.
+func ownedByUs(path string) error {
+	info, err := os.Lstat(path)
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-*")
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid != 0 && int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user", path)
+	}
+	// In a sticky folder such as /tmp nobody can take away what another has made.
+	if info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+		return fmt.Errorf("others can write to %s", path)
+	}
+	return nil
+}
+
+// replace puts another content into the place of a file: a reader sees the old one or the new one, after a power cut too. The
+// owner and the mode stay; where they can't, so does the content.
+func replace(folder *os.Root, name string, content []byte) (err error) {
+	info, err := folder.Lstat(name)
+	if err != nil {
+		return err
+	}
+	fresh := "." + name + ".new-" + rand.Text()
+	f, err := folder.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(f.Name())
+			folder.Remove(fresh)
 		}
 	}()
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil && !errors.Is(err, os.ErrPermission) {
-			return err
+		if err := f.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+			return fmt.Errorf("keeping the owner of %s: %w", name, err)
 		}
 	}
 	if err := f.Chmod(info.Mode().Perm()); err != nil {
@@ -206,10 +234,10 @@ func replace(path string, content []byte) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := folder.Rename(fresh, name); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := folder.Open(".")
 	if err != nil {
 		return err
 	}

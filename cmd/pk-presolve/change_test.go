@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -39,7 +43,7 @@ func TestChangeSource(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := changeSource([]byte(twoSources), tt.id, tt.key, tt.value)
+			got, err := changeSource("presolve.toml", []byte(twoSources), tt.id, tt.key, tt.value)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,8 +56,13 @@ func TestChangeSource(t *testing.T) {
 			}
 		})
 	}
+	// A text that looks like the key is none.
+	const text = "platform = \"p\"\n[[source]]\nid = \"a\"\nurl = \"http://a\"\nsignatures = \"none\"\nname = '''\nenabled = true\n'''\n"
+	if got, err := changeSource("presolve.toml", []byte(text), "a", "enabled", "false"); err != nil || string(got) != strings.Replace(text, "id = \"a\"\n", "id = \"a\"\nenabled = false\n", 1) {
+		t.Errorf("a text that looks like the key: %q, %v", got, err)
+	}
 	crlf := strings.ReplaceAll(twoSources, "\n", "\r\n")
-	if got, err := changeSource([]byte(crlf), "school", "enabled", "false"); err != nil || !strings.Contains(string(got), "\"school\"\r\n  enabled = false\r\n") {
+	if got, err := changeSource("presolve.toml", []byte(crlf), "school", "enabled", "false"); err != nil || !strings.Contains(string(got), "\"school\"\r\n  enabled = false\r\n") {
 		t.Errorf("lines that end with CR LF: %q, %v", got, err)
 	}
 }
@@ -67,12 +76,11 @@ func TestChangeSourceRefused(t *testing.T) {
 		{"signatures", twoSources, "usb", "signatures", "none", "can't be changed from here"},
 		{"the order", twoSources, "usb", "priority", "1", "order of the sources"},
 		{"inline", head + `source = [{id = "a", url = "http://a", signatures = "none"}]`, "a", "enabled", "false", "a line of its own"},
-		{"a text that looks like it", head + "[[source]]\nid = \"a\"\nurl = \"http://a\"\nsignatures = \"none\"\nname = '''\nenabled = true\n'''\n", "a", "enabled", "false", "a line of its own"},
-		{"broken", "platform = ", "a", "enabled", "false", "1:"},
+		{"broken", "platform = ", "a", "enabled", "false", "presolve.toml:1:"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := changeSource([]byte(tt.text), tt.id, tt.key, tt.value)
+			got, err := changeSource("presolve.toml", []byte(tt.text), tt.id, tt.key, tt.value)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("%q, %v; want %q", got, err, tt.says)
 			}
@@ -117,4 +125,112 @@ func TestSetSource(t *testing.T) {
 	if all, err := c.Read(); err == nil {
 		t.Errorf("a broken file is read as %+v", all)
 	}
+}
+
+// A link is followed only where nobody else can say where it leads, and what is changed keeps its mode and owner.
+func TestSetSourceLinks(t *testing.T) {
+	dir := t.TempDir()
+	shared := filepath.Join(dir, "shared")
+	for _, folder := range []string{shared, filepath.Join(dir, "own")} {
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "real.toml"), []byte(twoSources), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(shared, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "presolve.toml")
+	for _, tt := range []struct{ folder, want string }{{"shared", "others can write to " + shared + ": edit the file itself"}, {"own", ""}} {
+		folder, want := tt.folder, tt.want
+		if err := os.RemoveAll(link); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(folder, "real.toml"), link); err != nil {
+			t.Fatal(err)
+		}
+		err := setSource(link, "usb", "enabled", "true")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%s: %v, want %s", folder, err, want)
+		}
+		text, err := os.ReadFile(link)
+		if changed := string(text) != twoSources; err != nil || changed != (want == "") {
+			t.Errorf("%s: changed is %t, %v", folder, changed, err)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(dir, "own", "real.toml")); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the mode is %v, %v", info, err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	// root changes the file of somebody else: it stays theirs.
+	own := filepath.Join(dir, "own", "real.toml")
+	if err := os.Chown(own, 1234, 4321); err != nil {
+		t.Fatal(err)
+	}
+	if err := setSource(link, "usb", "enabled", "false"); err == nil || !strings.Contains(err.Error(), "belongs to another user") {
+		t.Errorf("a link to somebody else's file: %v", err)
+	}
+	if err := setSource(own, "usb", "enabled", "false"); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 1234 || owner.Gid != 4321 || info.Mode().Perm() != 0o640 {
+		t.Errorf("it belongs to %d:%d and has the mode %v", owner.Uid, owner.Gid, info.Mode())
+	}
+}
+
+// Whatever the file is, a change that is made changes that key of that source and nothing else.
+func FuzzChangeSource(f *testing.F) {
+	f.Add([]byte(twoSources), 1, "enabled", "true")
+	f.Add([]byte(twoSources), 0, "name", "a\"\\\n\x00b")
+	f.Add([]byte(strings.ReplaceAll(twoSources, "\n", "\r\n")), 0, "enabled", "false")
+	f.Add([]byte("platform = 'p'\nsource = [{id = 'a', url = 'http://a', signatures = 'none', enabled = true}]"), 0, "enabled", "false")
+	f.Add([]byte("platform = 'p'\nsource = [{\nid = 'a'\n, url = 'http://a', signatures = 'none'}]"), 0, "enabled", "false")
+	f.Add([]byte("platform = 'p'\n[[source]]\nurl = 'http://a'\nsignatures = 'none'\nid = '''a''' # x"), 0, "url", "http://b/\"")
+	f.Fuzz(func(t *testing.T, data []byte, i int, key, value string) {
+		before, _, err := parseConfig("presolve.toml", data)
+		if err != nil || i < 0 || i >= len(before.Source) {
+			return
+		}
+		text, err := changeSource("presolve.toml", data, before.Source[i].ID, key, value)
+		if err != nil {
+			return
+		}
+		after, file, err := parseConfig("presolve.toml", text)
+		if err != nil {
+			t.Fatalf("%q can't be read any more: %v", text, err)
+		}
+		// The text but for that value, or for that line, is the old one.
+		if !bytes.Equal(text, data) {
+			at, ok := file.Value(fmt.Sprintf("source.%d.%s", i, key))
+			start, _ := file.Key(fmt.Sprintf("source.%d.%s", i, key))
+			lineStart := bytes.LastIndexByte(text[:start], '\n')
+			if !ok || !bytes.HasPrefix(data, text[:max(lineStart, 0)]) || !bytes.HasSuffix(data, text[at.End:]) {
+				t.Errorf("%q has become %q", data, text)
+			}
+		}
+		from, to := before.Source[i], after.Source[i]
+		switch key {
+		case "enabled":
+			to.Enabled = from.Enabled
+		case "name":
+			if to.Name != value {
+				t.Errorf("the name is %q", to.Name)
+			}
+			to.Name = from.Name
+		case "url":
+			to.URL = from.URL
+		}
+		after.Source[i] = to
+		if !reflect.DeepEqual(before, after) {
+			t.Errorf("%+v has become %+v", before, after)
+		}
+	})
 }

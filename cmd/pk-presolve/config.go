@@ -1,41 +1,39 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/pelletier/go-toml/v2"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// config is the configuration file. What it leaves out has the value of defaults.
-type config struct {
-	Platform    string    `toml:"platform"`
-	Root        string    `toml:"root"`
-	RPMDB       string    `toml:"rpmdb"`
-	State       string    `toml:"state"`
-	Cache       string    `toml:"cache"`
-	CacheLimit  byteSize  `toml:"cache_limit"`
-	Dialect     string    `toml:"dialect"`
-	IdleTimeout duration  `toml:"idle_timeout"`
-	LogLevel    string    `toml:"log_level"`
-	LogFile     string    `toml:"log_file"`
-	Source      []source  `toml:"source"`
-	Mounts      mounts    `toml:"mounts"`
-	Transport   transport `toml:"transport"`
-	Trust       trust     `toml:"trust"`
+// settings are what the configuration file says. What it leaves out has the value of defaults.
+type settings struct {
+	Platform    string          `toml:"platform"`
+	Root        config.Path     `toml:"root"`
+	RPMDB       string          `toml:"rpmdb"` // within Root
+	State       config.Path     `toml:"state"`
+	Cache       config.Path     `toml:"cache"`
+	CacheLimit  config.Size     `toml:"cache_limit"`
+	Dialect     string          `toml:"dialect"`
+	IdleTimeout config.Duration `toml:"idle_timeout"`
+	LogLevel    string          `toml:"log_level"`
+	LogFile     config.Path     `toml:"log_file"`
+	Source      []source        `toml:"source"`
+	Mounts      mounts          `toml:"mounts"`
+	Transport   transport       `toml:"transport"`
+	Trust       trust           `toml:"trust"`
 }
 
 type source struct {
@@ -48,166 +46,150 @@ type source struct {
 }
 
 type mounts struct {
-	Folders    []string `toml:"folders"`
-	Signatures string   `toml:"signatures"`
+	Folders    []config.Path `toml:"folders"`
+	Signatures string        `toml:"signatures"`
 }
 
 type transport struct {
-	Parallel int      `toml:"parallel"`
-	RetryFor duration `toml:"retry_for"`
+	Parallel int             `toml:"parallel"`
+	RetryFor config.Duration `toml:"retry_for"`
 }
 
 type trust struct {
-	Keyring       string `toml:"keyring"`
-	RPMSignatures string `toml:"rpm_signatures"`
+	Keyring       config.Path `toml:"keyring"`
+	RPMSignatures string      `toml:"rpm_signatures"`
 }
 
-func defaults() config {
-	return config{
+func defaults() settings {
+	return settings{
 		Root:        "/",
 		State:       "/var/lib/pk-presolve",
 		Cache:       "/var/cache/pk-presolve",
-		IdleTimeout: duration(5 * time.Second),
+		IdleTimeout: config.Duration(5 * time.Second),
 		LogLevel:    "warn",
-		Mounts:      mounts{Folders: []string{"/run/media", "/media", "/mnt"}, Signatures: "required"},
-		Transport:   transport{Parallel: 3, RetryFor: duration(10 * time.Minute)},
+		Mounts:      mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}, Signatures: "required"},
+		Transport:   transport{Parallel: 3, RetryFor: config.Duration(10 * time.Minute)},
 		Trust:       trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
 }
 
-// duration is a time.Duration that TOML has as a string, e.g. "5s".
-type duration time.Duration
-
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v <= 0 {
-		return fmt.Errorf(`%q is not a time like "5s" or "10m"`, text)
-	}
-	*d = duration(v)
-	return nil
-}
-
-// byteSize is a number of bytes that TOML has as a string, e.g. "200 MiB"; empty: 0.
-type byteSize int64
-
-var byteSizes = regexp.MustCompile(`^([1-9][0-9]{0,8}) ?(KiB|MiB|GiB)$|^$`)
-
-func (b *byteSize) UnmarshalText(text []byte) error {
-	m := byteSizes.FindSubmatch(text)
-	if m == nil {
-		return fmt.Errorf(`%q is not a size like "200 MiB" or "2 GiB"`, text)
-	}
-	n, _ := strconv.Atoi(string(m[1])) // 0 where it is empty
-	*b = byteSize(int64(n) << map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[string(m[2])])
-	return nil
-}
-
-// readConfig reads and checks the configuration. An error names the file, the line where it can, and what would be right.
-func readConfig(path string) (*config, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	c, err := parseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s:%w", path, err)
-	}
-	return c, nil
-}
-
-func parseConfig(data []byte) (*config, error) {
+// readConfig reads and checks the configuration. An error names the file, the line where it can,
+// and what would be right.
+func readConfig(path string) (*settings, *config.File, error) {
 	c := defaults()
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c)
-	var strict *toml.StrictMissingError
-	var wrong *toml.DecodeError
-	switch {
-	case errors.As(err, &strict) && len(strict.Errors) > 0:
-		row, _ := strict.Errors[0].Position()
-		return nil, fmt.Errorf("%d: there is no key %q", row, strings.Join(strict.Errors[0].Key(), "."))
-	case errors.As(err, &wrong):
-		row, _ := wrong.Position()
-		return nil, fmt.Errorf("%d: %s", row, strings.TrimPrefix(wrong.Error(), "toml: "))
-	case err != nil:
-		return nil, fmt.Errorf(" %w", err)
+	file, err := config.Read(path, &c)
+	if err == nil {
+		err = c.check(file)
 	}
-	if key, problem := c.check(); problem != "" {
-		return nil, fmt.Errorf("%s %s: %s", lineOf(data, key), key, problem)
-	}
-	return &c, nil
+	return &c, file, err
 }
 
-// check finds the first key whose value can't be, and says what would be right.
-func (c *config) check() (key, problem string) {
-	abs := func(p string) bool { return filepath.IsAbs(p) }
+// parseConfig does the same with what the file of that name has.
+func parseConfig(path string, data []byte) (*settings, *config.File, error) {
+	c := defaults()
+	file, err := config.Parse(path, data, &c)
+	if err == nil {
+		err = c.check(file)
+	}
+	return &c, file, err
+}
+
+// check finds the first key whose value can't be, and says what would be right. It looks at nothing
+// but the configuration: see database for the rest.
+func (c *settings) check(file *config.File) error {
 	switch {
 	case c.Platform == "":
-		return "platform", `a platform is needed, e.g. platform = "fedora-18-i686"`
+		return file.Errorf("platform", `platform is missing: write it as the sources do, e.g. platform = "fedora-18-i686"`)
 	case strings.ContainsAny(c.Platform, "/ \t\n;&") || strings.HasPrefix(c.Platform, "."):
-		return "platform", "a platform's name has no slashes, spaces and semicolons"
-	case !abs(c.Root):
-		return "root", "an absolute path is needed"
-	case c.RPMDB != "" && !abs(c.RPMDB):
-		return "rpmdb", "an absolute path within root is needed"
-	case !abs(c.State):
-		return "state", "an absolute path is needed"
-	case !abs(c.Cache):
-		return "cache", "an absolute path is needed"
+		return file.Errorf("platform", "platform = %s can't be: the name has no slashes, spaces and semicolons, and no dot at its start", config.Shown(c.Platform))
+	case c.RPMDB != "" && !filepath.IsAbs(c.RPMDB):
+		return file.Errorf("rpmdb", "rpmdb = %s should be the folder as root has it: write rpmdb = %s", config.Shown(c.RPMDB), config.Shown("/"+c.RPMDB))
 	case hclog.LevelFromString(c.LogLevel) == hclog.NoLevel:
-		return "log_level", "one of trace, debug, info, warn, error and off is needed"
-	case slices.ContainsFunc(c.Mounts.Folders, func(p string) bool { return !abs(p) || filepath.Clean(p) == "/" }):
-		return "mounts", "folders should be absolute paths, of folders in which sticks appear"
-	case c.Mounts.Signatures != "required" && c.Mounts.Signatures != "none":
-		return "mounts", fmt.Sprintf(`signatures = %q should be "required" or "none"`, c.Mounts.Signatures)
+		return file.OneOf("log_level", c.LogLevel, "trace", "debug", "info", "warn", "error", "off")
 	case c.Transport.Parallel < 1 || c.Transport.Parallel > 16:
-		return "parallel", "a number from 1 to 16 is needed"
-	case !abs(c.Trust.Keyring):
-		return "keyring", "an absolute path is needed"
-	case c.Trust.RPMSignatures != "optional" && c.Trust.RPMSignatures != "required":
-		return "rpm_signatures", `"optional" or "required" is needed`
+		return file.Errorf("transport.parallel", "parallel = %d should be a number from 1 to 16", c.Transport.Parallel)
 	case len(c.Source) == 0:
-		return "source", "at least one [[source]] is needed"
+		return file.Errorf("source", "there is no source: add a table [[source]] with id, url and signatures")
+	}
+	for _, f := range []struct {
+		key, name string
+		folder    config.Path
+	}{{"root", "root", c.Root}, {"state", "state", c.State}, {"cache", "cache", c.Cache}, {"trust.keyring", "keyring", c.Trust.Keyring}} {
+		if f.folder == "" {
+			return file.Errorf(f.key, `%s = "" names no folder: leave it out for the usual one`, f.name)
+		}
+	}
+	for i, folder := range c.Mounts.Folders {
+		if folder == "" || filepath.Clean(string(folder)) == "/" {
+			return file.Errorf(fmt.Sprintf("mounts.folders.%d", i), "folders has %q, which should be a folder in which sticks appear, such as /media", folder)
+		}
 	}
 	if c.Dialect != "" {
 		if _, err := wire.ParseDialect(c.Dialect); err != nil {
-			return "dialect", err.Error()
+			return file.Errorf("dialect", "%v", err)
 		}
 	}
-	var ids []string
-	for _, s := range c.Source {
-		if problem := s.check(); problem != "" {
-			return "source", fmt.Sprintf("%q: %s", s.ID, problem)
-		}
-		if slices.Contains(ids, s.ID) {
-			return "source", fmt.Sprintf("%q is the id of two", s.ID)
-		}
-		ids = append(ids, s.ID)
+	if err := file.OneOf("mounts.signatures", c.Mounts.Signatures, "required", "none"); err != nil {
+		return err
 	}
-	return "", ""
+	if err := file.OneOf("trust.rpm_signatures", c.Trust.RPMSignatures, "optional", "required"); err != nil {
+		return err
+	}
+	for i := range c.Source {
+		if err := c.checkSource(file, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var sourceID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-func (s *source) check() (problem string) {
-	u, err := url.Parse(s.URL)
+func (c *settings) checkSource(file *config.File, i int) error {
+	s := &c.Source[i]
+	key := func(name string) string { return fmt.Sprintf("source.%d.%s", i, name) }
 	switch {
+	case s.ID == "":
+		return file.Errorf(key("id"), `the source has no id: name it, e.g. id = "school"`)
 	case !sourceID.MatchString(s.ID) || s.ID == "installed":
-		return "an id of letters, digits and ._- is needed"
+		return file.Errorf(key("id"), `id = %s can't be: an id has letters, digits and ._- and isn't "installed"`, config.Shown(s.ID))
+	case slices.ContainsFunc(c.Source[:i], func(o source) bool { return o.ID == s.ID }):
+		return file.Errorf(key("id"), "two sources have the id %q: rename one", s.ID)
+	case s.URL == "":
+		return file.Errorf(key("url"), "the source %q has no url: name a server or a folder, with http://, https:// or file://", s.ID)
+	}
+	if problem := checkURL(s.URL); problem != "" {
+		return file.Errorf(key("url"), "%s", problem)
+	}
+	if s.Layout != "" {
+		if err := file.OneOf(key("layout"), s.Layout, offers.Layouts()...); err != nil {
+			return err
+		}
+	}
+	if s.Signatures == "" || s.Signatures == "required" {
+		return file.Errorf(key("signatures"), `this version can't check signatures: the source %q can be used with signatures = "none"`, s.ID)
+	}
+	return file.OneOf(key("signatures"), s.Signatures, "required", "none")
+}
+
+// checkURL says what is wrong with the URL of a source, if anything.
+func checkURL(text string) (problem string) {
+	u, err := url.Parse(text)
+	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
-		return fmt.Sprintf("the url %q should begin with http://, https:// or file://", s.URL)
+		return fmt.Sprintf("the url %s should begin with http://, https:// or file://", config.Shown(text))
+	case u.Scheme == "file" && u.Host != "" && u.Host != "localhost":
+		return fmt.Sprintf("the url %s names a computer: a folder of this one has three slashes, %s", config.Shown(text), config.Shown("file:///"+u.Host+u.Path))
 	case u.Scheme == "file" && !filepath.IsAbs(u.Path), u.Scheme != "file" && u.Host == "":
-		return fmt.Sprintf("the url %q names no place", s.URL)
-	case s.Layout != "" && s.Layout != string(offers.Presolve) && s.Layout != string(offers.SugarNetwork):
-		return fmt.Sprintf("the layout %q should be presolve or sugar-network", s.Layout)
-	case s.Signatures == "" || s.Signatures == "required":
-		return `this version can't check signatures: the source can be used with signatures = "none"`
-	case s.Signatures != "none":
-		return fmt.Sprintf(`signatures = %q should be "required" or "none"`, s.Signatures)
+		return fmt.Sprintf("the url %s names no place", config.Shown(text))
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Sprintf("the url %s has a ? or a #, and is to be a folder: in a password write %%3F and %%23", config.Shown(text))
 	}
 	return ""
 }
 
 // sources are all of them.
-func (c *config) sources() []offers.Source {
+func (c *settings) sources() []offers.Source {
 	var all []offers.Source
 	for _, s := range c.Source {
 		layout := offers.Layout(s.Layout)
@@ -220,13 +202,37 @@ func (c *config) sources() []offers.Source {
 	return all
 }
 
-// lineOf is "N:" for the first line that sets a key or begins a table of that name, "" where none does.
-func lineOf(data []byte, key string) string {
-	re := regexp.MustCompile(`^\s*(\[\[?` + regexp.QuoteMeta(key) + `\]|` + regexp.QuoteMeta(key) + `\s*=)`)
-	for i, l := range bytes.Split(data, []byte("\n")) {
-		if re.Match(l) {
-			return fmt.Sprintf("%d:", i+1)
+// database finds the RPM database of the root. That there is none is an error of the configuration:
+// a system without packages would look as if it lacked its standard installation. A few stats.
+func (c *settings) database(file *config.File) (rpm.Database, error) {
+	root := string(c.Root)
+	d := rpm.FindDatabase(root, c.RPMDB)
+	state, err := d.State()
+	if err == nil && state != "" {
+		return d, nil
+	}
+	key, correct := "root", "correct root, or set rpmdb where rpm has it elsewhere"
+	if c.RPMDB != "" {
+		key, correct = "rpmdb", "correct rpmdb"
+		if usual := rpm.FindDatabase(root, ""); err == nil {
+			if state, err := usual.State(); err == nil && state != "" {
+				return d, file.Errorf(key, "rpmdb = %s has no RPM database: did you mean %q?", config.Shown(c.RPMDB), usual.Path)
+			}
 		}
 	}
-	return ""
+	switch info, wrong := os.Stat(root); {
+	case wrong != nil || !info.IsDir():
+		return d, file.Errorf("root", "there is no folder %s: correct root", root)
+	case err != nil:
+		return d, file.Errorf(key, "%v: %s", err, correct)
+	}
+	return d, file.Errorf(key, "there is no RPM database in %s: %s; \"rpm --root %s --dbpath %s --initdb\" makes an empty one", d.Dir(), correct, root, d.Path)
+}
+
+// mountFolders are the folders in which sticks appear.
+func (c *settings) mountFolders() (all []string) {
+	for _, f := range c.Mounts.Folders {
+		all = append(all, string(f))
+	}
+	return all
 }

@@ -1,6 +1,8 @@
 // Command pk-presolve is the helper that PackageKit starts: it carries out a command, then those that come on stdin.
 //
 //	pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+//	pk-presolve [--config FILE] --check
+//	pk-presolve --version
 //
 // Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name": links to the same file), it
 // carries out that command alone, in the dialect that the name belongs to unless the configuration has one.
@@ -9,6 +11,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,11 +23,14 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/term"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
@@ -41,10 +48,13 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/update"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	net "github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 const usage = `pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+pk-presolve [--config FILE] --check
+pk-presolve --version
 
 Carries out COMMAND, then the commands that come on stdin, one a line, the words
 separated by tabs, until "exit" or a while without any. PackageKit starts it; by
@@ -63,7 +73,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	// The machines are small: little garbage is worth more than little work.
 	debug.SetGCPercent(25)
 	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2) // one may be given back by starting
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
 	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of Write, and no reason to leave rpm alone
 
@@ -72,6 +82,13 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 		return dispatcher.Success
 	} else if err != nil {
 		return 2
+	}
+	switch {
+	case a.version:
+		fmt.Fprintf(stdout, "pk-presolve %s, format %d, dialects %s\n", programVersion(), tree.Format, strings.Join(wire.Dialects(), ", "))
+		return dispatcher.Success
+	case a.check:
+		return check(a, stdout, stderr)
 	}
 	c, dialect, err := a.configuration()
 	if err == nil {
@@ -96,6 +113,8 @@ type arguments struct {
 	config  string
 	dialect string // of --dialect
 	oneShot bool
+	check   bool
+	version bool
 	command []string
 	named   wire.Dialect // what belongs to the program's name
 }
@@ -111,6 +130,8 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 	flags.StringVar(&a.config, "config", "/etc/PackageKit/presolve.toml", "the configuration")
 	flags.StringVar(&a.dialect, "dialect", "", "the generation of the protocol, or the PackageKit release that speaks it, e.g. 1.2.8 (default: the\nconfiguration's, else what belongs to the name of the program, else 1.2)")
 	flags.BoolVar(&a.oneShot, "one-shot", false, "stop after COMMAND")
+	flags.BoolVar(&a.check, "check", false, "read the configuration, say what it means, change nothing")
+	flags.BoolVar(&a.version, "version", false, "print the version")
 	if err := flags.Parse(args[1:]); err != nil {
 		return nil, err
 	}
@@ -123,8 +144,11 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 
 // configuration reads the configuration, and finds the dialect: the command line's, else the configuration's, else what belongs
 // to the program's name. The dialect is there even where the error isn't nil: it has to be told in one.
-func (a *arguments) configuration() (*config, wire.Dialect, error) {
-	c, err := readConfig(a.config)
+func (a *arguments) configuration() (*settings, wire.Dialect, error) {
+	c, file, err := readConfig(a.config)
+	if err == nil {
+		_, err = c.database(file)
+	}
 	name := a.dialect
 	if name == "" && err == nil {
 		name = c.Dialect
@@ -144,13 +168,18 @@ func (a *arguments) configuration() (*config, wire.Dialect, error) {
 }
 
 // serve puts the parts together and runs the dispatcher. The error says why that can't be.
-func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
+func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Signal, stdin *os.File, stdout, stderr io.Writer) (status int, err error) {
 	log, closeLog, err := openLog(c, dialect, stderr)
 	if err != nil {
 		return 0, err
 	}
 	defer closeLog()
-	record, err := ops.OpenRecord(filepath.Join(c.State, "record.sqlite"), log)
+	ctx, started := starting(signals)
+	defer started()
+	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms"); err != nil {
+		return 0, wire.Errorf(wire.FailedInitialization, "%w", err)
+	}
+	record, err := ops.OpenRecord(ctx, filepath.Join(string(c.State), "record.sqlite"), log)
 	if err != nil {
 		return 0, err
 	}
@@ -161,12 +190,12 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
 	})
 	defer client.Close()
-	system, err := ops.NewSystem(ops.Config{
-		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
-		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Log: log,
+	system, err := ops.NewSystem(ctx, ops.Config{
+		Record: record, Net: client, RPM: rpm.FindDatabase(string(c.Root), c.RPMDB), Cache: string(c.Cache), CacheLimit: int64(c.CacheLimit), State: string(c.State),
+		Keyring: string(c.Trust.Keyring), SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
-		Mounts: offers.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
+		Mounts: offers.Mounts{Folders: c.mountFolders(), Sources: c.Mounts.Signatures == "none"},
 	})
 	if err != nil {
 		return 0, err
@@ -185,23 +214,81 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals <-chan os.Sign
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
 		Dialect: dialect, Log: log,
 	}
+	started()
 	return d.Run(a.command), nil
 }
 
+// starting gives what happens before the dispatcher runs a context that a signal ends. Calling started, once or more, gives
+// the signals to the dispatcher, one that has come meanwhile too: the first command is the one that it is for.
+func starting(signals chan os.Signal) (ctx context.Context, started func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case s := <-signals:
+			cancel()
+			<-stop
+			select {
+			case signals <- s:
+			default: // others are there
+			}
+		case <-stop:
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+		cancel()
+	})
+}
+
 // openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
-func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
-	to, done := stderr, func() {}
+func openLog(c *settings, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
+	to, done := leveled(stderr), func() {}
 	if dialect.RepliesOnStderr() {
 		to = io.Discard
 	}
 	if c.LogFile != "" {
-		f, err := os.OpenFile(c.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		f, err := os.OpenFile(string(c.LogFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the log: %w", err)
 		}
 		to, done = f, func() { f.Close() }
 	}
 	return hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: to}), done, nil
+}
+
+// leveled is stderr as the backend stub and systemd's journal read it: each line begins with its level, "<4>" for a warning
+// (sd-daemon(3)). A person at a terminal gets the lines alone.
+func leveled(stderr io.Writer) io.Writer {
+	if f, ok := stderr.(*os.File); !ok || term.IsTerminal(int(f.Fd())) {
+		return stderr
+	}
+	writers := make(map[hclog.Level]io.Writer)
+	for level, prefix := range map[hclog.Level]string{
+		hclog.Error: "<3>", hclog.Warn: "<4>", hclog.Info: "<6>", hclog.Debug: "<7>", hclog.Trace: "<7>",
+	} {
+		writers[level] = prefixed{stderr, prefix}
+	}
+	return hclog.NewLeveledWriter(stderr, writers)
+}
+
+// prefixed writes each line with a prefix.
+type prefixed struct {
+	io.Writer
+	prefix string
+}
+
+func (p prefixed) Write(b []byte) (int, error) {
+	var lines []byte
+	for line := range bytes.Lines(b) {
+		lines = append(append(lines, p.prefix...), line...)
+	}
+	if _, err := p.Writer.Write(lines); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // useProxies makes net/http use a SOCKS proxy where there is no other: it doesn't read all_proxy. PackageKit writes socks:// without
@@ -218,7 +305,7 @@ func useProxies(log hclog.Logger) {
 		}
 	}
 	if pac := os.Getenv("pac"); pac != "" {
-		log.Warn("a proxy's configuration script is not understood: name the proxy itself", "script", pac)
+		log.Warn("a proxy's configuration script is not understood: name the proxy itself", "script", net.Redacted(pac))
 	}
 }
 

@@ -150,7 +150,7 @@ func (c *config) check() *badValue {
 		switch {
 		case r.ID == "":
 			return bad(key, "the repository has no id: name it")
-		case tree.CheckName(r.ID) != nil:
+		case tree.CheckID(r.ID) != nil:
 			return bad(key+".id", "%q can't be a repository's id: use letters, digits and hyphens", r.ID)
 		case slices.ContainsFunc(c.Repository[:i], func(o repository) bool { return o.ID == r.ID }):
 			return bad(key+".id", "two repositories have the id %s: rename one", r.ID)

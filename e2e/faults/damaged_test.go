@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,6 +94,38 @@ func TestRecordDamagedWhileRPMRuns(t *testing.T) {
 				whole(t, h, laptop, slowpoke)
 				h.OK("remove-packages", "none", "slowpoke;1.0-1;noarch;installed:school", "no", "yes")
 			})
+		}
+	}
+}
+
+// TestKeptTreeSpoilt spoils the trees that a record keeps, so that the file is whole and they are not what was kept: what reads them is
+// answered after a rebuild.
+func TestKeptTreeSpoilt(t *testing.T) {
+	laptop := makeLaptop(t, "", "", "")
+	h := start(t, laptop)
+	h.OK(installOf("swarm")...)
+	for _, ask := range [][]string{
+		{"required-by", "none", "swarm-001;1.0-1;noarch;school", "yes"},
+		{"depends-on", "none", "swarm;1.0-1;noarch;school", "yes"},
+	} {
+		want := h.OK(ask...)
+		record, err := sql.Open("sqlite", "file:"+laptoptest.Record(laptop))
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := record.Exec("UPDATE published SET body = CAST('{' AS BLOB)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := result.RowsAffected(); n == 0 || err != nil {
+			t.Fatalf("%d files are kept, %v", n, err)
+		}
+		record.Close()
+		if got := h.OK(ask...); len(got) == 0 || ask[0] == "depends-on" && !slices.Equal(packages(got), packages(want)) {
+			t.Errorf("%s: answered %q, and before %q", ask[0], packages(got), packages(want))
+		}
+		if !laptoptest.Rebuilt(t, laptop) {
+			t.Errorf("%s: nobody has noticed the damage", ask[0])
 		}
 	}
 }

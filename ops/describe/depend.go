@@ -2,8 +2,6 @@ package describe
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -20,7 +18,7 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 	w.Status(wire.StatusDepResolve)
 	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
 	for _, id := range r.IDs {
-		installed, err := s.FindInstalled(id)
+		installed, err := s.FindInstalled(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -41,7 +39,7 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 		if err != nil {
 			return err
 		}
-		if err := t.offered(o, r.Recursive); err != nil {
+		if err := t.offered(ctx, o, r.Recursive); err != nil {
 			return err
 		}
 	}
@@ -49,14 +47,14 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 }
 
 // offered tells what a package of a tree depends on.
-func (t *teller) offered(o *offers.Offer, recursive bool) error {
+func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) error {
 	indexes := o.Package().Requires
 	if recursive {
 		all := o.Tree.Closure(o.Index)
 		indexes = all[:len(all)-1]
 	}
 	for _, i := range indexes {
-		if err := t.tell(&o.Tree.Packages[i], o.Source); err != nil {
+		if err := t.tell(ctx, &o.Tree.Packages[i], o.Source); err != nil {
 			return err
 		}
 	}
@@ -64,7 +62,7 @@ func (t *teller) offered(o *offers.Offer, recursive bool) error {
 		return nil
 	}
 	for _, n := range o.Tree.Needs {
-		if err := t.tell(&tree.Package{NEVRA: n}, o.Source); err != nil {
+		if err := t.tell(ctx, &tree.Package{NEVRA: n}, o.Source); err != nil {
 			return err
 		}
 	}
@@ -78,7 +76,7 @@ func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Requ
 	w.Status(wire.StatusDepResolve)
 	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
 	for _, id := range r.IDs {
-		installed, err := s.FindInstalled(id)
+		installed, err := s.FindInstalled(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -112,12 +110,8 @@ func (t *teller) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) err
 		source string
 	}
 	var all []found
-	err := t.Record.KeptTrees(func(source string, body []byte) error {
-		var tr tree.Tree
-		if err := json.Unmarshal(body, &tr); err != nil {
-			return fmt.Errorf("reading a tree of the record: %w", err)
-		}
-		for _, i := range requirers(&tr, of, recursive) {
+	err := t.Record.KeptTrees(func(source string, tr *tree.Tree) error {
+		for _, i := range requirers(tr, of, recursive) {
 			all = append(all, found{tr.Packages[i], source})
 		}
 		return ctx.Err()
@@ -126,7 +120,7 @@ func (t *teller) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) err
 		return err
 	}
 	for _, f := range all {
-		if err := t.tell(&f.pkg, f.source); err != nil {
+		if err := t.tell(ctx, &f.pkg, f.source); err != nil {
 			return err
 		}
 	}
@@ -182,7 +176,7 @@ func (t *teller) installedGraph(ctx context.Context, of tree.NEVRA, recursive bo
 		t.graph = g
 	}
 	for _, p := range ask(t.graph, of, recursive) {
-		if err := t.tell(&tree.Package{NEVRA: p}, ""); err != nil {
+		if err := t.tell(ctx, &tree.Package{NEVRA: p}, ""); err != nil {
 			return err
 		}
 	}
@@ -190,8 +184,8 @@ func (t *teller) installedGraph(ctx context.Context, of tree.NEVRA, recursive bo
 }
 
 // tell reports a package as installed, in whatever version, or as available.
-func (t *teller) tell(p *tree.Package, source string) error {
-	if err := t.SyncInstalled(); err != nil {
+func (t *teller) tell(ctx context.Context, p *tree.Package, source string) error {
+	if err := t.SyncInstalled(ctx); err != nil {
 		return err
 	}
 	installed, err := t.Record.InstalledByName(p.Name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -28,7 +29,7 @@ func planned(s *ops.System, plan func(context.Context, *ops.System, *wire.Writer
 // packages plans install-packages. Every reason for which the install would fail that can be known now is found now.
 func packages(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
 	p := transaction.New(r)
@@ -61,7 +62,7 @@ func allPresent(present []string, asked int) error {
 
 // add adds one package to a plan; there names it where it, or a newer one, is installed and stays.
 func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p *transaction.Plan, id wire.PackageID) (there string, err error) {
-	installed, err := s.FindInstalled(id)
+	installed, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +118,7 @@ func reinstall(ctx context.Context, s *ops.System, w *wire.Writer, p *transactio
 		return wire.Errorf(wire.PackageConflicts, "%s belongs to the standard installation, which stays as it is: it can't be installed again", installed.NEVRA)
 	}
 	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
-	if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+	if errors.Is(err, offers.ErrNotOffered) {
 		return wire.Errorf(wire.PackageNotFound, "no source has %s any more, so it can't be installed again: an update may be there (pkcon get-updates)", installed.NEVRA)
 	}
 	if err != nil {

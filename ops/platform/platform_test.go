@@ -57,7 +57,7 @@ func TestUpgrades(t *testing.T) {
 		{"old", "upgrade-system fedora-20-i686", "error\tno-distro-upgrade-data\tno source publishes \"fedora-20-i686\" as a later release of fedora-18-i686"},
 	} {
 		t.Run(tt.sources+" "+tt.command, func(t *testing.T) {
-			record, err := db.Open(filepath.Join(t.TempDir(), "record.sqlite"))
+			record, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "record.sqlite"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -72,7 +72,7 @@ func TestUpgrades(t *testing.T) {
 				}
 				o.Sources = append(o.Sources, offers.Source{ID: id, Name: name, URL: server.URL + "/" + id, Layout: offers.Presolve})
 			}
-			s, err := ops.NewSystem(ops.Config{Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, Log: hclog.NewNullLogger()}, o)
+			s, err := ops.NewSystem(t.Context(), ops.Config{Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, Log: hclog.NewNullLogger()}, o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,12 +33,12 @@ func Register(m ops.Mux, s *ops.System) {
 		w.Status(wire.StatusQuery)
 		w.Percentage(0)
 		if p.simulate {
-			if err := p.database(nil); err != nil || p.damaged {
+			if err := p.database(ctx, nil); err != nil || p.damaged {
 				return err
 			}
 			return p.rest(ctx)
 		}
-		return transaction.Repair(ctx, s, w, p.database, func(*os.File) error { return p.rest(ctx) })
+		return transaction.Repair(ctx, s, w, func(lock *os.File) error { return p.database(ctx, lock) }, func(*os.File) error { return p.rest(ctx) })
 	})
 }
 
@@ -63,8 +63,8 @@ func thing(name, version, done string) wire.PackageID {
 }
 
 // database makes the record whole and the RPM database readable, and looks what was cut off.
-func (p *repair) database(lock *os.File) (err error) {
-	if err := p.whole(); err != nil || p.damaged {
+func (p *repair) database(ctx context.Context, lock *os.File) (err error) {
+	if err := p.whole(ctx); err != nil || p.damaged {
 		return err
 	}
 	if p.unfinished, err = p.s.Record.Unfinished(); err != nil || p.readable() {
@@ -80,11 +80,11 @@ func (p *repair) database(lock *os.File) (err error) {
 
 func (p *repair) rest(ctx context.Context) error {
 	p.w.Percentage(30)
-	if err := p.record(); err != nil {
+	if err := p.record(ctx); err != nil {
 		return err
 	}
 	p.w.Percentage(60)
-	if err := p.ended(); err != nil {
+	if err := p.ended(ctx); err != nil {
 		return err
 	}
 	if err := p.cache(ctx); err != nil {
@@ -94,14 +94,14 @@ func (p *repair) rest(ctx context.Context) error {
 	return nil
 }
 
-// readable tells whether all of the RPM database can be read.
+// readable tells whether all of the RPM database can be read. Being cancelled is no reason to rebuild it: it isn't asked for that.
 func (p *repair) readable() bool {
 	nothing := func(string) bool { return false }
-	err := p.s.RPM.Read(nothing, func(string, *rpm.Header) error { return nil })
+	err := p.s.RPM.Read(context.Background(), nothing, func(string, *rpm.Header) error { return nil })
 	if err != nil {
 		p.s.Log.Warn("the RPM database can't be read", "error", err)
 	}
-	return err == nil
+	return err == nil || errors.Is(err, rpm.ErrLocked) // that says nothing about what is in it
 }
 
 func (p *repair) rebuild(lock *os.File) error {
@@ -119,8 +119,8 @@ func (p *repair) rebuild(lock *os.File) error {
 }
 
 // whole checks the record's file, and rebuilds it where it is damaged.
-func (p *repair) whole() error {
-	problems, err := p.s.Record.Check()
+func (p *repair) whole(ctx context.Context) error {
+	problems, err := p.s.Record.Check(ctx)
 	if err != nil && !errors.Is(err, db.ErrDamaged) {
 		return err
 	}
@@ -136,7 +136,7 @@ func (p *repair) whole() error {
 		p.told(thing("record", "1", "rebuilt"), "The record in %s is damaged: what can be read of it would be kept", p.s.State)
 		return nil
 	}
-	kept, err := p.s.Rebuild()
+	kept, err := p.s.Rebuild(ctx)
 	if err != nil || kept == nil { // another helper was faster
 		return err
 	}
@@ -145,7 +145,7 @@ func (p *repair) whole() error {
 }
 
 // record compares the record with the RPM database package by package.
-func (p *repair) record() error {
+func (p *repair) record(ctx context.Context) error {
 	before, err := p.installed()
 	if err != nil {
 		return err
@@ -154,14 +154,14 @@ func (p *repair) record() error {
 	if p.simulate {
 		forget = p.s.Record.Unused
 	}
-	unused, err := forget()
+	unused, err := forget(ctx)
 	if err != nil {
 		return err
 	}
 	if unused > 0 {
 		p.told(thing("record", fmt.Sprint(unused), "forgotten"), "%d trees and lists that no source offers any more were forgotten", unused)
 	}
-	if err := p.s.SyncInstalledNow(); err != nil {
+	if err := p.s.SyncInstalledNow(ctx); err != nil {
 		return err
 	}
 	after, err := p.installed()
@@ -186,14 +186,14 @@ func (p *repair) installed() ([]db.Package, error) {
 }
 
 // ended tells what became of transactions that were cut off.
-func (p *repair) ended() error {
+func (p *repair) ended(ctx context.Context) error {
 	for _, t := range p.unfinished {
 		for _, planned := range t.Plan {
 			if planned.Kept {
 				continue
 			}
 			id := wire.PackageID{Name: planned.Name, Version: planned.EVR(), Arch: planned.Arch, Data: planned.Source}
-			installed, err := p.s.FindInstalled(id)
+			installed, err := p.s.FindInstalled(ctx, id)
 			if err != nil {
 				return err
 			}

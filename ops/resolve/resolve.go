@@ -73,7 +73,7 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 		}
 		return found, err
 	}
-	installed, err := s.FindInstalled(id)
+	installed, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return 0, err
 	}

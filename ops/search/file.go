@@ -16,6 +16,9 @@ import (
 // Of what is offered the top-level packages are found, by their own files: what else is in their trees isn't offered.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
+	if err := checkCount(r.Values); err != nil {
+		return err
+	}
 	found := &db.Set{}
 	var err error
 	if r.Filters.Pass(wire.Installed, true) {

@@ -53,11 +53,14 @@ var groups = []struct{ id, name, icon string }{
 
 // inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories and PackageKit's
 // document name them, "category:GROUP" and "repo:SOURCE". A package that one of them is for is found.
-func inGroups(s *ops.System, values []string) (db.Query, error) {
+func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, error) {
 	var q db.Query
+	if err := checkCount(values); err != nil {
+		return q, err
+	}
 	for _, v := range values {
 		if id, ok := strings.CutPrefix(v, "repo:"); ok {
-			all, err := s.Offers.Configured()
+			all, err := s.Offers.Configured(ctx)
 			if err != nil {
 				return q, err
 			}

@@ -17,6 +17,9 @@ import (
 // of a file.
 func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
+	if err := checkCount(r.Values); err != nil {
+		return err
+	}
 	var paths []string
 	var wanted []want
 	for _, v := range r.Values {

@@ -13,10 +13,16 @@ import (
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["search-name"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{In: words(r.Values)}, nil })
-	m["search-details"] = search(s, func(r *wire.Request) (db.Query, error) { return db.Query{Text: words(r.Values)}, nil })
-	m["get-packages"] = search(s, func(*wire.Request) (db.Query, error) { return db.Query{}, nil })
-	m["search-group"] = search(s, func(r *wire.Request) (db.Query, error) { return inGroups(s, r.Values) })
+	m["search-name"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
+		all, err := words(r.Values)
+		return db.Query{In: all}, err
+	})
+	m["search-details"] = search(s, func(_ context.Context, r *wire.Request) (db.Query, error) {
+		all, err := words(r.Values)
+		return db.Query{Text: all}, err
+	})
+	m["get-packages"] = search(s, func(context.Context, *wire.Request) (db.Query, error) { return db.Query{}, nil })
+	m["search-group"] = search(s, func(ctx context.Context, r *wire.Request) (db.Query, error) { return inGroups(ctx, s, r.Values) })
 	m["get-categories"] = ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error { return categories(ctx, s, w) })
 	m["search-file"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return files(ctx, s, w, r) })
 	m["what-provides"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return provides(ctx, s, w, r) })
@@ -24,10 +30,10 @@ func Register(m ops.Mux, s *ops.System) {
 
 // search lists the packages that a query is for. Each word must be found: PackageKit's SearchDetails says that the
 // operator is AND.
-func search(s *ops.System, query func(*wire.Request) (db.Query, error)) ops.Op {
+func search(s *ops.System, query func(context.Context, *wire.Request) (db.Query, error)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		q, err := query(r)
+		q, err := query(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -50,10 +56,28 @@ func ready(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters) (
 }
 
 // words splits the values at spaces.
-func words(values []string) []string {
+func words(values []string) ([]string, error) {
 	var all []string
 	for _, v := range values {
 		all = append(all, strings.Fields(v)...)
 	}
-	return all
+	return all, checkCount(all)
+}
+
+// Bounds on what one search looks for. Each term costs a look at all that is installed and on offer; people type a few.
+const (
+	maxTerms     = 64
+	maxTermBytes = 4096 // of all terms
+)
+
+// checkCount refuses a search for more than anybody types.
+func checkCount(terms []string) error {
+	bytes := 0
+	for _, t := range terms {
+		bytes += len(t)
+	}
+	if len(terms) > maxTerms || bytes > maxTermBytes {
+		return wire.Errorf(wire.NotSupported, "a search for %d terms in %d bytes is more than the %d in %d that are looked for at once: search for fewer", len(terms), bytes, maxTerms, maxTermBytes)
+	}
+	return nil
 }

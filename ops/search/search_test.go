@@ -154,3 +154,17 @@ func TestSearch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A search for more than anybody types is refused with what would be right, whichever way the terms come.
+func TestTooManyTerms(t *testing.T) {
+	for _, values := range [][]string{
+		{strings.Repeat("a ", maxTerms+1)}, slices.Repeat([]string{"a"}, 100_000), {strings.Repeat("a", maxTermBytes+1)},
+	} {
+		if _, err := words(values); err == nil || !strings.HasPrefix(err.Error(), "not-supported: a search for ") {
+			t.Errorf("%d values: %v", len(values), err)
+		}
+	}
+	if got, err := words([]string{strings.Repeat("ab ", maxTerms)}); err != nil || len(got) != maxTerms {
+		t.Errorf("%d terms, %v", len(got), err)
+	}
+}

@@ -13,21 +13,21 @@ import (
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
 	m["get-repo-list"] = list(s)
-	m["repo-enable"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
+	m["repo-enable"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
-		return s.Offers.SetSource(r.Name, "enabled", strconv.FormatBool(r.Enabled))
+		return s.Offers.SetSource(ctx, r.Name, "enabled", strconv.FormatBool(r.Enabled))
 	})
-	m["repo-set-data"] = ops.Func(func(_ context.Context, w *wire.Writer, r *wire.Request) error {
+	m["repo-set-data"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
-		return s.Offers.SetSource(r.Name, r.Parameter, r.Value)
+		return s.Offers.SetSource(ctx, r.Name, r.Parameter, r.Value)
 	})
 }
 
 // list answers get-repo-list. PackageKit's filters have no meaning for sources: none is for development or for source code.
 func list(s *ops.System) ops.Op {
-	return ops.Func(func(_ context.Context, w *wire.Writer, _ *wire.Request) error {
+	return ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		all, err := s.Offers.Configured()
+		all, err := s.Offers.Configured(ctx)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -25,6 +26,12 @@ func CachePath(s *ops.System, source string, p *tree.Package) string {
 		unique = p.SHA256[:16]
 	}
 	return filepath.Join(s.CacheFolder(), unique+"-"+FileName(p.NEVRA))
+}
+
+// PassingPath is where an RPM whose CachePath is given is on its way into somebody's folder: it
+// isn't what an install finds, since it goes at any moment.
+func PassingPath(cachePath string) string {
+	return filepath.Join(filepath.Dir(cachePath), "passing-"+filepath.Base(cachePath))
 }
 
 // FileName is the name that an RPM's file has by custom.
@@ -98,6 +105,8 @@ func makeRoom(s *ops.System, downloads []transport.File, more, short int64) erro
 		i := slices.IndexFunc(begun, func(b db.Begun) bool { return strings.HasSuffix(k.whole, "-"+FileName(b.NEVRA)) })
 		switch {
 		case slices.ContainsFunc(downloads, func(f transport.File) bool { return f.Path == k.whole }):
+		case slices.ContainsFunc(k.files, inUse):
+			held = append(held, k)
 		case i < 0 && !transport.Busy(k.whole):
 			unneeded = append(unneeded, k)
 		case i >= 0 && !begun[i].Now && slices.Equal(k.files, []string{k.whole}):
@@ -124,7 +133,7 @@ func makeRoom(s *ops.System, downloads []transport.File, more, short int64) erro
 	}
 	if s.CacheLimit > 0 && more > 0 && used+more > s.CacheLimit {
 		return wire.Errorf(wire.NoSpaceOnDevice, "the cache %s may have %s, and this needs %s more than the %s that it has%s: raise cache_limit",
-			s.Cache, size(s.CacheLimit), size(more), size(used), inTheWay(held))
+			s.Cache, offers.Size(s.CacheLimit), offers.Size(more), offers.Size(used), inTheWay(held))
 	}
 	return nil
 }

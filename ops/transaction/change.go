@@ -24,9 +24,10 @@ func Change(ctx context.Context, s *ops.System, w *wire.Writer, f func(lock *os.
 		return err
 	}
 	defer file.Close()
-	if err := recoverUnfinished(s, w, file); err != nil {
+	if err := recoverUnfinished(ctx, s, w, file); err != nil {
 		return err
 	}
+	dropLocal(s)
 	return f(file)
 }
 
@@ -41,7 +42,7 @@ func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func
 	if err := first(file); err != nil {
 		return err
 	}
-	if err := recoverUnfinished(s, w, file); err != nil {
+	if err := recoverUnfinished(ctx, s, w, file); err != nil {
 		return err
 	}
 	return then(file)
@@ -49,18 +50,18 @@ func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func
 
 // recoverUnfinished ends the transactions that a process began and did not live to end. The RPM database says what became of
 // them; what they downloaded is in the cache and will be used.
-func recoverUnfinished(s *ops.System, w *wire.Writer, lock *os.File) error {
+func recoverUnfinished(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File) error {
 	unfinished, err := s.Record.Unfinished()
 	if err != nil || len(unfinished) == 0 {
 		return err
 	}
-	if err := s.SyncInstalledNow(); err != nil {
+	if err := s.SyncInstalledNow(ctx); err != nil {
 		return err
 	}
 	for _, t := range unfinished {
 		s.Log.Warn("a transaction was cut off", "command", t.Command, "began", t.Began, "state", t.State)
 		if t.State == db.Installing {
-			if err := finishInstalling(s, w, lock, t); err != nil {
+			if err := finishInstalling(ctx, s, w, lock, t); err != nil {
 				return err
 			}
 		}
@@ -79,7 +80,7 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 		s.Log.Warn("the disk is full: the reserve is given up", "folder", s.State)
 	}
 	path := filepath.Join(s.State, "lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock: %w", err)
 	}
@@ -95,7 +96,11 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 		text := make([]byte, 20)
 		n, _ := f.ReadAt(text, 0)
 		holder, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
-		if err != nil || !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH) {
+		switch {
+		case err != nil || holder <= 0: // it has just taken the lock, and is about to write who it is
+			f.Close()
+			return nil, wire.Errorf(wire.CannotGetLock, "another process is changing the system: try again when it is done")
+		case !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH):
 			f.Close()
 			return nil, wire.Errorf(wire.CannotGetLock, "the process %d is changing the system: try again when it is done", holder)
 		}

@@ -52,7 +52,7 @@ func (p *Plan) Obsolete(s *ops.System) error {
 // bringForward brings a program forward because it shares something with another one. Where that can't be done it stays, and rpm has the
 // last word on whether it goes with the new packages.
 func (p *Plan) bringForward(ctx context.Context, s *ops.System, w *wire.Writer, name string) error {
-	installed, err := s.FindInstalled(wire.PackageID{Name: name})
+	installed, err := s.FindInstalled(ctx, wire.PackageID{Name: name})
 	if err != nil || installed == nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 // finishInstalling puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
 // names: they go, since a later rpm stumbles over them. What it had registered may lack the end of its scriptlets, which the RPM
 // database doesn't tell: it is installed once more, from the cache.
-func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
+func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.Status(wire.StatusCleanup)
 	files, err := filepath.Glob(filepath.Join(s.CacheFolder(), "*.rpm"))
 	if err != nil {
@@ -46,7 +47,7 @@ func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transa
 	}
 	w.AllowCancel(false)
 	defer w.AllowCancel(true)
-	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, func(rpm.Step) {}); err != nil {
+	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, s.SignedRPMs, func(rpm.Step) {}); err != nil {
 		// Some scriptlets don't bear to run twice. The packages are as registered as before, and all that can be known is that they are
 		// whole: a laptop that never installs anything again would be worse.
 		s.Log.Error("what a transaction that was cut off has left can't be installed once more", "command", t.Command, "error", err)
@@ -54,7 +55,7 @@ func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transa
 	for _, path := range registered {
 		os.Remove(path)
 	}
-	return s.SyncInstalledNow()
+	return s.SyncInstalledNow(context.WithoutCancel(ctx)) // rpm ran
 }
 
 // temporary is how rpm calls a file, after its name, until it is whole.

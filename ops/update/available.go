@@ -35,14 +35,14 @@ func (u *update) id() wire.PackageID {
 // available are the programs that have updates, ordered by name.
 func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, error) {
 	w.Status(wire.StatusQuery)
-	if err := s.SyncInstalled(); err != nil {
+	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
 	}
-	owned, err := s.Record.Owned()
+	owned, err := s.Record.OwnPackages()
 	if err != nil {
 		return nil, err
 	}
-	owned = slices.DeleteFunc(owned, func(p db.Own) bool { return !p.Asked })
+	owned = slices.DeleteFunc(owned, func(p db.OwnPackage) bool { return !p.Asked })
 	if len(owned) == 0 {
 		return nil, nil
 	}
@@ -55,7 +55,7 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	}
 	var all []*program
 	for _, name := range slices.Compact(names) {
-		p, err := look(ctx, s, w, name)
+		p, err := updatesOf(ctx, s, w, name)
 		if err != nil {
 			return nil, err
 		}
@@ -66,10 +66,10 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	return all, nil
 }
 
-// look is a program with its updates; nil where it has none, or no source offers it any more.
-func look(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
+// updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
 	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
-	if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+	if errors.Is(err, offers.ErrNotOffered) {
 		return nil, nil
 	}
 	if err != nil {

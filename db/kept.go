@@ -1,0 +1,159 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees and Remote, which see to it that it is what was
+// kept: what isn't is ErrDamaged.
+
+// Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where the file is not what was kept, or
+// parse fails: it was checked before it was kept, so it was checked by another version of this program. Rebuild gets rid of it.
+func (r *Record) Kept(sha256 string, parse func(body []byte) error) (bool, error) {
+	var body []byte
+	ok, err := found(r.row("SELECT body FROM published WHERE sha256 = ?", sha256).Scan(&body))
+	if err != nil || !ok {
+		return false, r.failed("reading", err)
+	}
+	if digestOf(body) != sha256 {
+		return false, r.failed("reading", r.Damaged(fmt.Errorf("the file %.12s… is not what was kept", sha256)))
+	}
+	if err := r.parse(sha256, body, parse); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// parse parses what is as it was kept by its key.
+func (r *Record) parse(key string, body []byte, parse func([]byte) error) error {
+	err := parse(body)
+	if err == nil {
+		return nil
+	}
+	if r.unreadable == nil {
+		r.unreadable = make(map[string]bool)
+	}
+	r.unreadable[key] = true
+	return r.failed("reading", r.Damaged(fmt.Errorf("parsing what was kept as %s: %w", key, err)))
+}
+
+func digestOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// Tree is the tree with this digest; nil where it is not kept. The errors are those of Kept.
+func (r *Record) Tree(sha256 string) (*tree.Tree, error) {
+	var t *tree.Tree
+	ok, err := r.Kept(sha256, func(body []byte) error {
+		t = new(tree.Tree)
+		if err := json.Unmarshal(body, t); err != nil {
+			return err
+		}
+		if len(t.Packages) == 0 {
+			return errors.New("this is no tree")
+		}
+		return nil
+	})
+	if err != nil || !ok {
+		return nil, err
+	}
+	return t, nil
+}
+
+// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source, until yield fails. It
+// holds one tree in memory.
+func (r *Record) KeptTrees(yield func(source string, t *tree.Tree) error) error {
+	type kept struct{ sha256, source string }
+	all, err := rows(r, `SELECT tree_sha256, min(source) FROM offered WHERE tree_sha256 IN (SELECT tree_sha256 FROM member)
+		GROUP BY tree_sha256 ORDER BY name`, func(s scan) (k kept, err error) {
+		err = s(&k.sha256, &k.source)
+		return k, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, k := range all {
+		t, err := r.Tree(k.sha256)
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			return r.failed("reading", r.Damaged(fmt.Errorf("the tree %.12s… is gone and its packages are not", k.sha256)))
+		}
+		if err := yield(k.source, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TreesWith are the digests of the kept trees that have a package.
+func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
+	return column[string](r, "SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
+}
+
+// KeepPublished keeps a file list or notices, or a tree with the packages that it has, by its digest. The caller has parsed it.
+func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, members []tree.Package) error {
+	if digestOf(body) != sha256 {
+		return fmt.Errorf("keeping %.12s…: the file has another digest", sha256)
+	}
+	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec("INSERT OR REPLACE INTO published (sha256, body) VALUES (?, ?)", sha256, body); err != nil {
+			return err
+		}
+		if err := keepMembers(ctx, tx, sha256, members); err != nil || len(members) == 0 {
+			return err
+		}
+		return infer(ctx, tx, sha256)
+	}))
+}
+
+func keepMembers(ctx context.Context, tx *sql.Tx, sha256 string, members []tree.Package) error {
+	for _, p := range members {
+		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256) VALUES (?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// A Remote is a small file that changes in place, as it was last seen.
+type Remote struct {
+	Validator string // what the transport gave to ask with the next time
+	Body      []byte
+	Checked   time.Time // when a server last said that this is what it has
+}
+
+// Remote is the file at a URL as it was last seen; false where it was never seen. parse may be nil; the errors are those of Kept.
+func (r *Record) Remote(url string, parse func(body []byte) error) (Remote, bool, error) {
+	var f Remote
+	var checked, so int64
+	ok, err := found(r.row("SELECT validator, body, checked, sum FROM remote WHERE url = ?", url).Scan(&f.Validator, &f.Body, &checked, &so))
+	if err != nil || !ok {
+		return Remote{}, false, r.failed("reading", err)
+	}
+	if so != 0 && so != remoteSum(url, f.Validator, f.Body, checked) { // an old record had none
+		return Remote{}, false, r.failed("reading", r.Damaged(fmt.Errorf("what was kept of %s is not what it was", url)))
+	}
+	f.Checked = time.Unix(checked, 0)
+	if parse != nil {
+		if err := r.parse(url, f.Body, parse); err != nil {
+			return Remote{}, false, err
+		}
+	}
+	return f, true, nil
+}
+
+func remoteSum(url, validator string, body []byte, checked int64) int64 {
+	return int64(sum(0, []any{url, validator, body, checked}))
+}

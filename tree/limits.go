@@ -1,0 +1,108 @@
+package tree
+
+import "fmt"
+
+// Bounds on what a reader takes. They are far above what real platforms need and far below what would hurt a laptop of 256 MB. The
+// largest that is known, Debian 12 with 63,440 packages, has 256 shards of 32 KiB, 7.6 MB in all, which are 46 MB unpacked;
+// its longest summary has 348 bytes, one package provides 1604 things in 48 KB.
+const (
+	MaxPlatform  = 1 << 20  // bytes of platform.json, and of platforms.json
+	MaxShardFile = 4 << 20  // bytes of a shard, as it is downloaded
+	MaxShard     = 8 << 20  // bytes of a shard, unpacked
+	MaxTreeFile  = 8 << 20  // bytes of a tree
+	MaxFilesFile = 32 << 20 // bytes of the file lists of a tree: 300,000 paths
+	MaxFile      = MaxFilesFile
+	MaxRPM       = 16 << 30 // bytes of an RPM
+
+	// Of all shards of a platform together.
+	MaxEntries    = 300000
+	MaxUnpacked   = 256 << 20 // bytes
+	MaxCatalogue  = 32 << 20  // bytes, as they are downloaded
+	MaxShards     = 2048
+	maxEntry      = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
+	minEntry      = 64      // bytes of the shortest: a digest alone has as many
+	unknownGrowth = 32      // how many times its size a shard may have unpacked where platform.json doesn't say
+
+	MaxPackages  = 20000 // packages in a tree
+	MaxPaths     = 1 << 20
+	maxLanguages = 256
+	maxPlatforms = 4096
+	maxURLs      = 64  // of a package
+	maxName      = 255 // bytes of a name
+	maxPath      = 1024
+	maxFilePath  = 4096 // bytes: Linux's PATH_MAX
+	maxEpoch     = 1<<31 - 1
+)
+
+// Bounds on the texts of an Entry and a Package, in bytes but where it says otherwise. Who publishes shortens what is longer.
+const (
+	MaxPackageSummary     = 1024
+	MaxPackageDescription = 16 << 10
+	MaxLicense            = 8 << 10 // some name the licence of each file
+	MaxURL                = 2048
+	MaxGroup              = 64
+	MaxProvided           = 512       // of one thing that is provided
+	MaxProvides           = 4096      // how many
+	MaxProvidesText       = 128 << 10 // of all of them
+	MaxObsoletes          = 8192      // how many
+)
+
+// maxSizes are the bytes that a file in each folder may have.
+var maxSizes = map[string]int64{"catalogue": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
+
+// A limit bounds a JSON file before it is decoded. Its size alone doesn't do: `{},` is three bytes and becomes a struct of 300.
+type limit struct {
+	bytes, objects, values int // values are the elements of lists and objects
+}
+
+// minObject is how many bytes the shortest object of all published files has: {"name":"a","summary":"b"}.
+const minObject = 24
+
+// The limits of the kinds of files.
+var (
+	platformLimit  = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
+	platformsLimit = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
+	treeLimit      = limit{MaxTreeFile, 2*MaxPackages + 64, 1 << 20}
+	filesLimit     = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
+	noticesLimit   = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
+	textsLimit     = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
+)
+
+func (l limit) check(what string, data []byte) error {
+	if len(data) > l.bytes {
+		return fmt.Errorf("this %s has %d bytes, more than %d", what, len(data), l.bytes)
+	}
+	objects, values := 0, 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"': // to its end
+			for i++; i < len(data) && data[i] != '"'; i++ {
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		case '{':
+			objects++
+		case ',':
+			values++
+		}
+	}
+	if most := min(l.objects, len(data)/minObject+64); objects > most || values > l.values {
+		return fmt.Errorf("this %s has %d objects and %d values, more than %d and %d", what, objects, values, most, l.values)
+	}
+	return nil
+}
+
+// checkTexts bounds the texts that an Entry and a Package have.
+func checkTexts(summary, description, license, group, url string) error {
+	for _, t := range [...]struct {
+		what string
+		text string
+		most int
+	}{{"summary", summary, MaxPackageSummary}, {"description", description, MaxPackageDescription}, {"license", license, MaxLicense}, {"group", group, MaxGroup}, {"URL", url, MaxURL}} {
+		if len(t.text) > t.most {
+			return fmt.Errorf("the %s has %d bytes, more than %d", t.what, len(t.text), t.most)
+		}
+	}
+	return nil
+}
