@@ -229,33 +229,38 @@ func TestStickLink(t *testing.T) {
 				f := forge(t)
 				f.seal()
 				more := "log_level = \"trace\"\n[transport]\nretry_for = \"1s\"\n"
-				source := f.fileURL()
-				if from == "a stick" { // whose platform the school's server gives, too, but not its RPMs
-					stick := filepath.Join(folder(t), "media/STICK")
-					check(t, os.MkdirAll(filepath.Dir(stick), 0o755))
+				id := helloID
+				if from == "a stick" {
+					// The school's server has all but RPMs, or nothing at all where the stick's own metadata is what attacks.
+					alone := !strings.Contains(name, "RPM") && name != "a FIFO"
 					server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						if strings.HasSuffix(r.URL.Path, ".rpm") {
+						if alone || strings.HasSuffix(r.URL.Path, ".rpm") {
 							http.NotFound(w, r)
 							return
 						}
 						http.FileServer(http.Dir(school.Published())).ServeHTTP(w, r)
 					}))
 					t.Cleanup(server.Close)
-					source, more = server.URL, more+"[mounts]\nfolders = [\""+filepath.Dir(stick)+"\"]\nsignatures = \"none\"\n"
+					if alone {
+						id = "hello;1.0-1;noarch;stick-STICK"
+					}
 					secret, words := attack(t, f)
+					stick := filepath.Join(folder(t), "media/STICK")
+					check(t, os.MkdirAll(filepath.Dir(stick), 0o755))
 					check(t, os.Rename(f.dir, stick))
-					undisclosed(t, source, more, secret, words)
+					more += "[mounts]\nfolders = [\"" + filepath.Dir(stick) + "\"]\nsignatures = \"none\"\n"
+					undisclosed(t, server.URL, more, id, secret, words)
 					return
 				}
 				secret, words := attack(t, f)
-				undisclosed(t, source, more, secret, words)
+				undisclosed(t, f.fileURL(), more, id, secret, words)
 			})
 		}
 	}
 }
 
 // undisclosed has a laptop take from a source whatever it takes, and checks that nothing of a secret came of it.
-func undisclosed(t *testing.T, source, more, secret string, words []string) {
+func undisclosed(t *testing.T, source, more, id, secret string, words []string) {
 	t.Helper()
 	l := newLaptop(t, source, more)
 	h := start(t, l, asNobody...)
@@ -266,7 +271,7 @@ func undisclosed(t *testing.T, source, more, secret string, words []string) {
 		opened = newWatch(t, unix.IN_OPEN, secret)
 	}
 	var told []string
-	for _, words := range [][]string{{"refresh-cache", "yes"}, {"install-packages", "none", helloID}, {"download-packages", home(t), helloID}, {"get-details", helloID}} {
+	for _, words := range [][]string{{"refresh-cache", "yes"}, {"install-packages", "none", id}, {"download-packages", home(t), id}, {"get-details", id}} {
 		told = append(told, ask(t, h, words...)...)
 	}
 	check(t, h.Stop())
@@ -388,7 +393,7 @@ func TestRefreshIsCancelled(t *testing.T) {
 func TestSugarBomb(t *testing.T) {
 	t.Parallel()
 	const names = 600
-	junk := bytes.Repeat([]byte("a"), 1<<20-200)
+	rest := bytes.Repeat([]byte(" "), 1<<20-200)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := filepath.Base(r.URL.Path)
 		if !strings.HasPrefix(name, "bomb") {
@@ -399,8 +404,8 @@ func TestSugarBomb(t *testing.T) {
 			json.NewEncoder(w).Encode(all)
 			return
 		}
-		fmt.Fprintf(w, `{"x86_64": [{"name": %q, "path": "%s-1.0-1.noarch.rpm"}], "junk": %q}`, name, name, [][]byte{nil}[0])
-		w.Write(bytes.Repeat([]byte(" "), len(junk)))
+		fmt.Fprintf(w, `{"x86_64": [{"name": %q, "path": "%s-1.0-1.noarch.rpm"}]}`, name, name)
+		w.Write(rest)
 	}))
 	t.Cleanup(server.Close)
 	l, err := school.Laptop(server.URL, "sugar-network", "idle_timeout = \"60s\"\n")
@@ -418,71 +423,77 @@ func TestSugarBomb(t *testing.T) {
 // Small words for a great many things are no reason to have memory for all of them.
 func TestTreeBomb(t *testing.T) {
 	t.Parallel()
-	repeat := func(before, what, after string, n int) []byte {
-		var b bytes.Buffer
-		b.WriteString(before)
-		b.WriteString(strings.TrimSuffix(strings.Repeat(what+",", n), ","))
-		b.WriteString(after)
-		return b.Bytes()
+	repeat := func(before, what, after string, mib int) []byte {
+		n := mib << 20 / (len(what) + 1)
+		return []byte(before + strings.TrimSuffix(strings.Repeat(what+",", n), ",") + after)
 	}
 	head := `{"format":1,"platform":"` + testbed.Platform + `","name":"hello",`
+	putTree := func(f *forgery, body []byte) {
+		f.hello["tree"] = f.put("trees/hello@", body, ".json")
+		f.sealCatalogue()
+	}
+	putFiles := func(f *forgery, body []byte) {
+		f.hello["files"] = f.put("files/hello@", body, ".json")
+		f.sealCatalogue()
+	}
+	const harmless = "harmless" // the command may work
+	install, search := []string{"install-packages", "none", helloID}, []string{"search-file", "none", "/usr/bin/hello"}
 	for name, test := range map[string]struct {
-		make    func(f *forgery)
+		make    func(f *forgery, mib int)
 		command []string
+		where   string
 	}{
-		"packages": {func(f *forgery) {
-			f.hello["tree"] = f.put("trees/hello@", repeat(head+`"packages":[`, "{}", "]}", 8<<20), ".json")
-			f.sealCatalogue()
-		}, []string{"install-packages", "none", helloID}},
-		"needs": {func(f *forgery) {
-			f.hello["tree"] = f.put("trees/hello@", repeat(head+`"packages":`+string(f.json(f.tree["packages"]))+`,"needs":[`, "{}", "]}", 8<<20), ".json")
-			f.sealCatalogue()
-		}, []string{"install-packages", "none", helloID}},
-		"requires": {func(f *forgery) {
-			packages := strings.Replace(string(f.json(f.tree["packages"])), `"requires":`, `"requires":[0],"ignored":`, 1)
-			packages = strings.TrimSuffix(packages, "}]") + `,"requires":` + string(repeat("[", "0", "]", 8<<20)) + "}]"
-			f.hello["tree"] = f.put("trees/hello@", []byte(head+`"packages":`+packages+"}"), ".json")
-			f.sealCatalogue()
-		}, []string{"install-packages", "none", helloID}},
-		"files": {func(f *forgery) {
-			f.hello["files"] = f.put("files/hello@", repeat(head+`"packages":[`, "{}", "]}", 8<<20), ".json")
-			f.sealCatalogue()
-		}, []string{"search-file", "none", "/usr/bin/hello"}},
-		"paths": {func(f *forgery) {
-			f.hello["files"] = f.put("files/hello@", repeat(head+`"packages":[{"name":"hello","version":"1.0","release":"1","arch":"noarch","files":[`, `""`, "]}]}", 8<<20), ".json")
-			f.sealCatalogue()
-		}, []string{"search-file", "none", "/usr/bin/hello"}},
-		"shards": {func(f *forgery) {
-			f.write("platform.json", repeat(`{"format":1,"platform":"`+testbed.Platform+`","arch":"x86_64","serial":9,"catalogue":[`, "{}", "]}", 1<<18))
-		}, []string{"refresh-cache", "yes"}},
-		"provides": {func(f *forgery) {
-			line := bytes.TrimSuffix(f.json(f.hello), []byte("}"))
-			line = append(line, repeat(`,"provides":[`, `""`, "]}\n", 4<<20)...)
+		"packages": {func(f *forgery, mib int) { putTree(f, repeat(head+`"packages":[`, "{}", "]}", mib)) }, install, ""},
+		"needs": {func(f *forgery, mib int) {
+			putTree(f, repeat(head+`"packages":`+string(f.json(f.tree["packages"]))+`,"needs":[`, "{}", "]}", mib))
+		}, install, ""},
+		"requires": {func(f *forgery, mib int) {
+			packages := strings.TrimSuffix(string(f.json(f.tree["packages"])), "}]")
+			putTree(f, repeat(head+`"packages":`+packages+`,"requires":[`, "0", "]}]}", mib))
+		}, install, harmless}, // a tree, said at length
+		"files": {func(f *forgery, mib int) { putFiles(f, repeat(head+`"packages":[`, "{}", "]}", mib)) }, search, harmless}, // a file list that is broken is left out of a search
+		"paths": {func(f *forgery, mib int) {
+			putFiles(f, repeat(head+`"packages":[{"name":"hello","version":"1.0","release":"1","arch":"noarch","files":[`, `""`, "]}]}", mib))
+		}, search, harmless},
+		"shards": {func(f *forgery, mib int) {
+			body := repeat(`{"format":1,"platform":"`+testbed.Platform+`","arch":"x86_64","serial":9,"catalogue":[`, "{}", "]}", mib)
+			f.write("platform.json", body[:min(len(body), 1<<20-200)])
+		}, nil, ""},
+		"provides": {func(f *forgery, mib int) {
+			line := repeat(strings.TrimSuffix(string(f.json(f.hello)), "}")+`,"provides":[`, `""`, "]}\n", mib)
 			f.platform["catalogue"] = []any{f.shard(line, 1)}
 			f.sealPlatform()
-		}, []string{"refresh-cache", "yes"}},
+		}, nil, ""},
 	} {
-		t.Run(name, func(t *testing.T) {
-			url, dir := serve(t)
-			l := newLaptop(t, url, "[transport]\nretry_for = \"1s\"\n")
-			h := start(t, l)
-			warm(t, h)
-			f := forge(t)
-			f.hello["summary"] = "Says hello, they say" // another shard than the one that is here
-			f.seal()
-			test.make(f)
-			dir.Store(f.dir)
-			ask(t, h, "refresh-cache", "yes")
-			ask(t, h, test.command...)
-			small(t, h.Process.Pid, 150)
-			if got := len(laptoptest.Installed(t, l)); got != len(testbed.Base) {
-				t.Errorf("%d packages are installed", got)
-			}
-			if has := recordSize(t, l); has > 50 {
-				t.Errorf("the record has %d MiB", has)
-			}
-			check(t, h.Stop())
-		})
+		for _, mib := range []int{1, 7, 31} { // what is small enough for the kind of file, and what isn't
+			t.Run(fmt.Sprintf("%d MiB of %s", mib, name), func(t *testing.T) {
+				url, dir := serve(t)
+				l := newLaptop(t, url, "[transport]\nretry_for = \"1s\"\n")
+				h := start(t, l)
+				h.OK("refresh-cache", "no")
+				f := forge(t)
+				f.hello["summary"] = "Says hello, they say" // another shard than the one that is here
+				f.seal()
+				test.make(f, mib)
+				dir.Store(f.dir)
+				lines := ask(t, h, "refresh-cache", "yes")
+				if laptoptest.ErrorOf(lines) == "" && test.command != nil {
+					lines = ask(t, h, test.command...)
+				}
+				small(t, h.Process.Pid, 150)
+				if test.where == harmless {
+					laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
+				} else if code, text, _ := strings.Cut(laptoptest.ErrorOf(lines), "\t"); code != "repo-not-available" {
+					t.Errorf("answered %q (%.300q): %.300q", code, text, lines)
+				} else if got := len(laptoptest.Installed(t, l)); got != len(testbed.Base) {
+					t.Errorf("%d packages are installed", got)
+				}
+				if has := recordSize(t, l); has > 50 {
+					t.Errorf("the record has %d MiB", has)
+				}
+				check(t, h.Stop())
+			})
+		}
 	}
 }
 
