@@ -11,7 +11,9 @@ import (
 
 func TestPrivateFolders(t *testing.T) {
 	syscall.Umask(0o022)
-	mkdir := func(path string, mode os.FileMode) error { return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, mode)) }
+	mkdir := func(path string, mode os.FileMode) error {
+		return errors.Join(os.MkdirAll(path, 0o755), os.Chmod(path, mode))
+	}
 	for _, test := range []struct {
 		name string
 		made func(dir string) error

@@ -194,11 +194,11 @@ func (s *source) check() (problem string) {
 	case !sourceID.MatchString(s.ID) || s.ID == "installed":
 		return "an id of letters, digits and ._- is needed"
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "file":
-		return fmt.Sprintf("the url %s should begin with http://, https:// or file://", net.Redacted(s.URL))
+		return fmt.Sprintf("the url %q should begin with http://, https:// or file://", net.Redacted(s.URL))
 	case u.Scheme == "file" && !filepath.IsAbs(u.Path), u.Scheme != "file" && u.Host == "":
-		return fmt.Sprintf("the url %s names no place", net.Redacted(s.URL))
+		return fmt.Sprintf("the url %q names no place", net.Redacted(s.URL))
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Sprintf("the url %s has a ? or a #, and is to be a folder: in a password write %%3F and %%23", net.Redacted(s.URL))
+		return fmt.Sprintf("the url %q has a ? or a #, and is to be a folder: in a password write %%3F and %%23", net.Redacted(s.URL))
 	case s.Layout != "" && s.Layout != string(offers.Presolve) && s.Layout != string(offers.SugarNetwork):
 		return fmt.Sprintf("the layout %q should be presolve or sugar-network", s.Layout)
 	case s.Signatures == "" || s.Signatures == "required":
