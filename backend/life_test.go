@@ -232,7 +232,7 @@ func TestHelperLog(t *testing.T) {
 	x.Call("SearchNames", none, []string{"x"})
 	p := th.Enter()
 	p.Expect("command")
-	p.Log("2026-01-02T03:04:05 [WARN]  pk-presolve: no \xff server\nhalf a")
+	p.Log("<4>2026-01-02T03:04:05 [WARN]  pk-presolve: no \xff server\n<7>half a")
 	p.Log(" line\nlast words")
 	p.Finish()
 	x.Wait()

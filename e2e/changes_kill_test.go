@@ -155,10 +155,10 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%q: %q, want %q", words, e, want)
 		}
 	}
-	if rpm.FindDatabase(l.Root, "").Damaged(poem) {
+	if rpm.FindDatabase(l.Root, "").Damaged(t.Context(), poem) {
 		t.Error("what is signed with an unknown key is found damaged")
 	}
-	fails("missing-gpg-signature\tpoem-1.0-1.noarch is signed with the key "+key.short(), "install-files", "only-trusted", poem)
+	fails("missing-gpg-signature\tpoem-1.0-1.noarch is signed with the key "+key.id(), "install-files", "only-trusted", poem)
 	fails("gpg-failure\tthe key "+key.id()+" is neither in "+keys, "install-signature", "gpg", key.id(), "poem;1.0-1;noarch;school")
 	fails(`gpg-failure	"poem" is not the id of a key`, "install-signature", "gpg", "poem", "poem;1.0-1;noarch;school")
 	fails("not-supported\t", "install-signature", "x509", key.id(), "poem;1.0-1;noarch;school")
@@ -187,10 +187,10 @@ func TestSignatures(t *testing.T) {
 	}
 	key.sign(t, changed)
 	change(t, changed, "at length")
-	if !rpm.FindDatabase(l.Root, "").Damaged(changed) {
+	if !rpm.FindDatabase(l.Root, "").Damaged(t.Context(), changed) {
 		t.Error("what was changed after it was signed is not found damaged")
 	}
-	fails("bad-gpg-signature\tpoem-2.0-1.noarch is signed with the key "+key.short(), "install-files", "only-trusted", changed)
+	fails("bad-gpg-signature\tpoem-2.0-1.noarch is signed with the key "+key.id(), "install-files", "only-trusted", changed)
 
 	// A school that asks for signatures gets no unsigned package, whatever the user allows.
 	strict := makeLaptop(t, "", "[trust]\nrpm_signatures = \"required\"\n")

@@ -177,6 +177,13 @@ func TestHostile(t *testing.T) {
 			f.packages[0]["sha256"], f.packages[0]["size"] = ref.SHA256, ref.Size
 			f.seal(t)
 		}, "install", "package-corrupt", "is no RPM"},
+		{"an RPM that is another package", func(t *testing.T, f *forgery) {
+			first, second := f.packages[0], f.packages[1]
+			for _, key := range []string{"location", "sha256", "size"} {
+				first[key], second[key] = second[key], first[key]
+			}
+			f.seal(t)
+		}, "install", "package-corrupt", "nothing was installed"},
 		{"a base that this laptop hasn't", func(t *testing.T, f *forgery) {
 			f.tree["needs"] = []any{map[string]any{"name": "libschool", "version": "3.0", "release": "1", "arch": "x86_64"}}
 			f.seal(t)

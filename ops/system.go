@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -19,11 +20,12 @@ type Config struct {
 	Record     *db.Record
 	Net        *transport.Client
 	RPM        rpm.Database
-	Cache      string // folder of RPMs, whole and partial
-	CacheLimit int64  // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
-	State      string // folder of the lock
-	Keyring    string // folder of the keys that a person trusts
-	SignedRPMs bool   // nothing is installed that RPM's keyring doesn't know who signed
+	Cache      string       // folder of RPMs, whole and partial
+	CacheLimit int64        // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
+	State      string       // folder of the lock
+	Keyring    string       // folder of the keys that a person trusts
+	Caller     *caller.User // whom commands are carried out for; nil: the helper's own user
+	SignedRPMs bool         // nothing is installed that RPM's keyring doesn't know who signed
 	Log        hclog.Logger
 }
 
@@ -40,6 +42,9 @@ type System struct {
 // NewSystem makes a System, and its Offers with the same record, network and log. The caller closes it.
 func NewSystem(c Config, o offers.Config) (*System, error) {
 	s := &System{Config: c}
+	if s.Caller == nil {
+		s.Caller = caller.New("")
+	}
 	s.stale.Store(true)
 	o.Record, o.Net, o.Log = c.Record, c.Net, c.Log
 	err := s.RebuildingRecord(func() (err error) {
@@ -106,7 +111,7 @@ func (s *System) sync() error {
 		return nil
 	}
 	return s.Record.UpdateInstalled(state, func(u *db.InstalledUpdate) error {
-		return s.RPM.Read(u.Known, func(digest string, h *rpm.Header) error {
+		return s.RPM.Read(context.Background(), u.Known, func(digest string, h *rpm.Header) error {
 			return u.Add(digest, db.Package{
 				NEVRA:   NEVRA(h),
 				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
@@ -137,7 +142,7 @@ func (s *System) FindInstalled(id wire.PackageID) (*db.Package, error) {
 func (s *System) InstalledWith(ctx context.Context, has func(*rpm.Header) bool) ([]string, error) {
 	var digests []string
 	nothing := func(string) bool { return false }
-	err := s.RPM.Read(nothing, func(digest string, h *rpm.Header) error {
+	err := s.RPM.Read(ctx, nothing, func(digest string, h *rpm.Header) error {
 		if has(h) {
 			digests = append(digests, digest)
 		}

@@ -33,7 +33,7 @@ func TestUpgradeTellsStepsOfBothVersions(t *testing.T) {
 		pack{name: "new", epoch: 3, obsoletes: []string{"old < 2"}}.make(t, dir),
 	}
 	var order []string
-	if err := d.Upgrade(nil, files, Again{}, func(s Step) {
+	if err := d.Upgrade(nil, files, Again{}, false, func(s Step) {
 		if name := fmt.Sprint(s.Stage, s.Package); !slices.Contains(order, name) {
 			order = append(order, name)
 		}
@@ -62,17 +62,17 @@ func TestUpgradeGoesBackOnlyWhereAllowed(t *testing.T) {
 	}
 	var failed *Error
 	for _, file := range []string{same, older} {
-		if err := d.Upgrade(nil, []string{file}, Again{}, func(Step) {}); !errors.As(err, &failed) || !strings.Contains(failed.Output, "is already installed") {
+		if err := d.Upgrade(nil, []string{file}, Again{}, false, func(Step) {}); !errors.As(err, &failed) || !strings.Contains(failed.Output, "is already installed") {
 			t.Errorf("Upgrade: %v", err)
 		}
 	}
-	if err := d.Upgrade(nil, []string{same}, Again{Same: true}, func(Step) {}); err != nil {
+	if err := d.Upgrade(nil, []string{same}, Again{Same: true}, false, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Stat(filepath.Join(d.Root, "/opt/a")); err != nil {
 		t.Error("installing again did not bring the file back:", err)
 	}
-	if err := d.Upgrade(nil, []string{older}, Again{Older: true}, func(Step) {}); err != nil || versions(t, d) != "a-1" {
+	if err := d.Upgrade(nil, []string{older}, Again{Older: true}, false, func(Step) {}); err != nil || versions(t, d) != "a-1" {
 		t.Errorf("%v: the database has %s", err, versions(t, d))
 	}
 }
@@ -84,7 +84,7 @@ func TestErase(t *testing.T) {
 	if err := d.Erase(nil, []string{"lib-1-1.noarch"}, func(Step) {}); !errors.As(err, &failed) || failed.Kind != Dependencies {
 		t.Errorf("Erase: %v, want an *Error of kind Dependencies", err)
 	}
-	unmet, err := d.UnmetByErasing([]string{"lib-1-1.noarch"})
+	unmet, err := d.UnmetByErasing(t.Context(), []string{"lib-1-1.noarch"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,10 +92,10 @@ func TestErase(t *testing.T) {
 	if want := []Unmet{{"lib", "app-1-1.noarch", true}, {"/opt/lib", "tool-1-1.noarch", true}}; !slices.Equal(unmet, want) {
 		t.Errorf("unmet would be %+v, want %+v", unmet, want)
 	}
-	if unmet, err := d.UnmetByErasing([]string{"lib-1-1.noarch", "app-1-1.noarch", "tool-1-1.noarch"}); err != nil || unmet != nil {
+	if unmet, err := d.UnmetByErasing(t.Context(), []string{"lib-1-1.noarch", "app-1-1.noarch", "tool-1-1.noarch"}); err != nil || unmet != nil {
 		t.Errorf("unmet would be %+v, %v", unmet, err)
 	}
-	if _, err := d.UnmetByErasing([]string{"nobody-1-1.noarch"}); !errors.As(err, &failed) || !strings.Contains(failed.Output, "nobody-1-1.noarch is not installed") {
+	if _, err := d.UnmetByErasing(t.Context(), []string{"nobody-1-1.noarch"}); !errors.As(err, &failed) || !strings.Contains(failed.Output, "nobody-1-1.noarch is not installed") {
 		t.Errorf("UnmetByErasing: %v", err)
 	}
 	if got := versions(t, d); got != "app-1 lib-1 tool-1" {
@@ -128,7 +128,7 @@ func TestUnmetByInstalling(t *testing.T) {
 	dir := t.TempDir()
 	file := pack{name: "app", requires: "lib >= 2:1.0"}.make(t, dir)
 	newer := pack{name: "there", version: "2"}.make(t, dir)
-	unmet, err := d.UnmetByInstalling([]string{file, newer})
+	unmet, err := d.UnmetByInstalling(t.Context(), []string{file, newer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestUnmetByInstalling(t *testing.T) {
 	if want := []Unmet{{"lib >= 2:1.0", "app-1-1.noarch", false}, {"there = 1", "tied-1-1.noarch", true}}; !slices.Equal(unmet, want) {
 		t.Errorf("unmet would be %+v, want %+v", unmet, want)
 	}
-	if unmet, err := d.UnmetByInstalling([]string{pack{name: "alone"}.make(t, dir)}); err != nil || unmet != nil {
+	if unmet, err := d.UnmetByInstalling(t.Context(), []string{pack{name: "alone"}.make(t, dir)}); err != nil || unmet != nil {
 		t.Errorf("unmet would be %+v, %v", unmet, err)
 	}
 }
@@ -158,7 +158,7 @@ func TestHeaderTellsObsoletesAndSource(t *testing.T) {
 // Signatures of gpg's are in e2e: here is what rpm says where there are none.
 func TestCheckSignature(t *testing.T) {
 	d := newRoot(t)
-	if trust, key, err := d.CheckSignature(pack{name: "plain"}.make(t, t.TempDir())); trust != Unsigned || key != "" || err != nil {
+	if trust, key, err := d.CheckSignature(t.Context(), pack{name: "plain"}.make(t, t.TempDir())); trust != Unsigned || key != "" || err != nil {
 		t.Errorf("%v, %q, %v", trust, key, err)
 	}
 	var failed *Error
@@ -166,19 +166,8 @@ func TestCheckSignature(t *testing.T) {
 		damaged(t, pack{name: "html"}.make(t, t.TempDir()), func([]byte) []byte { return []byte("<html>") }),
 		filepath.Join(t.TempDir(), "missing.rpm"),
 	} {
-		if trust, _, err := d.CheckSignature(path); trust != Unsigned || !errors.As(err, &failed) {
+		if trust, _, err := d.CheckSignature(t.Context(), path); trust != Unsigned || !errors.As(err, &failed) {
 			t.Errorf("%v, %v, want an *Error", trust, err)
-		}
-	}
-	for line, want := range map[string][]string{
-		"    Header V4 RSA/SHA512 Signature, key ID db1cc814: NOKEY": {"db1cc814", "NOKEY", ""},
-		"    V4 DSA/SHA1 Signature, key ID 0123456789abcdef: BAD":    {"0123456789abcdef", "BAD", ""},
-		"    V3 DSA signature: OK, key ID db42a60e":                  {"", "OK", "db42a60e"}, // rpm 4.4
-		"    Header SHA256 digest: OK":                               nil,
-	} {
-		m := signatureLine.FindStringSubmatch(line)
-		if want == nil && m != nil || want != nil && (m == nil || !slices.Equal(m[1:], want)) {
-			t.Errorf("%q is read as %q, want %q", line, m, want)
 		}
 	}
 }
@@ -201,12 +190,12 @@ func TestDamaged(t *testing.T) {
 		body := make([]byte, 20_000)
 		rand.NewChaCha8([32]byte{}).Read(body)
 		p := pack{name: "p", files: map[string]string{"/opt/f": string(body)}}
-		if got := d.Damaged(damaged(t, p.make(t, t.TempDir()), c.change)); got != c.want {
+		if got := d.Damaged(t.Context(), damaged(t, p.make(t, t.TempDir()), c.change)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 	t.Setenv("PATH", t.TempDir())
-	if d.Damaged("/x.rpm") {
+	if d.Damaged(t.Context(), "/x.rpm") {
 		t.Error("without rpm a file is found damaged")
 	}
 }

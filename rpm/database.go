@@ -1,17 +1,16 @@
 package rpm
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	rpmfile "github.com/cavaliergopher/rpm"
 	"github.com/fsnotify/fsnotify"
 )
 
@@ -81,42 +80,12 @@ func (d Database) State() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-// A Header is what the RPM database has of one installed package.
-type Header struct {
-	Name, Version, Release, Arch       string
-	Epoch                              int
-	Summary, Description, License, URL string
-	Size                               int64 // bytes on disk
-
-	header *rpmfile.Package
-}
-
-// Files are the paths of the package's files and folders, in the header's order.
-func (h *Header) Files() []string {
-	tags := h.header.Header
-	bases, dirs, indexes := tags.GetTag(tagBasenames).StringSlice(), tags.GetTag(tagDirnames).StringSlice(), tags.GetTag(tagDirindexes).Int64Slice()
-	var files []string
-	for i, base := range bases {
-		if i < len(indexes) && indexes[i] >= 0 && int(indexes[i]) < len(dirs) {
-			files = append(files, dirs[indexes[i]]+base)
-		}
-	}
-	return files
-}
-
-// RPM's numbers of header tags (rpmtag.h).
-const (
-	tagSummary     = 1004
-	tagDescription = 1005
-	tagDirindexes  = 1116
-	tagBasenames   = 1117
-	tagDirnames    = 1118
-)
-
 // Read gives every installed package, in no particular order. Each comes with its digest, which is the same as
 // long as the header is: where known says that the caller has it, its header is not even parsed. Packages that
-// are no software (gpg-pubkey) are left out. Memory for one header at a time is held.
-func (d Database) Read(known func(digest string) bool, yield func(digest string, h *Header) error) error {
+// are no software (gpg-pubkey) are left out, and those that have no name, version, release or architecture that could stand in a
+// package's id. Memory for one header at a time is held; a Header is the caller's to keep. Where another process keeps the database
+// locked for more than 5 s, that is an error. Cancelling ctx ends it.
+func (d Database) Read(ctx context.Context, known func(digest string) bool, yield func(digest string, h *Header) error) error {
 	file := d.file()
 	if file == "" {
 		return nil
@@ -126,17 +95,20 @@ func (d Database) Read(known func(digest string) bool, yield func(digest string,
 		if filepath.Base(file) != f.name {
 			continue
 		}
-		err = f.read(file, func(blob []byte) error {
+		err = f.read(ctx, file, func(blob []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			sum := sha256.Sum256(blob)
 			digest := hex.EncodeToString(sum[:8])
 			if known(digest) {
 				return nil
 			}
-			h, err := parseHeader(blob)
+			h, ok, err := parseHeader(bytes.Clone(blob))
 			if err != nil {
 				return &DamagedError{err}
 			}
-			if h.Name == "gpg-pubkey" {
+			if !ok || h.Name == "gpg-pubkey" {
 				return nil
 			}
 			return yield(digest, h)
@@ -153,100 +125,6 @@ type DamagedError struct{ Err error }
 
 func (e *DamagedError) Error() string { return e.Err.Error() }
 func (e *DamagedError) Unwrap() error { return e.Err }
-
-// parseHeader reads a header as the database keeps it: an RPM file's without the eight bytes before it. cavaliergopher/rpm
-// reads whole files, so it gets one: a lead, an empty signature, the header.
-func parseHeader(blob []byte) (h *Header, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			h, err = nil, fmt.Errorf("a damaged header: %v", r)
-		}
-	}()
-	if len(blob) < 8 {
-		return nil, fmt.Errorf("a header of %d bytes", len(blob))
-	}
-	il, dl := uint64(binary.BigEndian.Uint32(blob)), uint64(binary.BigEndian.Uint32(blob[4:]))
-	if 8+16*il+dl > uint64(len(blob)) {
-		return nil, fmt.Errorf("a header of %d bytes that says it has %d", len(blob), 8+16*il+dl)
-	}
-	// cavaliergopher/rpm makes room for as many values as the header says before it looks for them.
-	said := uint64(0)
-	for i := range il {
-		entry := blob[8+16*i:]
-		kind, count := binary.BigEndian.Uint32(entry[4:]), uint64(binary.BigEndian.Uint32(entry[12:]))
-		size := uint64(1)
-		if kind < uint32(len(tagSizes)) {
-			size = tagSizes[kind]
-		}
-		if said += size * count; said > dl {
-			return nil, fmt.Errorf("a damaged header: its values don't fit into its %d bytes", dl)
-		}
-	}
-	p, err := rpmfile.Read(&fileReader{prefix: filePrefix(), blob: blob})
-	if err != nil {
-		return nil, fmt.Errorf("a damaged header: %w", err)
-	}
-	return newHeader(p), nil
-}
-
-// ReadFile reads the header of an RPM file.
-func ReadFile(path string) (h *Header, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			h, err = nil, fmt.Errorf("reading %s: a damaged header: %v", path, r)
-		}
-	}()
-	p, err := rpmfile.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return newHeader(p), nil
-}
-
-func newHeader(p *rpmfile.Package) *Header {
-	return &Header{
-		Name: p.Name(), Epoch: p.Epoch(), Version: p.Version(), Release: p.Release(), Arch: p.Architecture(),
-		Summary: first(p, tagSummary), Description: first(p, tagDescription), License: p.License(), URL: p.URL(),
-		Size: int64(p.Size()), header: p,
-	}
-}
-
-// tagSizes are the bytes that a value of each type has at least, by the type's number: null, char, int8, int16,
-// int32, int64, string, binary, string array, translated string.
-var tagSizes = []uint64{0, 1, 1, 2, 4, 8, 1, 1, 1, 1}
-
-// first is the first of a tag's texts: the untranslated one.
-func first(p *rpmfile.Package, tag int) string {
-	if s := p.Header.GetTag(tag).StringSlice(); len(s) > 0 {
-		return s[0]
-	}
-	return ""
-}
-
-// filePrefix is what an RPM file has before the part of its header that the database keeps: a lead of 96 bytes (magic,
-// version 3, signature type 5), an empty signature, the magic of the header.
-func filePrefix() string {
-	const magic = "\x8e\xad\xe8\x01\x00\x00\x00\x00"
-	zeros := strings.Repeat("\x00", 96)
-	return "\xed\xab\xee\xdb\x03\x00" + zeros[:72] + "\x00\x05" + zeros[:16] + magic + zeros[:8] + magic
-}
-
-// fileReader reads prefix and blob as one, filling each Read as far as it can: cavaliergopher/rpm counts on that.
-type fileReader struct {
-	prefix string
-	blob   []byte
-}
-
-func (r *fileReader) Read(b []byte) (n int, err error) {
-	n = copy(b, r.prefix)
-	r.prefix = r.prefix[n:]
-	m := copy(b[n:], r.blob)
-	r.blob = r.blob[m:]
-	if n+m == 0 && len(b) > 0 {
-		return 0, os.ErrClosed
-	}
-	return n + m, nil
-}
 
 // Watch calls changed, from a goroutine of its own, whenever something in the database's folder changes, until stop is
 // called. It can't watch a folder that is not there yet: that is an error.

@@ -83,7 +83,7 @@ func TestKnownHeadersAreNotParsed(t *testing.T) {
 	d := newRoot(t)
 	install(t, d, pack{name: "one"}, pack{name: "two"})
 	known := make(map[string]bool)
-	must(t, d.Read(func(string) bool { return false }, func(digest string, h *Header) error {
+	must(t, d.Read(t.Context(), func(string) bool { return false }, func(digest string, h *Header) error {
 		known[digest] = true
 		return nil
 	}))
@@ -92,7 +92,7 @@ func TestKnownHeadersAreNotParsed(t *testing.T) {
 	}
 	install(t, d, pack{name: "three"})
 	var asked, added []string
-	must(t, d.Read(func(digest string) bool { asked = append(asked, digest); return known[digest] }, func(digest string, h *Header) error {
+	must(t, d.Read(t.Context(), func(digest string) bool { asked = append(asked, digest); return known[digest] }, func(digest string, h *Header) error {
 		added = append(added, h.Name)
 		return nil
 	}))
@@ -101,7 +101,7 @@ func TestKnownHeadersAreNotParsed(t *testing.T) {
 	}
 	stop := errors.New("stop")
 	calls := 0
-	err := d.Read(func(string) bool { return false }, func(string, *Header) error { calls++; return stop })
+	err := d.Read(t.Context(), func(string) bool { return false }, func(string, *Header) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
 		t.Errorf("Read: %v after %d packages, want yield's error after the first", err, calls)
 	}
@@ -118,7 +118,7 @@ func TestStateChangesWithTheDatabaseOnly(t *testing.T) {
 	if s, err := (Database{Root: t.TempDir(), Path: "/var/lib/rpm"}).State(); s != "" || err != nil {
 		t.Errorf("a database that is not there has the state %q, %v", s, err)
 	}
-	must(t, Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Read(nil, nil)) // has no packages either
+	must(t, Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Read(t.Context(), nil, nil)) // has no packages either
 	empty := state()
 	install(t, d, pack{name: "one"})
 	one := state()
@@ -192,7 +192,7 @@ func TestReadRealSystems(t *testing.T) {
 func readFile(t *testing.T, path string) []*Header {
 	t.Helper()
 	var all []*Header
-	must(t, Database{Root: "/", Path: filepath.Dir(path)}.Read(func(string) bool { return false }, func(_ string, h *Header) error {
+	must(t, Database{Root: "/", Path: filepath.Dir(path)}.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error {
 		all = append(all, h)
 		return nil
 	}))
@@ -214,7 +214,7 @@ func TestDamagedDatabase(t *testing.T) {
 			t.Helper()
 			must(t, os.WriteFile(at, data, 0o644))
 			n := 0
-			err := d.Read(func(string) bool { return false }, func(_ string, h *Header) error { h.Files(); n++; return nil })
+			err := d.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error { h.Files(); n++; return nil })
 			if err == nil && (mustFail || n != count) {
 				t.Errorf("%s, %s: read %d of %d packages and no error", path, what, n, count)
 			}
@@ -236,7 +236,7 @@ func TestDamagedDatabase(t *testing.T) {
 			}
 			must(t, os.WriteFile(at, b, 0o644))
 			// What the change hits may be nobody's: no error, then, and no panic or endless loop in any case.
-			d.Read(func(string) bool { return false }, func(_ string, h *Header) error { h.Files(); return nil })
+			d.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error { h.Files(); return nil })
 		}
 	}
 }
@@ -253,7 +253,7 @@ func TestBDBCircle(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "Packages")
 	must(t, os.WriteFile(path, whole, 0o644))
-	if err := readBDB(path, func([]byte) error { return nil }); err == nil {
+	if err := readBDB(t.Context(), path, func([]byte) error { return nil }); err == nil {
 		t.Error("no error")
 	}
 }
@@ -306,7 +306,7 @@ func FuzzParseHeader(f *testing.F) {
 		n := 0
 		for _, format := range formats {
 			if format.name == filepath.Base(path) {
-				format.read(d, func(blob []byte) error {
+				format.read(f.Context(), d, func(blob []byte) error {
 					if n++; n <= 3 && len(blob) < 20_000 {
 						f.Add(slices.Clone(blob))
 					}
@@ -319,7 +319,7 @@ func FuzzParseHeader(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x03\xe8\x00\x00\x00\x04\x00\x00\x00\x00\x7f\xff\xff\xffabcd")) // 2³¹ integers
 	f.Fuzz(func(t *testing.T, blob []byte) {
-		if h, err := parseHeader(blob); err == nil {
+		if h, _, err := parseHeader(blob); err == nil {
 			h.Files()
 		}
 	})

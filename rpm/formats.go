@@ -3,6 +3,7 @@ package rpm
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,9 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/knqyf263/go-rpmdb/pkg/bdb"
 	_ "modernc.org/sqlite" // the driver "sqlite"
@@ -24,23 +27,23 @@ import (
 // So this is on top of what they are made of.
 var formats = []struct {
 	name string
-	read func(path string, yield func(blob []byte) error) error
+	read func(ctx context.Context, path string, yield func(blob []byte) error) error
 }{
 	{"rpmdb.sqlite", readSQLite},
 	{"Packages.db", readNDB},
 	{"Packages", readBDB},
 }
 
-// maxHeader is the size in bytes of the largest header, rpm's own bound (headerload.c: 256 MiB) made fit for machines of that size.
-const maxHeader = 64 << 20
+// patience is how long a database that another process has locked is waited for. Whoever may read it may lock it.
+const patience = 5 * time.Second
 
-func readSQLite(path string, yield func(blob []byte) error) error {
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(5000)&_pragma=cache_size(-64)")
+func readSQLite(ctx context.Context, path string, yield func(blob []byte) error) error {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=cache_size(-64)&_pragma=busy_timeout("+strconv.FormatInt(patience.Milliseconds(), 10)+")")
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	rows, err := db.Query("SELECT blob FROM Packages")
+	rows, err := db.QueryContext(ctx, "SELECT blob FROM Packages")
 	if err != nil {
 		return err
 	}
@@ -59,14 +62,14 @@ func readSQLite(path string, yield func(blob []byte) error) error {
 
 // readNDB reads rpm's own format (lib/backend/ndb/rpmpkg.c): pages of 4 KiB with slots of 16 bytes, the first two of
 // which are the file's header; a slot that is in use has the place of a blob in units of 16 bytes.
-func readNDB(path string, yield func(blob []byte) error) error {
+func readNDB(ctx context.Context, path string, yield func(blob []byte) error) error {
 	const fileMagic, slotMagic, blobMagic = "RpmP", "Slot", "BlbS"
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH); err != nil { // rpm locks it to write
+	if err := lockShared(ctx, file); err != nil { // rpm locks it to write
 		return err
 	}
 	header := make([]byte, 32)
@@ -109,6 +112,28 @@ func readNDB(path string, yield func(blob []byte) error) error {
 	}
 }
 
+// ErrLocked is about a database that another process has had locked for more than 5 s.
+var ErrLocked = fmt.Errorf("another process has had it locked for more than %v: find out which (lslocks), and end it", patience)
+
+// lockShared locks a file as all may that read it, as soon as nobody has it who writes.
+func lockShared(ctx context.Context, file *os.File) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, ErrLocked)
+	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+	}
+}
+
 // readBlob reads size bytes, and doesn't make room for more than there are.
 func readBlob(into []byte, r io.Reader, size int64) ([]byte, error) {
 	b := bytes.NewBuffer(into[:0])
@@ -119,7 +144,7 @@ func readBlob(into []byte, r io.Reader, size int64) ([]byte, error) {
 }
 
 // readBDB reads a hash of Berkeley DB. A header is a chain of overflow pages, which an entry of a hash page leads to.
-func readBDB(path string, yield func(blob []byte) error) error {
+func readBDB(ctx context.Context, path string, yield func(blob []byte) error) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err

@@ -2,12 +2,14 @@ package rpm
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -69,8 +71,19 @@ func (e *Error) Unwrap() error { return e.Err }
 // at the terminal does not reach it. progress is called from the calling goroutine. An *Error says why rpm failed; what it had
 // installed until then stays installed, and the database tells. lock is open in rpm too: what it locks stays locked until
 // rpm has ended, even where this process is killed before.
-func (d Database) Install(lock *os.File, files []string, progress func(Step)) error {
-	return d.change(lock, append([]string{"-i", "--"}, files...), progress)
+//
+// Where signed is said, rpm installs nothing unless each file has a good signature of a key in its keyring: the run that installs looks
+// itself. An rpm before 4.14.2 doesn't; for that one CheckSignature must have said so before, of files that nobody could exchange since.
+func (d Database) Install(lock *os.File, files []string, signed bool, progress func(Step)) error {
+	return d.change(lock, append([]string{"-i"}, enforced(signed)...), files, progress)
+}
+
+// enforced are the options for a run that verifies signatures.
+func enforced(signed bool) []string {
+	if signed {
+		return required
+	}
+	return nil
 }
 
 // Again says what Upgrade may put in the place of an installed package beside a newer version.
@@ -81,39 +94,43 @@ type Again struct {
 
 // Upgrade is Install with "rpm -U": each file takes the place of all other versions of its package, and of what it
 // obsoletes. Files of packages that are not installed are installed.
-func (d Database) Upgrade(lock *os.File, files []string, again Again, progress func(Step)) error {
-	args := []string{"-U"}
+func (d Database) Upgrade(lock *os.File, files []string, again Again, signed bool, progress func(Step)) error {
+	args := append([]string{"-U"}, enforced(signed)...)
 	if again.Same {
 		args = append(args, "--replacepkgs")
 	}
 	if again.Older {
 		args = append(args, "--oldpackage")
 	}
-	return d.change(lock, append(append(args, "--"), files...), progress)
+	return d.change(lock, args, files, progress)
 }
 
 // Erase removes installed packages, each "name-version-release.arch", in one transaction with one run of "rpm -e". All
 // else is as with Install.
 func (d Database) Erase(lock *os.File, packages []string, progress func(Step)) error {
-	return d.change(lock, append([]string{"-e", "--"}, packages...), progress)
+	return d.change(lock, []string{"-e"}, packages, progress)
 }
 
-// change runs rpm and reads its steps.
-func (d Database) change(lock *os.File, args []string, progress func(Step)) error {
+// change runs rpm on files or packages and reads its steps. Nothing ends it before its time.
+func (d Database) change(lock *os.File, args, what []string, progress func(Step)) error {
 	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. A file's name is no pattern,
 	// and a file that is no RPM is no list of RPMs.
 	options := []string{"-v", "--percent"}
 	if args[0] != "-e" {
 		options = append(options, "--noglob", "--nomanifest")
 	}
-	return d.run(lock, append(append([]string{args[0]}, options...), args[1:]...), func(stdout io.Reader) { readSteps(stdout, progress) })
+	all := slices.Concat(args, options, []string{"--"}, what)
+	return d.run(context.Background(), lock, all, func(stdout io.Reader) { readSteps(stdout, progress) })
 }
 
-// run runs rpm on the database, in English, and has its output read.
-func (d Database) run(lock *os.File, args []string, read func(stdout io.Reader)) error {
-	cmd := exec.Command("rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
+// run runs rpm on the database, in English, and has its output read. Cancelling ctx ends rpm, and the error is ctx's then: what changes
+// the system has one that can't be cancelled.
+func (d Database) run(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) error {
+	cmd := exec.CommandContext(ctx, "rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// An rpm that only reads gives its locks back when it is told to end; after a while it is killed.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	if lock != nil {
 		cmd.ExtraFiles = []*os.File{lock}
 	}
@@ -142,8 +159,11 @@ func (d Database) run(lock *os.File, args []string, read func(stdout io.Reader))
 	}()
 	read(stdout)
 	err = <-ended
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("running rpm: %w", ctx.Err())
+	}
 	output := withoutAdvice(stderr.String())
-	if err == nil && strings.Contains(output, fullDatabase) { // it says so, and that all is well
+	if err == nil && says(output, fullDatabase) { // it says so, and that all is well
 		err = errors.New("its database could not be written")
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
@@ -152,23 +172,34 @@ func (d Database) run(lock *os.File, args []string, read func(stdout io.Reader))
 	return nil
 }
 
-// fullDatabase is what SQLite says, which newer rpms have their database in.
-const fullDatabase = "database or disk is full"
+// fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c). A scriptlet can say it too, whose
+// package then counts as one that failed, and is installed all the same: the database tells.
+var fullDatabase = regexp.MustCompile(`^error: sqlite failure: .*: database or disk is full$`)
 
 // lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started may hold it open for ever.
 const lingering = time.Second
 
 // packageLine is "name-[epoch:]version-release.arch", a line of its own when rpm begins with a package. What scriptlets
-// print comes between the lines.
+// print comes between the lines, and looks like what it wants to. All that follows from a line is which Step is told: what is shown
+// while rpm works. What was installed is asked of the database.
 var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.[^\s.]+$`)
+
+// maxLine is the length in bytes from which on a line of rpm's output is none: the names in it are shorter.
+const maxLine = 16 << 10
 
 // readSteps reads what "rpm -iv --percent" prints: headings ("Preparing packages...", a package) and "%% 12.345678", each in a line.
 func readSteps(r io.Reader, progress func(Step)) {
 	var step Step
-	lines := bufio.NewReader(r)
+	lines := bufio.NewReaderSize(r, maxLine)
 	for {
-		line, err := lines.ReadString('\n')
-		line = strings.TrimSpace(line)
+		b, more, err := lines.ReadLine()
+		for part := more; part && err == nil; {
+			_, part, err = lines.ReadLine()
+		}
+		line := strings.TrimSpace(string(b))
+		if more {
+			line = ""
+		}
 		if percent, ok := strings.CutPrefix(line, "%% "); ok {
 			if p, err := strconv.ParseFloat(percent, 64); err == nil && p >= 0 && p <= 100 {
 				step.Percent = p
@@ -196,6 +227,8 @@ func withoutAdvice(s string) string {
 	return b.String()
 }
 
+// kindOf is what rpm failed for. That it was killed, its exit status tells; all else its words, whole lines of them. They choose the code
+// that a person is told, and nothing is done because of them: a scriptlet can write each of them.
 func kindOf(output string, err error) Kind {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -203,39 +236,48 @@ func kindOf(output string, err error) Kind {
 			return Killed
 		}
 	}
-	for _, k := range []struct {
-		words string
-		kind  Kind
-	}{
-		{"(Permission denied)", Denied}, // "can't create transaction lock on …"
-		{"(Read-only file system)", Denied},
-		{"can't create transaction lock on", Locked}, // "(Resource temporarily unavailable)"
-		{" is needed by ", Dependencies},
-		{" conflicts with ", Conflicts}, // packages, "… conflicts with file …" too
-		{" conflicts between attempted installs", Conflicts},
-		{" is obsoleted by ", Conflicts},
-		{"Failed dependencies", Dependencies},
-		{" more space on the ", NoSpace}, // "installing package … needs 12MB more space on the / filesystem"
-		{" more inodes on the ", NoSpace},
-		{"B on the ", NoSpace}, // the same up to rpm 4.13: "needs 12MB on the / filesystem"
-		{" inodes on the ", NoSpace},
-		{"No space left on device", NoSpace},
-		{fullDatabase, NoSpace},
-		{" - Permission denied", Denied}, // "unpacking of archive failed on file …: cpio: open failed - …"
-		{" - Read-only file system", Denied},
-		{": BAD", Corrupt}, // "Payload SHA256 digest: BAD (Expected …"
-		{"DIGESTS NOT OK", Corrupt},
-		{"cannot be installed", Corrupt},
-		{"not an rpm package", Corrupt},
-		{"does not verify", Corrupt},
-		{"Digest mismatch", Corrupt},
-		{"unpacking of archive failed", Corrupt},
-	} {
-		if strings.Contains(output, k.words) {
-			return k.kind
+	for _, p := range problems {
+		if says(output, p.line) {
+			return p.kind
 		}
 	}
 	return Other
+}
+
+// A problem is a line of rpm's, from its beginning to its end. Names from outside are in the middle of it.
+type problem struct {
+	line *regexp.Regexp
+	kind Kind
+}
+
+// problems are what rpm writes of what a person may be able to put right (lib/rpmprob.c, psm.c, rpmlock.c, depends.c, package.c,
+// rpminstall.c). The first that is there counts.
+var problems = []problem{
+	{regexp.MustCompile(`^error: can't create transaction lock on .* \((Permission denied|Read-only file system)\)$`), Denied},
+	{regexp.MustCompile(`^error: can't create transaction lock on .* \(.*\)$`), Locked}, // "Resource temporarily unavailable"
+	{regexp.MustCompile(`^\t.* is needed by (\(installed\) )?\S+$`), Dependencies},
+	{regexp.MustCompile(`^\tfile .* conflicts between attempted installs of \S+ and \S+$`), Conflicts},
+	{regexp.MustCompile(`^\tfile .* from install of \S+ conflicts with file from package \S+$`), Conflicts},
+	{regexp.MustCompile(`^\t.* (conflicts with|is obsoleted by) (\(installed\) )?\S+$`), Conflicts},
+	{regexp.MustCompile(`^error: Failed dependencies:$`), Dependencies},
+	{regexp.MustCompile(`^\tinstalling package \S+ needs [0-9]+([KMG]?B| inodes| more inodes|[KMG]?B more space) on the .* filesystem$`), NoSpace},
+	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .* - (No space left on device|Disk quota exceeded)$`), NoSpace},
+	{fullDatabase, NoSpace},
+	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .* - (Permission denied|Read-only file system)$`), Denied},
+	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .*$`), Corrupt},
+	{regexp.MustCompile(`^\tpackage \S+ does not verify: .*$`), Corrupt},
+	{regexp.MustCompile(`^error: .* cannot be installed$`), Corrupt},
+	{regexp.MustCompile(`^error: .*: not an rpm package( \(or package manifest\))?(: .*)?$`), Corrupt},
+}
+
+// says tells whether a line of rpm's output is as a pattern says.
+func says(output string, line *regexp.Regexp) bool {
+	for l := range strings.Lines(output) {
+		if line.MatchString(strings.TrimSuffix(l, "\n")) {
+			return true
+		}
+	}
+	return false
 }
 
 // limitedBuffer keeps the first 64 KiB that are written to it.

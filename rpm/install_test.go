@@ -24,7 +24,7 @@ func TestInstallTellsStepsInOrder(t *testing.T) {
 			pre: `print("chatter of a-script-let 1.2")`, post: `print("%% 50") print("more\n")`}.make(t, dir),
 	}
 	var steps []Step
-	if err := d.Install(nil, files, func(s Step) { steps = append(steps, s) }); err != nil {
+	if err := d.Install(nil, files, false, func(s Step) { steps = append(steps, s) }); err != nil {
 		t.Fatal(err)
 	}
 	var order []string // each stage and package once, as they came
@@ -109,7 +109,7 @@ func TestInstallFails(t *testing.T) {
 	install(t, d, pack{name: "there", files: map[string]string{"/opt/there": "there"}})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := d.Install(nil, tt.files(t, t.TempDir()), func(Step) {})
+			err := d.Install(nil, tt.files(t, t.TempDir()), false, func(Step) {})
 			var failed *Error
 			if !errors.As(err, &failed) {
 				t.Fatalf("Install: %v, want an *Error", err)
@@ -137,7 +137,7 @@ func TestInstallTakesAnyFileName(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Install(nil, []string{pack{name: "odd"}.make(t, dir)}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{pack{name: "odd"}.make(t, dir)}, false, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 }
@@ -186,7 +186,7 @@ func TestKindOf(t *testing.T) {
 
 func TestInstallWithoutRPM(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	err := Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Install(nil, []string{"x.rpm"}, func(Step) {})
+	err := Database{Root: t.TempDir(), Path: "/var/lib/rpm"}.Install(nil, []string{"x.rpm"}, false, func(Step) {})
 	var failed *Error
 	if !errors.As(err, &failed) || failed.Kind != NotFound {
 		t.Errorf("Install: %v, want an *Error of kind NotFound", err)
@@ -205,7 +205,7 @@ func TestInstallKilled(t *testing.T) {
 		pack{name: "later", requires: "waits", files: map[string]string{"/opt/l": "l"}}.make(t, dir),
 	}
 	killed := false
-	err := d.Install(nil, files, func(s Step) {
+	err := d.Install(nil, files, false, func(s Step) {
 		if s.Stage == Installing && !killed {
 			killed = true
 			pid := child(t, "rpm")
@@ -229,7 +229,7 @@ func TestInstallKilled(t *testing.T) {
 		t.Error("the package after the kill is installed")
 	}
 	// The database is whole: the rest can be installed, and State sees it.
-	if err := d.Install(nil, []string{pack{name: "other"}.make(t, dir)}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{pack{name: "other"}.make(t, dir)}, false, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 	if after, err := d.State(); err != nil || after == before {
@@ -249,7 +249,7 @@ func TestInstallLeavesDaemonsBehind(t *testing.T) {
 	}
 	// The daemon opens the pipe once for each that opens it to write, and ends with the first.
 	p := pack{name: "service", post: `if posix.fork() == 0 then io.open("/wait"):read() posix._exit(0) end`}.make(t, t.TempDir())
-	if err := d.Install(nil, []string{p}, func(Step) {}); err != nil {
+	if err := d.Install(nil, []string{p}, false, func(Step) {}); err != nil {
 		t.Error(err)
 	}
 	w, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/google/rpmpack"
 )
 
@@ -44,7 +45,8 @@ type pack struct {
 	obsoletes              []string
 	source                 bool // a source package
 	files                  map[string]string
-	pre, post              string // Lua
+	key                    *openpgp.Entity // that signs it
+	pre, post              string          // Lua
 }
 
 // make writes the RPM into a folder and gives its path.
@@ -86,6 +88,13 @@ func (p pack) make(t *testing.T, dir string) string {
 			r.AddCustomTag(map[int]int{1023: 1085, 1024: 1086}[tag], rpmpack.EntryString("<lua>"))
 		}
 	}
+	if p.key != nil {
+		r.SetPGPSigner(func(what []byte) ([]byte, error) {
+			var b bytes.Buffer
+			err := openpgp.DetachSign(&b, p.key, bytes.NewReader(what), nil)
+			return b.Bytes(), err
+		})
+	}
 	if p.source {
 		r.AddCustomTag(tagSourcepackage, rpmpack.EntryInt32([]int32{1}))
 	}
@@ -115,7 +124,7 @@ func install(t *testing.T, d Database, packs ...pack) {
 	for _, p := range packs {
 		files = append(files, p.make(t, dir))
 	}
-	if err := d.Install(nil, files, func(Step) {}); err != nil {
+	if err := d.Install(nil, files, false, func(Step) {}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -124,7 +133,7 @@ func install(t *testing.T, d Database, packs ...pack) {
 func read(t *testing.T, d Database) map[string]*Header {
 	t.Helper()
 	all := make(map[string]*Header)
-	err := d.Read(func(string) bool { return false }, func(_ string, h *Header) error {
+	err := d.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error {
 		all[h.Name] = h
 		return nil
 	})

@@ -1,7 +1,7 @@
 /*
  * Lines to signals: each reply word of the helper protocol becomes one pk_backend_job_* call.
  *
- * A line is a word and its fields, separated by tabs (dialect 1.2; see protocol.md). The table below says for each word
+ * A line is a word and its fields, separated by tabs (doc/protocol.md has them). The table below says for each word
  * how many fields it has and which function signals it. Nothing in here trusts the helper: a line that isn't UTF-8, has
  * a NUL, a word that isn't known, another number of fields or a field that can't be read is refused with a reason, and
  * the next line is read as if it hadn't been there.

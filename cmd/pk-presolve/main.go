@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -25,7 +26,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/term"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/caller"
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
@@ -170,7 +173,7 @@ func serve(c *config, a *arguments, dialect wire.Dialect, signals chan os.Signal
 	defer client.Close()
 	system, err := ops.NewSystem(ops.Config{
 		Record: record, Net: client, RPM: rpm.FindDatabase(c.Root, c.RPMDB), Cache: c.Cache, CacheLimit: int64(c.CacheLimit), State: c.State,
-		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Log: log,
+		Keyring: c.Trust.Keyring, SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
 		Mounts: offers.Mounts{Folders: c.Mounts.Folders, Sources: c.Mounts.Signatures == "none"},
@@ -223,7 +226,7 @@ func starting(signals chan os.Signal) (ctx context.Context, started func()) {
 
 // openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
 func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
-	to, done := stderr, func() {}
+	to, done := leveled(stderr), func() {}
 	if dialect.RepliesOnStderr() {
 		to = io.Discard
 	}
@@ -235,6 +238,38 @@ func openLog(c *config, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, f
 		to, done = f, func() { f.Close() }
 	}
 	return hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: to}), done, nil
+}
+
+// leveled is stderr as the backend stub and systemd's journal read it: each line begins with its level, "<4>" for a warning
+// (sd-daemon(3)). A person at a terminal gets the lines alone.
+func leveled(stderr io.Writer) io.Writer {
+	if f, ok := stderr.(*os.File); !ok || term.IsTerminal(int(f.Fd())) {
+		return stderr
+	}
+	writers := make(map[hclog.Level]io.Writer)
+	for level, prefix := range map[hclog.Level]string{
+		hclog.Error: "<3>", hclog.Warn: "<4>", hclog.Info: "<6>", hclog.Debug: "<7>", hclog.Trace: "<7>",
+	} {
+		writers[level] = prefixed{stderr, prefix}
+	}
+	return hclog.NewLeveledWriter(stderr, writers)
+}
+
+// prefixed writes each line with a prefix.
+type prefixed struct {
+	io.Writer
+	prefix string
+}
+
+func (p prefixed) Write(b []byte) (int, error) {
+	var lines []byte
+	for line := range bytes.Lines(b) {
+		lines = append(append(lines, p.prefix...), line...)
+	}
+	if _, err := p.Writer.Write(lines); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // useProxies makes net/http use a SOCKS proxy where there is no other: it doesn't read all_proxy. PackageKit writes socks:// without

@@ -15,8 +15,8 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["get-details"] = each(s, details)
 	m["get-files"] = each(s, files)
-	m["get-details-local"] = eachFile(localDetails)
-	m["get-files-local"] = eachFile(localFiles)
+	m["get-details-local"] = eachFile(s, localDetails)
+	m["get-files-local"] = eachFile(s, localFiles)
 	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
 	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
 }
@@ -79,7 +79,7 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 		return err
 	}
 	if p != nil {
-		return installedFiles(s, w, p)
+		return installedFiles(ctx, s, w, p)
 	}
 	o, err := s.Find(ctx, w, id)
 	if err != nil {
@@ -102,9 +102,9 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 	return nil
 }
 
-func installedFiles(s *ops.System, w *wire.Writer, p *db.Package) error {
+func installedFiles(ctx context.Context, s *ops.System, w *wire.Writer, p *db.Package) error {
 	nothing := func(string) bool { return false }
-	return s.RPM.Read(nothing, func(_ string, h *rpm.Header) error {
+	return s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
 		if ops.NEVRA(h) == p.NEVRA {
 			w.Files(ops.ID(p), h.Files())
 		}

@@ -25,7 +25,7 @@ func readGraph(ctx context.Context, d rpm.Database) (*graph, error) {
 	required := make(map[string]int) // numbers of names
 	var wants [][]int                // numbers of the names that a package requires
 	nothing := func(string) bool { return false }
-	err := d.Read(nothing, func(digest string, h *rpm.Header) error {
+	err := d.Read(ctx, nothing, func(digest string, h *rpm.Header) error {
 		var numbers []int
 		for _, r := range h.Requires() {
 			for _, name := range namesIn(r) {
@@ -46,7 +46,7 @@ func readGraph(ctx context.Context, d rpm.Database) (*graph, error) {
 		return nil, err
 	}
 	providers := make([][]int, len(required))
-	err = d.Read(nothing, func(digest string, h *rpm.Header) error {
+	err = d.Read(ctx, nothing, func(digest string, h *rpm.Header) error {
 		i, ok := index[digest]
 		if !ok { // installed this very moment
 			return nil

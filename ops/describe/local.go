@@ -9,19 +9,17 @@ import (
 )
 
 // eachFile answers for each RPM file of a request.
-func eachFile(answer func(*wire.Writer, wire.PackageID, *rpm.Header)) ops.Op {
+func eachFile(s *ops.System, answer func(*wire.Writer, wire.PackageID, *rpm.Header)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
 		for _, path := range r.Files {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			h, err := ops.ReadLocal(path)
+			f, err := s.OpenLocal(ctx, path)
 			if err != nil {
 				return err
 			}
-			nevra := ops.NEVRA(h)
-			answer(w, wire.PackageID{Name: h.Name, Version: nevra.EVR(), Arch: h.Arch, Data: "local"}, h)
+			h := f.Header
+			answer(w, wire.PackageID{Name: h.Name, Version: ops.NEVRA(h).EVR(), Arch: h.Arch, Data: "local"}, h)
+			f.Close()
 		}
 		return nil
 	})

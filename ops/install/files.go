@@ -2,7 +2,6 @@ package install
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strings"
 
@@ -21,56 +20,61 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 		return nil, err
 	}
 	p := transaction.New(r)
-	var present, paths []string
-	for _, path := range r.Files {
-		pkg, summary, err := local(s, path)
-		if err != nil {
-			return nil, err
-		}
-		there, err := p.AddFile(s, pkg, summary, path)
-		if err != nil {
-			return nil, err
-		}
-		if there {
-			present = append(present, pkg.NEVRA.String())
-			continue
-		}
-		paths = append(paths, path)
-	}
-	if err := allPresent(present, len(r.Files)); err != nil {
+	if err := addFiles(ctx, s, w, p, r.Files); err != nil {
+		p.Drop()
 		return nil, err
 	}
-	w.Status(wire.StatusDepResolve)
-	unmet, err := s.RPM.UnmetByInstalling(paths)
-	if err != nil {
-		return nil, err
-	}
-	if err := meet(ctx, s, w, p, unmet); err != nil {
-		return nil, err
-	}
-	return p, p.Complete(ctx, s, w)
+	return p, nil
 }
 
-// local describes a user's RPM file as if it were a package of a tree.
-func local(s *ops.System, path string) (pkg *tree.Package, summary string, err error) {
-	h, err := ops.ReadLocal(path)
+// addFiles adds people's own RPMs to a plan, with what they need.
+func addFiles(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, paths []string) error {
+	var present, copies []string
+	for _, path := range paths {
+		file, err := local(ctx, s, path)
+		if err != nil {
+			return err
+		}
+		copied, there, err := p.AddLocal(ctx, s, file)
+		file.Close()
+		if err != nil {
+			return err
+		}
+		if there {
+			present = append(present, ops.NEVRA(file.Header).String())
+			continue
+		}
+		copies = append(copies, copied)
+	}
+	if err := allPresent(present, len(paths)); err != nil {
+		return err
+	}
+	w.Status(wire.StatusDepResolve)
+	unmet, err := s.RPM.UnmetByInstalling(ctx, copies)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	if h.IsSource() {
-		return nil, "", wire.Errorf(wire.InvalidPackageFile, "%s is a source package: it has what a program is made from, and can't be installed", path)
+	if err := meet(ctx, s, w, p, unmet); err != nil {
+		return err
 	}
-	if fit := tree.Compatible(s.Offers.Arch()); !slices.Contains(fit, h.Arch) {
-		return nil, "", wire.Errorf(wire.IncompatibleArchitecture, "%s is for %s and this computer needs %s", path, h.Arch, strings.Join(fit, " or "))
-	}
-	info, err := os.Stat(path)
+	return p.Complete(ctx, s, w)
+}
+
+// local opens a person's own RPM file that this computer could install.
+func local(ctx context.Context, s *ops.System, path string) (*ops.LocalFile, error) {
+	f, err := s.OpenLocal(ctx, path)
 	if err != nil {
-		return nil, "", wire.Errorf(wire.FileNotFound, "looking at the file: %w", err)
+		return nil, err
 	}
-	return &tree.Package{
-		NEVRA: ops.NEVRA(h),
-		Size:  info.Size(), Installed: h.Size, Obsoletes: h.Obsoletes(),
-	}, h.Summary, nil
+	if f.IsSource() {
+		f.Close()
+		return nil, wire.Errorf(wire.InvalidPackageFile, "%q is a source package: it has what a program is made from, and can't be installed", path)
+	}
+	if fit := tree.Compatible(s.Offers.Arch()); !slices.Contains(fit, f.Arch) {
+		f.Close()
+		return nil, wire.Errorf(wire.IncompatibleArchitecture, "%q is for %s and this computer needs %s", path, f.Arch, strings.Join(fit, " or "))
+	}
+	return f, nil
 }
 
 // meet adds to a plan what meets dependencies, or says which of them nothing meets.

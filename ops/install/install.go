@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -117,7 +118,7 @@ func reinstall(ctx context.Context, s *ops.System, w *wire.Writer, p *transactio
 		return wire.Errorf(wire.PackageConflicts, "%s belongs to the standard installation, which stays as it is: it can't be installed again", installed.NEVRA)
 	}
 	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
-	if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+	if errors.Is(err, offers.ErrNotOffered) {
 		return wire.Errorf(wire.PackageNotFound, "no source has %s any more, so it can't be installed again: an update may be there (pkcon get-updates)", installed.NEVRA)
 	}
 	if err != nil {

@@ -44,7 +44,7 @@ func (f *providers) provider(ctx context.Context, dependency string) (*offers.Of
 		if err == nil && o.Package().Meets(dependency) {
 			return o, nil
 		}
-		if err != nil && ops.AsError(err).Code != wire.PackageNotFound {
+		if err != nil && !errors.Is(err, offers.ErrNotOffered) {
 			return nil, err
 		}
 	}
@@ -93,8 +93,9 @@ func (f *providers) load(ctx context.Context) error {
 	return nil
 }
 
-// enough tells whether a file may still be downloaded. What is kept isn't, but counts as if: the bound is on work, too.
-func (f *providers) enough(ref tree.Ref) bool {
+// spent tells whether this file is one too many for one search. What is kept isn't downloaded, but counts as if: the
+// bound is on work, too.
+func (f *providers) spent(ref tree.Ref) bool {
 	f.got += ref.Size
 	return f.got > maxTrees
 }
@@ -102,7 +103,7 @@ func (f *providers) enough(ref tree.Ref) bool {
 // member is a package of a tree.
 func (f *providers) member(ctx context.Context, t *tops, is func(*tree.Package) bool) (*offers.Offer, error) {
 	if t.tree == nil {
-		if f.enough(t.Entry.Tree) {
+		if f.spent(t.Entry.Tree) {
 			return nil, nil
 		}
 		var err error
@@ -145,7 +146,7 @@ func (f *providers) withFile(ctx context.Context, name string) (*offers.Offer, e
 		return nil, nil
 	}
 	for _, t := range f.all {
-		if t.Entry.Files.IsZero() || f.enough(t.Entry.Files) {
+		if t.Entry.Files.IsZero() || f.spent(t.Entry.Files) {
 			continue
 		}
 		lists, err := f.s.Offers.FileLists(ctx, t.Source, t.Entry)

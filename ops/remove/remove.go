@@ -20,18 +20,18 @@ func Register(m ops.Mux, s *ops.System) {
 		if r.Flags[wire.OnlyDownload] {
 			return nil // there is nothing to download
 		}
-		return transaction.Run(ctx, s, w, r, func() (*transaction.Plan, error) { return plan(s, w, r) })
+		return transaction.Run(ctx, s, w, r, func() (*transaction.Plan, error) { return plan(ctx, s, w, r) })
 	})
 }
 
 // plan is what goes: what others depend on goes after them, and what nothing needs any more goes last.
-func plan(s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
+func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
 	asked, err := installed(s, r.IDs)
 	if err != nil {
 		return nil, err
 	}
-	dependents, err := dependents(s, asked)
+	dependents, err := dependents(ctx, s, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func plan(s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, er
 	p := transaction.New(r)
 	p.Erase = append(slices.Clone(dependents), asked...)
 	if r.Autoremove {
-		unneeded, err := unneeded(s, p.Erase)
+		unneeded, err := unneeded(ctx, s, p.Erase)
 		if err != nil {
 			return nil, err
 		}
@@ -95,10 +95,10 @@ func notInstalled(s *ops.System, id wire.PackageID) error {
 
 // dependents are the installed packages that can't stay without others: they depend on them, or on one that does. Those that depend on
 // more than what goes before come first.
-func dependents(s *ops.System, gone []db.Package) ([]db.Package, error) {
+func dependents(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Package, error) {
 	var all []db.Package
 	for {
-		more, err := needers(s, append(slices.Clone(all), gone...))
+		more, err := needers(ctx, s, append(slices.Clone(all), gone...))
 		if err != nil || len(more) == 0 {
 			return all, err
 		}
@@ -107,8 +107,8 @@ func dependents(s *ops.System, gone []db.Package) ([]db.Package, error) {
 }
 
 // needers are the installed packages that need something of others that go.
-func needers(s *ops.System, gone []db.Package) ([]db.Package, error) {
-	unmet, err := s.RPM.UnmetByErasing(transaction.Labels(gone))
+func needers(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Package, error) {
+	unmet, err := s.RPM.UnmetByErasing(ctx, transaction.Labels(gone))
 	if err != nil {
 		return nil, err
 	}

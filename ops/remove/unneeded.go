@@ -1,6 +1,7 @@
 package remove
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -31,21 +32,21 @@ func broughtIn(s *ops.System, gone []db.Package) ([]db.Package, error) {
 }
 
 // unneeded are the packages that those that go brought in, and that nothing else needs or depends on.
-func unneeded(s *ops.System, gone []db.Package) ([]db.Package, error) {
+func unneeded(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Package, error) {
 	all, err := broughtIn(s, gone)
 	if err != nil {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(p db.Package) bool { return has(gone, p.NEVRA) })
 	for len(all) > 0 {
-		unmet, err := s.RPM.UnmetByErasing(transaction.Labels(append(slices.Clone(gone), all...)))
+		unmet, err := s.RPM.UnmetByErasing(ctx, transaction.Labels(append(slices.Clone(gone), all...)))
 		if err != nil {
 			return nil, err
 		}
 		if len(unmet) == 0 {
 			break
 		}
-		if all, err = without(s, all, unmet); err != nil {
+		if all, err = without(ctx, s, all, unmet); err != nil {
 			return nil, err
 		}
 	}
@@ -54,7 +55,7 @@ func unneeded(s *ops.System, gone []db.Package) ([]db.Package, error) {
 
 // without takes out of packages those that meet what would be unmet, e.g. by something that was installed by hand. Where they can't
 // be told, all stay.
-func without(s *ops.System, packages []db.Package, unmet []rpm.Unmet) ([]db.Package, error) {
+func without(ctx context.Context, s *ops.System, packages []db.Package, unmet []rpm.Unmet) ([]db.Package, error) {
 	wanted := make(map[string]bool)
 	for _, u := range unmet {
 		name, _, _ := strings.Cut(u.Capability, " ")
@@ -62,7 +63,7 @@ func without(s *ops.System, packages []db.Package, unmet []rpm.Unmet) ([]db.Pack
 	}
 	var stay []tree.NEVRA
 	nothing := func(string) bool { return false }
-	err := s.RPM.Read(nothing, func(_ string, h *rpm.Header) error {
+	err := s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
 		p := ops.NEVRA(h)
 		meets := func(what string) bool { return wanted[what] }
 		if has(packages, p) && (slices.ContainsFunc(h.Provides(), meets) || slices.ContainsFunc(h.Files(), meets)) {

@@ -94,14 +94,14 @@ func (p *repair) rest(ctx context.Context) error {
 	return nil
 }
 
-// readable tells whether all of the RPM database can be read.
+// readable tells whether all of the RPM database can be read. Being cancelled is no reason to rebuild it: it isn't asked for that.
 func (p *repair) readable() bool {
 	nothing := func(string) bool { return false }
-	err := p.s.RPM.Read(nothing, func(string, *rpm.Header) error { return nil })
+	err := p.s.RPM.Read(context.Background(), nothing, func(string, *rpm.Header) error { return nil })
 	if err != nil {
 		p.s.Log.Warn("the RPM database can't be read", "error", err)
 	}
-	return err == nil
+	return err == nil || errors.Is(err, rpm.ErrLocked) // that says nothing about what is in it
 }
 
 func (p *repair) rebuild(lock *os.File) error {

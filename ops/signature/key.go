@@ -2,126 +2,190 @@ package signature
 
 import (
 	"bytes"
-	"crypto/sha1"
-	"encoding/base64"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // maxKey is how many bytes a file with a key may have.
 const maxKey = 256 << 10
 
-// fingerprint is that of the one OpenPGP key, of version 4, in an ASCII-armoured text (RFC 4880, 6.2, 4.2 and 12.2): what tells
-// whether a file has the key that a person agreed to. A file with several keys is refused: nobody agreed to the others.
-func fingerprint(armoured []byte) (string, error) {
-	packets, err := dearmour(armoured)
-	if err != nil {
-		return "", err
-	}
-	print := ""
-	for len(packets) > 0 {
-		tag, body, rest, err := packet(packets)
-		if err != nil {
-			return "", err
-		}
-		packets = rest
-		if tag != tagPublicKey {
-			continue
-		}
-		if print != "" {
-			return "", errors.New("it has more than one key")
-		}
-		if len(body) == 0 || body[0] != 4 || len(body) > 0xffff {
-			return "", errors.New("its key is not of version 4, the only one that RPM's keyring takes everywhere")
-		}
-		sum := sha1.Sum(append([]byte{0x99, byte(len(body) >> 8), byte(len(body))}, body...))
-		print = hex.EncodeToString(sum[:])
-	}
-	if print == "" {
-		return "", errors.New("it has no public key")
-	}
-	return print, nil
+// A publicKey is an OpenPGP key whose parts all belong to it: its own signatures on them were
+// verified.
+type publicKey struct {
+	// prints are the fingerprints, in lower case hexadecimal, by which a person may know it: its
+	// own, which comes first, and those of the subkeys that it lets sign for it.
+	prints []string
+	// armoured is what RPM is given: the parts that were verified, written anew, and nothing else
+	// that the file had.
+	armoured []byte
 }
 
-const tagPublicKey = 6
+// readKey reads the one OpenPGP public key, of version 4, in an ASCII-armoured text. Whatever else
+// the key came with (another key, a secret one) is refused: nobody agreed to that. So is a key that
+// was revoked or has expired by now.
+func readKey(text []byte, now time.Time) (*publicKey, error) {
+	packets, err := dearmour(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPackets(packets); err != nil {
+		return nil, err
+	}
+	e, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(packets)))
+	if err != nil {
+		return nil, fmt.Errorf("its public key is damaged: %w", err)
+	}
+	return verified(e, now)
+}
 
+// dearmour is what the one armoured block in a text has.
 func dearmour(text []byte) ([]byte, error) {
-	const begin, end = "-----BEGIN PGP PUBLIC KEY BLOCK-----", "-----END PGP PUBLIC KEY BLOCK-----"
-	_, after, ok := bytes.Cut(text, []byte(begin))
-	block, rest, ok2 := bytes.Cut(after, []byte(end))
-	if !ok || !ok2 {
+	if len(text) > maxKey {
+		return nil, fmt.Errorf("it has more than %d bytes", maxKey)
+	}
+	switch bytes.Count(text, []byte("-----BEGIN PGP ")) {
+	case 0:
+		return nil, errors.New("it has no ASCII-armoured public key")
+	case 1:
+	default:
+		return nil, errors.New("it has more than one key, or something beside the key")
+	}
+	block, err := armor.Decode(bytes.NewReader(text))
+	if err != nil || block.Type != openpgp.PublicKeyType {
 		return nil, errors.New("it has no ASCII-armoured public key")
 	}
-	if bytes.Contains(rest, []byte(begin)) {
-		return nil, errors.New("it has more than one key")
-	}
-	_, block, _ = bytes.Cut(block, []byte("\n"))
-	var data strings.Builder
-	headers := true // until an empty line
-	for line := range strings.Lines(string(block)) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "":
-			headers = false
-		case headers && strings.Contains(line, ": "):
-		case strings.HasPrefix(line, "="): // a checksum, which vouches for nothing
-		default:
-			data.WriteString(line)
-		}
-	}
-	packets, err := base64.StdEncoding.DecodeString(data.String())
+	packets, err := io.ReadAll(block.Body)
 	if err != nil {
 		return nil, fmt.Errorf("its public key is damaged: %w", err)
 	}
 	return packets, nil
 }
 
-// packet takes the first packet off a row of them.
-func packet(b []byte) (tag int, body, rest []byte, err error) {
-	damaged := errors.New("its public key is damaged")
-	if b[0]&0x80 == 0 {
-		return 0, nil, nil, damaged
-	}
-	size, at := 0, 1
-	number := func(n int) bool {
-		if len(b) < at+n {
-			return false
+// The kinds of packets that count (RFC 9580, 5).
+const (
+	tagSecretKey    = 5
+	tagPublicKey    = 6
+	tagSecretSubkey = 7
+)
+
+// checkPackets looks which keys there are, before any of them is believed: reading an Entity stops
+// at the next key.
+func checkPackets(packets []byte) error {
+	keys := 0
+	all := packet.NewOpaqueReader(bytes.NewReader(packets))
+	for {
+		p, err := all.Next()
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		for range n {
-			size = size<<8 | int(b[at])
-			at++
+		if err != nil {
+			return fmt.Errorf("its public key is damaged: %w", err)
 		}
-		return true
-	}
-	ok := true
-	if b[0]&0x40 != 0 { // a new header
-		tag = int(b[0] & 0x3f)
-		ok = number(1)
-		switch first := size; {
-		case !ok:
-		case first >= 224 && first < 255:
-			ok = false // in parts: keys never are
-		case first == 255:
-			size = 0
-			ok = number(4)
-		case first >= 192:
-			size = 0
-			ok = number(1)
-			size += (first-192)<<8 + 192
-		}
-	} else {
-		tag = int(b[0] >> 2 & 0xf)
-		switch b[0] & 3 {
-		case 3:
-			ok = false
-		default:
-			ok = number(1 << (b[0] & 3))
+		switch p.Tag {
+		case tagSecretKey, tagSecretSubkey:
+			return errors.New("it has a secret key, which is for nobody else to have")
+		case tagPublicKey:
+			if keys++; keys > 1 {
+				return errors.New("it has more than one key")
+			}
+			if len(p.Contents) == 0 || p.Contents[0] != 4 {
+				return errors.New("its key is not of version 4, the only one that RPM's keyring takes everywhere")
+			}
 		}
 	}
-	if !ok || size < 0 || size > len(b)-at {
-		return 0, nil, nil, damaged
+	if keys == 0 {
+		return errors.New("it has no public key")
 	}
-	return tag, b[at : at+size], b[at+size:], nil
+	return nil
 }
+
+// verified takes from a key what is valid: names that it signed itself and subkeys that it lets
+// sign for it, and that let it (subkeys for encryption are of no use to RPM). What others signed of
+// it isn't verified by anybody, and is left out.
+func verified(e *openpgp.Entity, now time.Time) (*publicKey, error) {
+	// A laptop without a battery for its clock lives in the past: no key is refused for being from
+	// the future.
+	now = latest(now, e.PrimaryKey.CreationTime)
+	for _, i := range e.Identities {
+		if i.SelfSignature != nil {
+			now = latest(now, i.SelfSignature.CreationTime)
+		}
+	}
+	for _, sub := range e.Subkeys {
+		now = latest(now, sub.PublicKey.CreationTime, sub.Sig.CreationTime)
+	}
+	if len(e.Revocations) > 0 {
+		return nil, errors.New("its key was revoked")
+	}
+	var names []*openpgp.Identity
+	for _, i := range e.Identities {
+		if i.SelfSignature == nil || i.SelfSignature.SigExpired(now) || len(i.Revocations) > 0 {
+			continue
+		}
+		if e.PrimaryKey.KeyExpired(i.SelfSignature, now) {
+			return nil, errors.New("its key has expired")
+		}
+		names = append(names, i)
+	}
+	if len(names) == 0 {
+		return nil, errors.New("its key has no name that is valid now")
+	}
+	// The main name comes first, since rpm knows a key by the first; the rest is only the same each
+	// time.
+	slices.SortFunc(names, func(a, b *openpgp.Identity) int {
+		if d := boolean(isPrimary(b)) - boolean(isPrimary(a)); d != 0 {
+			return d
+		}
+		return cmp.Or(a.SelfSignature.CreationTime.Compare(b.SelfSignature.CreationTime), cmp.Compare(a.Name, b.Name))
+	})
+	k := &publicKey{prints: []string{hex.EncodeToString(e.PrimaryKey.Fingerprint)}}
+	parts := []interface{ Serialize(io.Writer) error }{e.PrimaryKey}
+	for _, i := range names {
+		parts = append(parts, i.UserId, i.SelfSignature)
+	}
+	for _, sub := range e.Subkeys {
+		if sub.PublicKey.Version != 4 || !sub.Sig.FlagsValid || !sub.Sig.FlagSign || !sub.PublicKey.PubKeyAlgo.CanSign() ||
+			len(sub.Revocations) > 0 || sub.Sig.SigExpired(now) || sub.PublicKey.KeyExpired(sub.Sig, now) {
+			continue
+		}
+		k.prints = append(k.prints, hex.EncodeToString(sub.PublicKey.Fingerprint))
+		parts = append(parts, sub.PublicKey, sub.Sig)
+	}
+	var out bytes.Buffer
+	w, err := armor.Encode(&out, openpgp.PublicKeyType, nil)
+	for _, p := range parts {
+		if err == nil {
+			err = p.Serialize(w)
+		}
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing its public key anew: %w", err)
+	}
+	k.armoured = append(out.Bytes(), '\n')
+	return k, nil
+}
+
+func isPrimary(i *openpgp.Identity) bool {
+	return i.SelfSignature.IsPrimaryId != nil && *i.SelfSignature.IsPrimaryId
+}
+
+func boolean(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }

@@ -9,11 +9,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
@@ -42,8 +46,8 @@ func install(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 		return err
 	}
 	return transaction.Change(ctx, s, w, func(lock *os.File) error {
-		path := filepath.Join(s.Keyring, id.file(key))
-		if err := keep(path, key); err != nil {
+		path := filepath.Join(s.Keyring, key.prints[0]+".asc")
+		if err := keep(path, key.armoured); err != nil {
 			return err
 		}
 		if err := s.RPM.ImportKey(lock, path); err != nil {
@@ -66,23 +70,22 @@ func keyID(s string) (id, error) {
 	return id(plain), nil
 }
 
-// file is what the key is called in the folder of keys.
-func (i id) file(key []byte) string {
-	print, err := fingerprint(key)
-	if err != nil {
-		print = string(i)
-	}
-	return print + ".asc"
+// is tells whether a key has this id: itself, or one of the subkeys that sign for it.
+func (i id) is(key *publicKey) bool {
+	return slices.ContainsFunc(key.prints, func(print string) bool { return strings.HasSuffix(print, string(i)) })
 }
 
-// is tells whether a file has the key with this id.
-func (i id) is(key []byte) bool {
-	print, err := fingerprint(key)
-	return err == nil && strings.HasSuffix(print, string(i))
+// in is the key with this id that a file has; nil where it has none.
+func (i id) in(text []byte) *publicKey {
+	key, err := readKey(text, time.Now())
+	if err != nil || !i.is(key) {
+		return nil
+	}
+	return key
 }
 
 // find looks for a key.
-func find(ctx context.Context, s *ops.System, id id, packageID string) ([]byte, error) {
+func find(ctx context.Context, s *ops.System, id id, packageID string) (*publicKey, error) {
 	for _, folder := range []string{s.Keyring, filepath.Join(s.RPM.Root, distributionKeys)} {
 		key, err := inFolder(folder, id)
 		if key != nil || err != nil {
@@ -92,12 +95,14 @@ func find(ctx context.Context, s *ops.System, id id, packageID string) ([]byte, 
 	// An id of 8 digits can be forged in minutes: what comes from outside needs a longer one.
 	nor := ""
 	if p, err := wire.ParsePackageID(packageID); err == nil && len(id) >= 16 {
-		key, at, err := s.Offers.Key(ctx, p.Data, string(id), maxKey)
+		text, at, err := s.Offers.Key(ctx, p.Data, string(id), maxKey)
 		if errors.Is(err, context.Canceled) {
 			return nil, err
 		}
-		if err == nil && id.is(key) {
-			return key, nil
+		if err == nil {
+			if key := id.in(text); key != nil {
+				return key, nil
+			}
 		}
 		if at != "" {
 			nor = ", nor at " + at
@@ -107,7 +112,7 @@ func find(ctx context.Context, s *ops.System, id id, packageID string) ([]byte, 
 }
 
 // inFolder looks for a key in the files of a folder.
-func inFolder(folder string, id id) ([]byte, error) {
+func inFolder(folder string, id id) (*publicKey, error) {
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -116,33 +121,55 @@ func inFolder(folder string, id id) ([]byte, error) {
 		return nil, fmt.Errorf("looking for the key %s: %w", id, err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(folder, e.Name())
-		info, err := os.Stat(path) // distributions have links
-		if err != nil || !info.Mode().IsRegular() || info.Size() > maxKey {
-			continue
-		}
-		key, err := os.ReadFile(path)
+		text, err := readFile(filepath.Join(folder, e.Name()))
 		if err != nil {
 			return nil, fmt.Errorf("looking for the key %s: %w", id, err)
 		}
-		if id.is(key) {
+		if key := id.in(text); key != nil {
 			return key, nil
 		}
 	}
 	return nil, nil
 }
 
+// readFile reads a file that may have a key; nil where it can't. Links are followed: distributions
+// have them in their folder.
+func readFile(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // a FIFO isn't waited for
+	if err != nil {
+		return nil, nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKey {
+		return nil, nil
+	}
+	return io.ReadAll(io.LimitReader(f, maxKey+1))
+}
+
 // keep puts a key into the folder of keys, whole or not at all.
 func keep(path string, key []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("keeping the key: %w", err)
 	}
-	aside := path + ".new"
-	err := os.WriteFile(aside, key, 0o644)
+	f, err := os.CreateTemp(folder, ".presolve-*")
+	if err != nil {
+		return fmt.Errorf("keeping the key: %w", err)
+	}
+	_, err = f.Write(key)
 	if err == nil {
-		err = os.Rename(aside, path)
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("keeping the key: %w", err)
 	}
 	return nil

@@ -27,6 +27,12 @@ func CachePath(s *ops.System, source string, p *tree.Package) string {
 	return filepath.Join(s.CacheFolder(), unique+"-"+FileName(p.NEVRA))
 }
 
+// PassingPath is where an RPM whose CachePath is given is on its way into somebody's folder: it
+// isn't what an install finds, since it goes at any moment.
+func PassingPath(cachePath string) string {
+	return filepath.Join(filepath.Dir(cachePath), "passing-"+filepath.Base(cachePath))
+}
+
 // FileName is the name that an RPM's file has by custom.
 func FileName(p tree.NEVRA) string {
 	return p.Name + "-" + p.Version + "-" + p.Release + "." + p.Arch + ".rpm"
@@ -98,6 +104,8 @@ func makeRoom(s *ops.System, downloads []transport.File, more, short int64) erro
 		i := slices.IndexFunc(begun, func(b db.Begun) bool { return strings.HasSuffix(k.whole, "-"+FileName(b.NEVRA)) })
 		switch {
 		case slices.ContainsFunc(downloads, func(f transport.File) bool { return f.Path == k.whole }):
+		case slices.ContainsFunc(k.files, inUse):
+			held = append(held, k)
 		case i < 0 && !transport.Busy(k.whole):
 			unneeded = append(unneeded, k)
 		case i >= 0 && !begun[i].Now && slices.Equal(k.files, []string{k.whole}):

@@ -27,6 +27,7 @@ func Change(ctx context.Context, s *ops.System, w *wire.Writer, f func(lock *os.
 	if err := recoverUnfinished(s, w, file); err != nil {
 		return err
 	}
+	dropLocal(s)
 	return f(file)
 }
 

@@ -10,6 +10,7 @@
 //	space.go      whether there is space, and where RPMs are kept
 //	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it
+//	local.go      people's own RPMs: the copies that are verified and installed
 //	progress.go   downloads and rpm's steps become percentages that only grow
 //
 // The base, all that this backend has not installed, is never touched.

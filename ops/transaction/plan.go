@@ -7,6 +7,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -21,7 +22,8 @@ type Plan struct {
 	// Reinstall and Downgrade let what is asked for take the place of the same version, or of a newer one.
 	Reinstall, Downgrade bool
 
-	tops map[string]bool // the packages whose trees are in the plan
+	tops   map[string]bool // the packages whose trees are in the plan
+	copies []*localCopy
 }
 
 // An Item is a package to be installed.
@@ -37,7 +39,7 @@ type Item struct {
 	tree int // which of the plan's trees has it first
 	pkg  *tree.Package
 	file transport.File
-	// local: the file is a user's own, neither downloaded nor removed.
+	// local: the file is a copy of a person's own (localCopy), and isn't downloaded.
 	local bool
 }
 
@@ -114,11 +116,13 @@ func (p *Plan) add(s *ops.System, o *offers.Offer, why Why) error {
 // Local is the source of packages that come from a user's own files.
 const Local = "local"
 
-// AddFile adds a user's own RPM file; there tells that it, or a newer one, is installed already and stays.
-func (p *Plan) AddFile(s *ops.System, pkg *tree.Package, summary, path string) (there bool, err error) {
+// addFile adds an RPM file that no source offers, by its header; there tells that it, or a newer
+// one, is installed already and stays.
+func (p *Plan) addFile(s *ops.System, h *rpm.Header, size int64, path string) (there bool, err error) {
+	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes()}
 	before := len(p.Kept)
 	err = p.put(s, &Item{
-		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: summary, pkg: pkg, file: transport.File{Path: path}, local: true,
+		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true,
 	}, again{same: p.Reinstall, older: p.Downgrade})
 	p.tops[pkg.Name] = true
 	return len(p.Kept) > before, err

@@ -46,7 +46,7 @@ func finishInstalling(s *ops.System, w *wire.Writer, lock *os.File, t *db.Transa
 	}
 	w.AllowCancel(false)
 	defer w.AllowCancel(true)
-	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, func(rpm.Step) {}); err != nil {
+	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, s.SignedRPMs, func(rpm.Step) {}); err != nil {
 		// Some scriptlets don't bear to run twice. The packages are as registered as before, and all that can be known is that they are
 		// whole: a laptop that never installs anything again would be worse.
 		s.Log.Error("what a transaction that was cut off has left can't be installed once more", "command", t.Command, "error", err)

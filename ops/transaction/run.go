@@ -22,8 +22,9 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		if err != nil {
 			return err
 		}
+		defer p.Drop()
 		p.Tell(w)
-		return p.tellUntrusted(s, w, r.Flags[wire.OnlyTrusted])
+		return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
 	}
 	return Change(ctx, s, w, func(lock *os.File) error {
 		w.Percentage(0)
@@ -31,6 +32,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 		if err != nil {
 			return err
 		}
+		defer p.Drop()
 		if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
 			return err
 		}
@@ -43,6 +45,9 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 			if c.journal.State == db.Downloading {
 				err = errors.Join(err, s.RebuildingRecord(func() error { return s.Record.SetState(c.journal, db.Failed) }))
 			} // else rpm ran: it is concluded, or will be at the next start
+			if c.journal.State == db.Installing {
+				p.keep() // they are needed for that
+			}
 			return err
 		}
 		w.Percentage(100)
@@ -64,7 +69,7 @@ type change struct {
 // carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no digests that would have told
 // before, is downloaded anew once.
 func (c *change) carryOut(ctx context.Context) error {
-	if err := c.verifyLocal(); err != nil {
+	if err := c.verifyLocal(ctx); err != nil {
 		return err
 	}
 	for again := false; ; again = true {
@@ -74,14 +79,15 @@ func (c *change) carryOut(ctx context.Context) error {
 		if c.flags[wire.OnlyDownload] {
 			return c.s.Record.SetState(c.journal, db.Done)
 		}
-		err := c.inspect()
+		anew, err := c.inspect(ctx)
 		if err == nil {
 			err = c.runRPM(ctx)
+			anew = c.dropDamaged(ctx, err)
 		}
 		if err == nil {
 			break
 		}
-		if again || ops.AsError(err).Code != wire.PackageCorrupt || !c.dropUnverified() {
+		if again || !anew {
 			return err
 		}
 		c.s.Log.Warn("a package is damaged: it is downloaded anew", "error", err)
@@ -105,24 +111,17 @@ func (c *change) dropInstalled() {
 	}
 }
 
-// dropUnverified removes the downloaded RPMs whose digests are not known and that are damaged, all of them where rpm finds none that
-// is, and tells whether there were any.
-func (c *change) dropUnverified() (any bool) {
-	var unverified, damaged []*Item
+// dropDamaged removes, after an rpm that failed, the downloaded RPMs whose digests are not known and that rpm finds damaged when it is
+// asked of each, and tells whether there were any. What rpm wrote when it failed doesn't matter.
+func (c *change) dropDamaged(ctx context.Context, err error) (any bool) {
+	var failed *rpm.Error
+	if !errors.As(err, &failed) || failed.Kind == rpm.Killed || failed.Kind == rpm.NotFound {
+		return false
+	}
 	for _, it := range c.Items {
-		if it.local || it.file.SHA256 != "" {
-			continue
+		if it.file.SHA256 == "" && !it.local && c.s.RPM.Damaged(ctx, it.file.Path) {
+			any = c.drop(it) || any
 		}
-		unverified = append(unverified, it)
-		if c.s.RPM.Damaged(it.file.Path) {
-			damaged = append(damaged, it)
-		}
-	}
-	if len(damaged) == 0 {
-		damaged = unverified
-	}
-	for _, it := range damaged {
-		any = os.Remove(it.file.Path) == nil || any
 	}
 	return any
 }
@@ -205,10 +204,10 @@ func (c *change) rpm() error {
 		paths = append(paths, it.file.Path)
 	}
 	if c.replaces() {
-		return c.s.RPM.Upgrade(c.lock, paths, rpm.Again{Same: c.acts(wire.InfoReinstalling), Older: c.acts(wire.InfoDowngrading)}, c.progress.changed)
+		return c.s.RPM.Upgrade(c.lock, paths, rpm.Again{Same: c.acts(wire.InfoReinstalling), Older: c.acts(wire.InfoDowngrading)}, c.allSigned(), c.progress.changed)
 	}
 	// What isn't in the plan can't be touched by "rpm -i", whatever somebody else installed meanwhile.
-	return c.s.RPM.Install(c.lock, paths, c.progress.changed)
+	return c.s.RPM.Install(c.lock, paths, c.allSigned(), c.progress.changed)
 }
 
 // Labels are packages as rpm takes them.

@@ -3,7 +3,6 @@ package transaction
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -29,38 +28,32 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 			installed += it.pkg.Installed
 		}
 	}
-	return Room(s, files, installed)
+	return Room(s, files, installed, 0)
 }
 
 // recordGrowth is what the record and its log may grow by in a transaction, and as much again: nothing is begun that lives on the
 // reserve alone.
 const recordGrowth = 2 << 20
 
-// Room makes the space that downloads need, each at its Path, and packages of so many bytes in the root; or it says what is lacking.
-// What is there of the downloads already counts for them; what goes for something newer doesn't, since rpm removes it last.
-func Room(s *ops.System, downloads []transport.File, installed int64) error {
-	missing := map[string]int64{s.CacheFolder(): 0} // by folder
-	for _, f := range downloads {
-		missing[filepath.Dir(f.Path)] += f.Size - min(present(f.Path), f.Size)
+// Room makes the space that files in the cache need, each at its Path, packages of so many bytes in
+// the root, and so many other bytes on the cache's disk; or it says what is lacking. What is there
+// of the files already counts for them; what goes for something newer doesn't, since rpm removes it
+// last.
+func Room(s *ops.System, files []transport.File, installed, beside int64) error {
+	more := int64(0)
+	for _, f := range files {
+		more += f.Size - min(present(f.Path), f.Size)
 	}
-	needs := []need{{s.Cache, 0}, {s.RPM.Root, installed}, {s.State, recordGrowth}}
-	for folder, bytes := range missing {
-		mode := os.FileMode(0o755)
-		if folder == s.CacheFolder() {
-			mode = 0o700
-		}
-		if err := os.MkdirAll(folder, mode); err != nil {
-			return fmt.Errorf("making the folder of the downloads: %w", err)
-		}
-		needs = append(needs, need{folder, bytes})
+	if err := os.MkdirAll(s.CacheFolder(), 0o700); err != nil {
+		return fmt.Errorf("making the folder of the downloads: %w", err)
 	}
-	disks, err := findDisks(needs)
+	disks, err := findDisks([]need{{s.Cache, beside}, {s.CacheFolder(), more}, {s.RPM.Root, installed}, {s.State, recordGrowth}})
 	if err != nil {
 		return err
 	}
-	more, short := missing[s.CacheFolder()], disks[0].need-disks[0].free
+	short := disks[0].need - disks[0].free
 	if s.CacheLimit > 0 && more > 0 || short > 0 {
-		if err := makeRoom(s, downloads, more, short); err != nil {
+		if err := makeRoom(s, files, more, short); err != nil {
 			return err
 		}
 	}
@@ -99,6 +92,12 @@ func (d *diskSpace) look() error {
 	}
 	d.id, d.free = uint64(st.Dev), int64(fs.Bavail)*int64(fs.Bsize)
 	return nil
+}
+
+// OnDisk tells whether a folder is on a disk, which is known by its number.
+func OnDisk(folder string, disk uint64) bool {
+	d := &diskSpace{folder: folder}
+	return d.look() == nil && d.id == disk
 }
 
 // findDisks are the disks of folders, in their order, each once with all that is needed of it.

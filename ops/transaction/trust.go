@@ -1,7 +1,10 @@
 package transaction
 
 import (
+	"cmp"
+	"context"
 	"os"
+	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -12,48 +15,65 @@ import (
 const infoUntrusted wire.Info = "untrusted"
 
 // inspect reads from the RPMs themselves what their sources don't vouch for: that they are the packages that they should be, their
-// epochs, what they obsolete, and who signed them.
-func (c *change) inspect() error {
+// epochs, what they obsolete, and who signed them. A digest only says that an RPM is the one that the tree leads to. What can't be used
+// doesn't stay in the cache; anew tells that another download may bring what can: where no digest says that the same would come.
+func (c *change) inspect(ctx context.Context) (anew bool, err error) {
+	var wrong error // of the first that can't be used; the others are still looked at, so that all of them go
 	changed := false
 	for _, it := range c.Items {
-		h, err := rpm.ReadFile(it.file.Path)
+		h, err := c.read(it)
 		if err != nil {
-			return wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM: %w", it.Source, it.NEVRA, err)
+			anew = c.drop(it) && it.file.SHA256 == "" || anew
+			wrong = cmp.Or(wrong, err)
 		}
-		if it.file.SHA256 == "" && !it.local {
-			is := ops.NEVRA(h)
-			want := it.NEVRA
-			want.Epoch = is.Epoch
-			if is != want {
-				return wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is %s", it.Source, it.NEVRA, is)
-			}
-			if it.NEVRA != is || it.Summary != h.Summary {
-				it.NEVRA, it.Summary, changed = is, h.Summary, true
-			}
+		if wrong != nil {
+			continue
+		}
+		if is := ops.NEVRA(h); it.file.SHA256 == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
+			it.NEVRA, it.Summary, changed = is, h.Summary, true
 		}
 		obsoleted := len(it.Obsoleted)
 		if err := c.obsolete(c.s, it, h.Obsoletes()); err != nil {
-			return err
+			return false, err
 		}
 		changed = changed || len(it.Obsoleted) != obsoleted
-		if it.local {
-			continue
-		}
-		if err := c.verify(it); err != nil {
-			return err
+		if err := c.verify(ctx, it); err != nil {
+			return false, err
 		}
 	}
-	if !changed {
-		return nil
+	if wrong != nil || !changed {
+		return anew, wrong
 	}
-	return c.s.Record.SetPlan(c.journal, c.planned())
+	return false, c.s.Record.SetPlan(c.journal, c.planned())
 }
 
-// verifyLocal verifies the user's own files: before anything is downloaded for them.
-func (c *change) verifyLocal() error {
+// read reads the header of an item's RPM, which must be that of the package that is in the plan.
+func (c *change) read(it *Item) (*rpm.Header, error) {
+	h, err := rpm.ReadFile(it.file.Path)
+	if err != nil {
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM, or damaged: %w: nothing was installed", it.Source, it.NEVRA, err)
+	}
+	is, want := ops.NEVRA(h), it.NEVRA
+	if it.file.SHA256 == "" && it.pkg.Size == 0 { // a source without digests doesn't tell epochs either
+		want.Epoch = is.Epoch
+	}
+	switch {
+	case h.IsSource():
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is a source package: nothing was installed", it.Source, it.NEVRA)
+	case is != want:
+		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is %s: nothing was installed", it.Source, it.NEVRA, is)
+	}
+	return h, nil
+}
+
+// drop removes an RPM that can't be used from the cache, and tells whether it was there. A user's own file stays.
+func (c *change) drop(it *Item) bool { return !it.local && os.Remove(it.file.Path) == nil }
+
+// verifyLocal verifies the user's own files before anything is downloaded for them; inspect does again, right before rpm runs.
+func (c *change) verifyLocal(ctx context.Context) error {
 	for _, it := range c.Items {
 		if it.local {
-			if err := c.verify(it); err != nil {
+			if err := c.verify(ctx, it); err != nil {
 				return err
 			}
 		}
@@ -62,12 +82,12 @@ func (c *change) verifyLocal() error {
 }
 
 // verify checks an item's signature, where it needs one.
-func (c *change) verify(it *Item) error {
+func (c *change) verify(ctx context.Context, it *Item) error {
 	if !c.needsSignature(c.s, it, c.flags[wire.OnlyTrusted]) {
 		return nil
 	}
 	c.w.Status(wire.StatusSigCheck)
-	return signed(c.s, it)
+	return signed(ctx, c.s, it)
 }
 
 // needsSignature tells whether an item may only be installed with a signature that RPM's keyring knows. A tree's digest vouches
@@ -77,9 +97,14 @@ func (p *Plan) needsSignature(s *ops.System, it *Item, onlyTrusted bool) bool {
 	return s.SignedRPMs || onlyTrusted && it.file.SHA256 == ""
 }
 
+// allSigned tells whether every RPM of the plan needs a signature: then the rpm that installs them verifies that itself.
+func (c *change) allSigned() bool {
+	return !slices.ContainsFunc(c.Items, func(it *Item) bool { return !c.needsSignature(c.s, it, c.flags[wire.OnlyTrusted]) })
+}
+
 // signed tells whether RPM's keyring knows who signed an item.
-func signed(s *ops.System, it *Item) error {
-	trust, key, err := s.RPM.CheckSignature(it.file.Path)
+func signed(ctx context.Context, s *ops.System, it *Item) error {
+	trust, key, err := s.RPM.CheckSignature(ctx, it.file.Path)
 	switch {
 	case err != nil:
 		return err
@@ -106,13 +131,13 @@ func unless(s *ops.System) string {
 
 // tellUntrusted tells in a simulation which packages only-trusted would refuse, as far as that is known before they are downloaded:
 // PackageKit then asks the user at once.
-func (p *Plan) tellUntrusted(s *ops.System, w *wire.Writer, onlyTrusted bool) error {
+func (p *Plan) tellUntrusted(ctx context.Context, s *ops.System, w *wire.Writer, onlyTrusted bool) error {
 	for _, it := range p.Items {
 		if !onlyTrusted || !p.needsSignature(s, it, onlyTrusted) || !it.local && s.SignedRPMs {
 			continue
 		}
 		if it.local {
-			trust, _, err := s.RPM.CheckSignature(it.file.Path)
+			trust, _, err := s.RPM.CheckSignature(ctx, it.file.Path)
 			if err != nil {
 				return err
 			}

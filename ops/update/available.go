@@ -55,7 +55,7 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	}
 	var all []*program
 	for _, name := range slices.Compact(names) {
-		p, err := look(ctx, s, w, name)
+		p, err := updatesOf(ctx, s, w, name)
 		if err != nil {
 			return nil, err
 		}
@@ -66,10 +66,10 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	return all, nil
 }
 
-// look is a program with its updates; nil where it has none, or no source offers it any more.
-func look(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
+// updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
 	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
-	if ops.AsError(err) != nil && ops.AsError(err).Code == wire.PackageNotFound {
+	if errors.Is(err, offers.ErrNotOffered) {
 		return nil, nil
 	}
 	if err != nil {

@@ -1,0 +1,129 @@
+package publish
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
+)
+
+// schemas are those of doc/schema.
+func schemas(t *testing.T) func(name string) *jsonschema.Schema {
+	t.Helper()
+	c := jsonschema.NewCompiler()
+	dir := filepath.Join("..", "doc", "schema")
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatalf("%s: %v", e.Name(), err)
+		}
+		if err := c.AddResource("https://schema.invalid/"+e.Name(), doc); err != nil {
+			t.Fatalf("%s: %v", e.Name(), err)
+		}
+	}
+	return func(name string) *jsonschema.Schema {
+		s, err := c.Compile("https://schema.invalid/" + name + ".schema.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+// documents are the JSON documents in a published file.
+func documents(t *testing.T, path string) (all [][]byte) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(path, ".zst") {
+		return [][]byte{data}
+	}
+	z, err := zstd.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	lines := bufio.NewReader(z)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			all = append(all, line)
+		}
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The documented schemas are right about what is published: each kind of file is there and fits, and what doesn't fit is told.
+func TestSchemas(t *testing.T) {
+	o := options(t)
+	repository := repotest.New(t, first...)
+	withTexts(t, repository, `<component type="desktop"><id>write</id><pkgname>write</pkgname><name>Write</name><summary xml:lang="de">Schreiben</summary></component>`)
+	mustBuild(t, open(t, repotest.URL(repository)), o)
+	schema := schemas(t)
+	checked := map[string]int{}
+	err := filepath.WalkDir(o.Output, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			return err
+		}
+		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts"}[filepath.Base(filepath.Dir(path))]
+		if kind == "" {
+			kind = strings.TrimSuffix(e.Name(), ".json")
+		}
+		for _, d := range documents(t, path) {
+			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(d))
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				continue
+			}
+			if err := schema(kind).Validate(v); err != nil {
+				t.Errorf("%s: %v\n%s", path, err, d)
+			}
+			checked[kind]++
+			object := v.(map[string]any)
+			for key := range object {
+				if key == "created" || key == "expires" {
+					continue
+				}
+				spoilt := map[string]any{}
+				json.Unmarshal(d, &spoilt)
+				spoilt[key] = map[string]any{"no": "such"}
+				if schema(kind).Validate(spoilt) == nil && key != "totals" && key != "texts" {
+					t.Errorf("the schema of %s takes anything as %s", kind, key)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "platforms", "report"} {
+		if checked[kind] == 0 {
+			t.Errorf("no file of the kind %s was published: %v", kind, checked)
+		}
+	}
+}
