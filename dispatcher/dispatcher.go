@@ -1,6 +1,12 @@
 // Package dispatcher is the helper's life: it carries out the command that the program was started with, then those
 // that come on stdin, one at a time, until "exit", the end of stdin, a signal while idle, or a while without commands.
 //
+// A command that doesn't heed the end of its context is waited for: to leave it alone while the next one runs would be worse, and
+// rpm must not be ended in the middle. Ops end within a second but where they said AllowCancel(false). PackageKit doesn't wait for
+// longer than 2.5 s (up to 1.2) or 5 s after its signal, and then kills the helper; so every op bears to be killed at any time: the
+// kernel gives back its locks, the journal tells the next helper what was begun, partial files are continued, and an rpm that
+// runs goes on, with the lock, to its end.
+//
 // Stdin is read while a command runs. A signal cancels the command that runs. Whatever an op does, each command is
 // answered by exactly one "finished", the next one is answered too, and nothing but the protocol goes out.
 package dispatcher

@@ -284,35 +284,28 @@ func FuzzWithin(f *testing.F) {
 	})
 }
 
-// What is on its way is for its owner alone, and the whole file too, but where it is for everybody.
+// What is on its way is its owner's alone, and the whole file too.
 func TestFetchIsPrivate(t *testing.T) {
 	content := random(100 * kib)
-	for _, public := range []bool{false, true} {
-		c, _ := newTestClient(t, Options{})
-		seen := make(map[string]os.FileMode)
-		o := serve(t, inTurn(dropping(50*kib, tagged(content, `"v"`)), tagged(content, `"v"`)))
-		f := wanted(t, content, o.URL+"/a")
-		f.Path = filepath.Join(filepath.Dir(f.Path), "deeper", "a.rpm")
-		f.Size, f.SHA256, f.Public = 0, "", public
-		look := func() {
-			for _, p := range []string{filepath.Dir(f.Path), f.Path, f.Path + PartSuffix, f.Path + PartSuffix + versionSuffix} {
-				if fi, err := os.Stat(p); err == nil {
-					seen[strings.TrimPrefix(p, filepath.Dir(f.Path))] = fi.Mode().Perm()
-				}
+	c, _ := newTestClient(t, Options{})
+	seen := make(map[string]os.FileMode)
+	f := wanted(t, content, serve(t, dropping(50*kib, tagged(content, `"v"`))).URL+"/a")
+	f.Path = filepath.Join(filepath.Dir(f.Path), "deeper", "a.rpm")
+	f.Size, f.SHA256 = 0, ""
+	look := func() {
+		for _, p := range []string{filepath.Dir(f.Path), f.Path, f.Path + PartSuffix, f.Path + PartSuffix + versionSuffix} {
+			if fi, err := os.Stat(p); err == nil {
+				seen[strings.TrimPrefix(p, filepath.Dir(f.Path))] = fi.Mode().Perm()
 			}
 		}
-		if err := c.Fetch(t.Context(), []File{f}, func(Progress) { look() }); err != nil {
-			t.Fatal(err)
-		}
-		look()
-		want := map[string]os.FileMode{"": 0o700, "/a.rpm": 0o600, "/a.rpm.part": 0o600, "/a.rpm.part.version": 0o600}
-		if public {
-			want[""], want["/a.rpm"] = 0o755, 0o644
-		}
-		for name, mode := range want {
-			if seen[name] != mode {
-				t.Errorf("public %v: %q has the mode %v and not %v", public, name, seen[name], mode)
-			}
+	}
+	if err := c.Fetch(t.Context(), []File{f}, func(Progress) { look() }); err != nil {
+		t.Fatal(err)
+	}
+	look()
+	for name, mode := range map[string]os.FileMode{"": 0o700, "/a.rpm": 0o600, "/a.rpm.part": 0o600, "/a.rpm.part.version": 0o600} {
+		if seen[name] != mode {
+			t.Errorf("%q has the mode %v and not %v", name, seen[name], mode)
 		}
 	}
 }

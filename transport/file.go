@@ -330,14 +330,8 @@ func (c *Client) local(ctx context.Context, f *File, err error) error {
 }
 
 // settle syncs a whole part and gives it its name.
-func (c *Client) settle(j *job) error {
-	f := j.file
+func (c *Client) settle(f *File) error {
 	part := f.Path + PartSuffix
-	if f.Public {
-		if err := j.lock.Chmod(0o644); err != nil && !errors.Is(err, fs.ErrPermission) { // FAT has no such modes
-			return err
-		}
-	}
 	if err := c.sync(part); err != nil {
 		return err
 	}

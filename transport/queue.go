@@ -24,8 +24,6 @@ type File struct {
 	SHA256 string
 	// Label is what people call the file; empty: the last part of Path.
 	Label string
-	// Public tells that everybody may read the whole file. Else it is its owner's alone, as is what is there in part.
-	Public bool
 }
 
 // PartSuffix is what the name of a partial file has after that of the whole.
@@ -40,8 +38,8 @@ func (f *File) label() string {
 
 // Fetch downloads files, in order, Parallel at once, and blocks until each is whole at its Path, one fails for
 // good, or ctx ends. In the latter two cases all stop and keep their partial files, from which the next Fetch goes
-// on. A file that is at its Path already is read once and counts as done if it is right. Folders are made, for their
-// owner alone but where a file is Public. A Path given twice is fetched once. Where another Fetch, of this process or another, is bringing the same file, this
+// on. A file that is at its Path already is read once and counts as done if it is right. Folders are made. They
+// and the files are their owner's alone. A Path given twice is fetched once. Where another Fetch, of this process or another, is bringing the same file, this
 // one waits for it and takes what it brought.
 //
 // report, if not nil, is called by one goroutine at a time and must not block for long: downloads wait for it.
@@ -189,9 +187,6 @@ func (q *queue) folder(f *File) error {
 		return nil
 	}
 	q.folders[dir] = true
-	if f.Public {
-		return os.MkdirAll(dir, 0o755)
-	}
 	return os.MkdirAll(dir, 0o700)
 }
 
@@ -203,7 +198,7 @@ func (q *queue) settle(ctx context.Context, whole <-chan *job) {
 			j.unlock()
 			continue
 		}
-		err := q.c.settle(j)
+		err := q.c.settle(j.file)
 		j.unlock()
 		if err != nil {
 			q.stop(localError(j.file.label(), err))

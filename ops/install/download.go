@@ -34,7 +34,6 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 		if r.Folder != "" {
 			f.Path = transaction.PassingPath(f.Path)
 		}
-		f.Public = r.Folder != "" // whoever asked is not root
 		found, files = append(found, o), append(files, f)
 	}
 	if r.Folder == "" {
