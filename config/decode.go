@@ -205,6 +205,19 @@ func (d decoder) unknown(table, key string, value any, t reflect.Type) error {
 	if _, ok := fieldOf(d.top, key); ok && table != "" {
 		return d.Errorf(path, "there is no %s: write it above the first table", what)
 	}
+	for i := range d.top.NumField() { // a key of another table
+		field := d.top.Field(i)
+		t := field.Type
+		if t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			continue
+		}
+		if _, ok := fieldOf(t, key); ok {
+			return d.Errorf(path, "there is no %s: write it in %s", what, written(field.Tag.Get("toml"), field.Type))
+		}
+	}
 	in := "the file"
 	if table != "" {
 		in = d.bracketed(table)
