@@ -139,7 +139,8 @@ func (d decoder) text(path string, value any) (string, error) {
 	return "", d.wrong(path, value, "should be a text in quotes")
 }
 
-// withUnit reads a value that has to be a text with a unit. One without gets the unit in the message's example.
+// withUnit reads a value that has to be a text with a unit. One without gets the unit in the
+// message's example.
 func (d decoder) withUnit(path string, value any, unit, what, example string, read func(text string) (problem string)) error {
 	text, isText := value.(string)
 	n, isNumber := value.(int64)

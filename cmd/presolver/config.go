@@ -107,7 +107,8 @@ func (c *settings) check(file *config.File) error {
 	case c.Signing.Key != "":
 		return bad("signing.key", "signing.key is set and this version can't sign: leave it out")
 	}
-	// A laptop tells the releases of one distribution apart by what is left without the architecture.
+	// A laptop tells the releases of one distribution apart by what is left without the
+	// architecture.
 	for _, name := range slices.Sorted(maps.Keys(rpmArch)) {
 		if release, ok := strings.CutSuffix(c.Platform, "-"+name); ok && rpmArch[name] == c.Arch {
 			return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
@@ -143,8 +144,9 @@ func (c *settings) check(file *config.File) error {
 	return nil
 }
 
-// rpmArch is what rpm calls an architecture that others, Debian above all, call otherwise. rpm knows an i386 too, but no
-// computer that it runs on today is one, and a platform of it would have no package for i686.
+// rpmArch is what rpm calls an architecture that others, Debian above all, call otherwise. rpm
+// knows an i386 too, but no computer that it runs on today is one, and a platform of it would have
+// no package for i686.
 var rpmArch = map[string]string{
 	"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "x86": "i686", "i386": "i686", "ia32": "i686",
 	"arm64": "aarch64", "armhf": "armv7hl", "ppc64el": "ppc64le",
@@ -220,8 +222,8 @@ func (c *settings) look(file *config.File) error {
 	return nil
 }
 
-// lookAtRepositories tells whether those in folders are there. A build finds it out by itself, and it can be that one is just
-// being made.
+// lookAtRepositories tells whether those in folders are there. A build finds it out by itself, and
+// it can be that one is just being made.
 func (c *settings) lookAtRepositories(file *config.File) error {
 	for i, r := range c.Repository {
 		u, err := url.Parse(r.URL)
