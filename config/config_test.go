@@ -116,6 +116,8 @@ func TestParseRefuses(t *testing.T) {
 		{"[table]\ncolour = 'blue'", `2: there is no key "colour" in [table]: [table] has wait`},
 		{"[[source]]\ncolour = 'blue'", `2: there is no key "colour" in [[source]]: [[source]] has id, url, enabled, more`},
 		{`coutn = 3`, `1: there is no key "coutn": did you mean "count"?`},
+		{`url = "x"`, `1: there is no key "url": write it in [[source]]`},
+		{"[table]\nenabled = true", `2: there is no key "enabled" in [table]: write it in [[source]]`},
 		{`Name = "x"`, `1: there is no key "Name": did you mean "name"?`},
 		{`colour = "blue"`, `1: there is no key "colour": the file has ` + known},
 		{`"http://u:secret@m/" = 1`, `1: there is no key "http://xxxxx@m/": the file has ` + known},

@@ -139,7 +139,8 @@ func (d decoder) text(path string, value any) (string, error) {
 	return "", d.wrong(path, value, "should be a text in quotes")
 }
 
-// withUnit reads a value that has to be a text with a unit. One without gets the unit in the message's example.
+// withUnit reads a value that has to be a text with a unit. One without gets the unit in the
+// message's example.
 func (d decoder) withUnit(path string, value any, unit, what, example string, read func(text string) (problem string)) error {
 	text, isText := value.(string)
 	n, isNumber := value.(int64)
@@ -204,6 +205,19 @@ func (d decoder) unknown(table, key string, value any, t reflect.Type) error {
 	}
 	if _, ok := fieldOf(d.top, key); ok && table != "" {
 		return d.Errorf(path, "there is no %s: write it above the first table", what)
+	}
+	for i := range d.top.NumField() { // a key of another table
+		field := d.top.Field(i)
+		t := field.Type
+		if t.Kind() == reflect.Slice {
+			t = t.Elem()
+		}
+		if t.Kind() != reflect.Struct {
+			continue
+		}
+		if _, ok := fieldOf(t, key); ok {
+			return d.Errorf(path, "there is no %s: write it in %s", what, written(field.Tag.Get("toml"), field.Type))
+		}
 	}
 	in := "the file"
 	if table != "" {

@@ -8,7 +8,7 @@
 //	file, err := config.Read("presolve.toml", &settings)
 //	…
 //	if settings.Transport.Parallel > 16 {
-//		return file.Errorf("transport.parallel", "parallel = %d should be …", settings.Transport.Parallel)
+//		return file.Errorf("transport.parallel", "parallel should be …")
 //	}
 //
 // This package knows no key, and nothing of PackageKit, RPM and repositories.

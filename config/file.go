@@ -181,7 +181,8 @@ func (f *File) locateKey(table string, e *unstable.Node, depth int) {
 	f.locateValue(path, offset, e.Value(), depth)
 }
 
-// locateValue finds the place of a value, and of the keys and elements in it. key is where its key is.
+// locateValue finds the place of a value, and of the keys and elements in it. key is where its key
+// is.
 func (f *File) locateValue(path string, key int, v *unstable.Node, depth int) {
 	switch v.Kind {
 	case unstable.Array:

@@ -17,14 +17,14 @@ import (
 
 func newOffers(t *testing.T, mounts Mounts, sources ...Source) *Offers {
 	t.Helper()
-	record, err := db.Open(filepath.Join(t.TempDir(), "record.sqlite"))
+	record, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "record.sqlite"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { record.Close() })
 	net := transport.New(transport.Options{SmallRetryFor: time.Second})
 	t.Cleanup(net.Close)
-	o, err := New(Config{Platform: stickPlatform, Sources: sources, Mounts: mounts, Record: record, Net: net, Log: hclog.NewNullLogger()})
+	o, err := New(t.Context(), Config{Platform: stickPlatform, Sources: sources, Mounts: mounts, Record: record, Net: net, Log: hclog.NewNullLogger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestReadable(t *testing.T) {
 	if got := o.readable(); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if err := o.use(nil); err != nil {
+	if err := o.use(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := o.readable(); !slices.Equal(got, want[1:]) {

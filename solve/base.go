@@ -13,7 +13,7 @@ import (
 // The database is read from a copy: librpm wants to write beside some kinds of database even to read them, a root is
 // often a mounted image that can't be written to, and libsolv looks in no folder but var/lib/rpm.
 func loadBase(ctx context.Context, p *pool, b Base) error {
-	db, err := findDB(b)
+	db, err := b.Database()
 	if err != nil {
 		return err
 	}
@@ -34,8 +34,8 @@ func loadBase(ctx context.Context, p *pool, b Base) error {
 	return nil
 }
 
-// findDB is the folder of the root's RPM database.
-func findDB(b Base) (string, error) {
+// Database is the folder of the RPM database of the base's root. The error says what to correct.
+func (b Base) Database() (string, error) {
 	if b.RPMDB != "" {
 		db := filepath.Join(b.Root, b.RPMDB)
 		if !hasDB(db) {

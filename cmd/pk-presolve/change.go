@@ -42,7 +42,8 @@ func sourcesIn(path string) *offers.Configuration {
 	}
 }
 
-// setSource changes a key of a source in the configuration file. All else stays as it is, comments too.
+// setSource changes a key of a source in the configuration file. All else stays as it is, comments
+// too.
 func setSource(path, id, key, value string) error {
 	folder, name, err := realFile(path)
 	if err != nil {
@@ -66,8 +67,8 @@ func setSource(path, id, key, value string) error {
 	return nil
 }
 
-// changeSource is the text of a configuration with another value for a source's key. That the text says what it should is
-// tried by reading it: what this doesn't understand it doesn't change.
+// changeSource is the text of a configuration with another value for a source's key. That the text
+// says what it should is tried by reading it: what this doesn't understand it doesn't change.
 func changeSource(path string, text []byte, id, key, value string) ([]byte, error) {
 	want, file, err := parseConfig(path, text)
 	if err != nil {
@@ -108,8 +109,8 @@ func changeSource(path string, text []byte, id, key, value string) ([]byte, erro
 	return after, nil
 }
 
-// setKey gives a key of a table a value, in the place of the one that it has, or in a new line after that of its id. Where the
-// id doesn't begin a line, the text stays as it is.
+// setKey gives a key of a table a value, in the place of the one that it has, or in a new line
+// after that of its id. Where the id doesn't begin a line, the text stays as it is.
 func setKey(text []byte, file *config.File, table, key, value string) []byte {
 	if at, ok := file.Value(table + key); ok {
 		return slices.Concat(text[:at.Start], []byte(value), text[at.End:])
@@ -149,8 +150,9 @@ func quote(s string) string {
 	return b.String()
 }
 
-// realFile opens the folder of the file that a path leads to, and gives the file's name in it. The caller closes the folder: what
-// is done in it stays in it. A link is followed only where nobody but root and this user can say where it leads.
+// realFile opens the folder of the file that a path leads to, and gives the file's name in it. The
+// caller closes the folder: what is done in it stays in it. A link is followed only where nobody
+// but root and this user can say where it leads.
 func realFile(path string) (folder *os.Root, name string, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -182,7 +184,8 @@ func realFile(path string) (folder *os.Root, name string, err error) {
 	return folder, name, nil
 }
 
-// ownedByUs tells whether only root and this user can put another file or folder in the place of this one or into it.
+// ownedByUs tells whether only root and this user can put another file or folder in the place of
+// this one or into it.
 func ownedByUs(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -199,8 +202,8 @@ func ownedByUs(path string) error {
 	return nil
 }
 
-// replace puts another content into the place of a file: a reader sees the old one or the new one, after a power cut too. The
-// owner and the mode stay; where they can't, so does the content.
+// replace puts another content into the place of a file: a reader sees the old one or the new one,
+// after a power cut too. The owner and the mode stay; where they can't, so does the content.
 func replace(folder *os.Root, name string, content []byte) (err error) {
 	info, err := folder.Lstat(name)
 	if err != nil {

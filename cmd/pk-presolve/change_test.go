@@ -127,7 +127,8 @@ func TestSetSource(t *testing.T) {
 	}
 }
 
-// A link is followed only where nobody else can say where it leads, and what is changed keeps its mode and owner.
+// A link is followed only where nobody else can say where it leads, and what is changed keeps its
+// mode and owner.
 func TestSetSourceLinks(t *testing.T) {
 	dir := t.TempDir()
 	shared := filepath.Join(dir, "shared")

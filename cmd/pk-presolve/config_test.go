@@ -112,7 +112,8 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-// A root without an RPM database is an error; an empty database is none. --check says what is there.
+// A root without an RPM database is an error; an empty database is none. --check says what is
+// there.
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "presolve.toml")

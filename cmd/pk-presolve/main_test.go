@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,6 +14,14 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
 )
+
+// emptyDatabase makes a root for a helper: with an RPM database that has nothing in it.
+func emptyDatabase(t *testing.T, root string) {
+	t.Helper()
+	if out, err := exec.Command("rpm", "--root", root, "--dbpath", "/var/lib/rpm", "--initdb").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
 
 // oneCommand carries out a command in a helper with this configuration, and gives its replies.
 func oneCommand(t *testing.T, config string, words ...string) (status int, replies string) {
@@ -67,6 +76,7 @@ func TestNoPasswordIsTold(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
+			emptyDatabase(t, dir)
 			config, log := filepath.Join(dir, "presolve.toml"), filepath.Join(dir, "log")
 			text := fmt.Sprintf("platform = %q\nroot = %q\nstate = %q\ncache = %q\nlog_level = \"trace\"\nlog_file = %q\n[mounts]\nfolders = []\n[[source]]\nid = \"school\"\nurl = %q\nlayout = %q\nsignatures = \"none\"\n",
 				platform, dir, dir+"/state", dir+"/cache", log, strings.Replace(test.url, "//", "//"+test.user+"@", 1), test.layout)
@@ -104,6 +114,7 @@ func TestNoPasswordIsTold(t *testing.T) {
 // State and cache are closed to others before anything in them is opened.
 func TestFoldersAreClosed(t *testing.T) {
 	dir := t.TempDir()
+	emptyDatabase(t, dir)
 	config := filepath.Join(dir, "presolve.toml")
 	text := fmt.Sprintf("platform = \"school-1-x86_64\"\nroot = %q\nstate = %q\ncache = %q\n[mounts]\nfolders = []\n[[source]]\nid = \"school\"\nurl = \"file:///nonexistent\"\nsignatures = \"none\"\n",
 		dir, dir+"/state", dir+"/cache")

@@ -16,16 +16,41 @@ import (
 
 type buildCmd struct {
 	Config string `short:"c" required:"" placeholder:"FILE" help:"The platform's configuration."`
+	Check  bool   `help:"Say what the configuration means, or what is wrong with it, and build nothing."`
 	Strict bool   `help:"Publish nothing when a name can't be solved."`
 }
 
 // Run builds and publishes a platform.
 func (c *buildCmd) Run(ctx context.Context, std streams) error {
 	start := time.Now()
-	conf, err := readConfig(c.Config)
+	conf, file, err := readConfig(c.Config)
+	if err == nil && c.Check {
+		err = conf.lookAtRepositories(file)
+	}
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	if c.Check {
+		conf.describe(std.out, c.Config)
+		return nil
+	}
+	if err := c.build(ctx, std, conf, start); err != nil {
+		return &hiddenError{conf.hide(err.Error()), err}
+	}
+	return nil
+}
+
+// A hiddenError is an error whose text tells no password.
+type hiddenError struct {
+	text string
+	error
+}
+
+func (e *hiddenError) Error() string { return e.text }
+func (e *hiddenError) Unwrap() error { return e.error }
+
+// build solves and publishes.
+func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start time.Time) error {
 	progress := newProgress(std.err)
 	defer progress.close()
 	platform, err := solve.Open(ctx, conf.solve(progress.note))
@@ -82,13 +107,13 @@ func count(n int, what string) string {
 }
 
 // names are the top-level packages that the configuration asks for.
-func (c *config) names(p *solve.Platform) ([]string, error) {
+func (c *settings) names(p *solve.Platform) ([]string, error) {
 	names := slices.Clone(c.Toplevel.Packages)
 	if c.Toplevel.All {
 		names = append(names, p.Names()...)
 	}
 	if c.Toplevel.File != "" {
-		listed, err := readNames(c.Toplevel.File)
+		listed, err := readNames(string(c.Toplevel.File))
 		if err != nil {
 			return nil, err
 		}

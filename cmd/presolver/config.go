@@ -1,50 +1,44 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
-
+	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// config is what presolver build -c reads.
-type config struct {
-	Platform         string       `toml:"platform"`
-	Arch             string       `toml:"arch"`
-	Output           string       `toml:"output"`
-	RPMs             string       `toml:"rpms"`
-	Layouts          []string     `toml:"layouts"`
-	WeakDependencies bool         `toml:"weak_dependencies"`
-	ValidFor         string       `toml:"valid_for"`
-	Repository       []repository `toml:"repository"`
+// settings are what the file of presolver build -c says.
+type settings struct {
+	Platform         string          `toml:"platform"`
+	Arch             string          `toml:"arch"`
+	Output           config.Path     `toml:"output"`
+	RPMs             string          `toml:"rpms"`
+	Layouts          []string        `toml:"layouts"`
+	WeakDependencies bool            `toml:"weak_dependencies"`
+	ValidFor         config.Duration `toml:"valid_for" unit:"h"`
+	Repository       []repository    `toml:"repository"`
 	Base             struct {
-		Packages []string `toml:"packages"`
-		Root     string   `toml:"root"`
-		RPMDB    string   `toml:"rpmdb"`
+		Packages []string    `toml:"packages"`
+		Root     config.Path `toml:"root"`
+		RPMDB    string      `toml:"rpmdb"` // within Root
 	} `toml:"base"`
 	Toplevel struct {
-		Packages []string `toml:"packages"`
-		File     string   `toml:"file"`
-		All      bool     `toml:"all"`
+		Packages []string    `toml:"packages"`
+		File     config.Path `toml:"file"`
+		All      bool        `toml:"all"`
 	} `toml:"toplevel"`
 	Signing struct {
 		Key string `toml:"key"`
 	} `toml:"signing"`
-
-	validFor time.Duration // ValidFor, read
 }
 
 type repository struct {
@@ -52,112 +46,192 @@ type repository struct {
 	URL string `toml:"url"`
 }
 
-// readConfig reads and checks a configuration file. Its errors name the file and, where there is one, the line.
-func readConfig(name string) (*config, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	c, err := parseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s:%w", name, err)
-	}
-	return c, nil
+func defaults() settings {
+	return settings{RPMs: "upstream", Layouts: []string{"presolve"}, ValidFor: config.Duration(720 * time.Hour)}
 }
 
-// parseConfig does so without the file. Its errors begin with "LINE: ", or " " where there is no line.
-func parseConfig(data []byte) (*config, error) {
-	c := &config{RPMs: "upstream", Layouts: []string{"presolve"}, ValidFor: "720h"}
-	d := toml.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	err := d.Decode(c)
-	var unknown *toml.StrictMissingError
-	if errors.As(err, &unknown) {
-		e := unknown.Errors[0]
-		line, _ := e.Position()
-		return nil, fmt.Errorf("%d: there is no key %s: %s", line, strings.Join(e.Key(), "."), rightKeys(e.Key()))
+// readConfig reads and checks a configuration file, and looks whether the files that it names are
+// there. Its errors name the file, the line where they can, and what would be right.
+func readConfig(name string) (*settings, *config.File, error) {
+	c := defaults()
+	file, err := config.Read(name, &c)
+	if err == nil {
+		err = c.check(file)
 	}
-	var wrong *toml.DecodeError
-	if errors.As(err, &wrong) {
-		line, _ := wrong.Position()
-		return nil, fmt.Errorf("%d: %s", line, explain(wrong))
+	if err == nil {
+		err = c.look(file)
 	}
-	if err != nil {
-		return nil, fmt.Errorf(" %w", err)
-	}
-	if err := c.check(); err != nil {
-		if line := lineOf(data, err.key); line > 0 {
-			return nil, fmt.Errorf("%d: %s", line, err.message)
-		}
-		return nil, fmt.Errorf(" %s", err.message)
-	}
-	return c, nil
+	return &c, file, err
 }
 
-// A badValue says what is wrong with the value of a key, e.g. "repository.0.url", and what would be right.
-type badValue struct{ key, message string }
+// parseConfig does so with what the file of that name has, and looks at no other file.
+func parseConfig(name string, data []byte) (*settings, *config.File, error) {
+	c := defaults()
+	file, err := config.Parse(name, data, &c)
+	if err == nil {
+		err = c.check(file)
+	}
+	return &c, file, err
+}
 
-// check tells the first thing that is wrong or missing or doesn't go together, and reads what needs reading.
-func (c *config) check() *badValue {
-	bad := func(key, format string, args ...any) *badValue { return &badValue{key, fmt.Sprintf(format, args...)} }
-	var err error
-	c.validFor, err = time.ParseDuration(c.ValidFor)
+// check tells the first thing that is wrong or missing or doesn't go together.
+func (c *settings) check(file *config.File) error {
+	bad := file.Errorf
 	switch {
 	case c.Platform == "":
 		return bad("platform", `platform is missing: name the release and the architecture, e.g. platform = "fedora-18-i686"`)
 	case tree.CheckName(c.Platform) != nil || strings.HasPrefix(c.Platform, ".") || c.Platform == "packages":
-		return bad("platform", "%q can't be the name of a platform, which becomes a folder: use letters, digits, hyphens and dots, as in fedora-18-i686", c.Platform)
+		return bad("platform", "%s can't be the name of a platform, which becomes a folder: use letters, digits, hyphens and dots, as in fedora-18-i686", config.Shown(c.Platform))
 	case c.Arch == "":
 		return bad("arch", `arch is missing: name the architecture as rpm does, e.g. arch = "i686"`)
+	case rpmArch[c.Arch] != "":
+		return bad("arch", "arch = %q is not what rpm calls it: write arch = %q", c.Arch, rpmArch[c.Arch])
 	case c.Arch == "noarch" || c.Arch == "src" || strings.Trim(c.Arch, "abcdefghijklmnopqrstuvwxyz0123456789_") != "":
-		return bad("arch", "%q is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl", c.Arch)
+		return bad("arch", "%s is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl", config.Shown(c.Arch))
 	case c.Output == "":
 		return bad("output", `output is missing: name the folder to publish in, e.g. output = "/srv/presolve"`)
-	case c.RPMs != "upstream" && c.RPMs != "copy":
-		return bad("rpms", `rpms is %q: choose "upstream" (trees point to the repositories) or "copy" (the RPMs are put into the folder)`, c.RPMs)
 	case len(c.Layouts) == 0:
 		return bad("layouts", `layouts is empty: give "presolve", "sugar-network" or both, or leave it out`)
-	case err != nil || c.validFor < time.Minute:
-		return bad("valid_for", `valid_for is %q, which is not a time of a minute or more: give hours and minutes, e.g. "720h" for thirty days`, c.ValidFor)
+	case time.Duration(c.ValidFor) < time.Minute:
+		return bad("valid_for", `valid_for = "%s" is less than a minute: give hours and minutes, e.g. "720h" for thirty days`, c.ValidFor)
 	case len(c.Repository) == 0:
 		return bad("repository", "there is no repository: add a table [[repository]] with id and url")
 	case len(c.Base.Packages) == 0 && c.Base.Root == "":
 		return bad("base", "there is no base: set packages or root in the table [base]")
-	case len(c.Base.Packages) > 0 && c.Base.Root+c.Base.RPMDB != "":
+	case len(c.Base.Packages) > 0 && (c.Base.Root != "" || c.Base.RPMDB != ""):
 		return bad("base.packages", "base.packages and base.root are both set: choose one")
+	case c.Base.RPMDB != "" && !filepath.IsAbs(c.Base.RPMDB):
+		return bad("base.rpmdb", "rpmdb = %s should be the folder as root has it: write rpmdb = %s", config.Shown(c.Base.RPMDB), config.Shown("/"+c.Base.RPMDB))
 	case len(c.Toplevel.Packages) == 0 && c.Toplevel.File == "" && !c.Toplevel.All:
 		return bad("toplevel", "there is no top-level package: set packages, file or all in the table [toplevel]")
 	case c.Signing.Key != "":
 		return bad("signing.key", "signing.key is set and this version can't sign: leave it out")
 	}
-	for _, l := range c.Layouts {
-		if l != "presolve" && l != "sugar-network" {
-			return bad("layouts", `layouts has %q, which is neither "presolve" nor "sugar-network"`, l)
-		}
-		if l == "sugar-network" && c.RPMs != "copy" {
-			return bad("layouts", `the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`)
+	// A laptop tells the releases of one distribution apart by what is left without the
+	// architecture.
+	for _, name := range slices.Sorted(maps.Keys(rpmArch)) {
+		if release, ok := strings.CutSuffix(c.Platform, "-"+name); ok && rpmArch[name] == c.Arch {
+			return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
 		}
 	}
-	for key, names := range map[string][]string{"base.packages": c.Base.Packages, "toplevel.packages": c.Toplevel.Packages} {
-		for _, name := range names {
+	if err := file.OneOf("rpms", c.RPMs, "upstream", "copy"); err != nil {
+		return err
+	}
+	for i, l := range c.Layouts {
+		key := fmt.Sprintf("layouts.%d", i)
+		if err := file.OneOf(key, l, "presolve", "sugar-network"); err != nil {
+			return err
+		}
+		if l == "sugar-network" && c.RPMs != "copy" {
+			return bad(key, `the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`)
+		}
+	}
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"base.packages", c.Base.Packages}, {"toplevel.packages", c.Toplevel.Packages}} {
+		for i, name := range list.names {
 			if err := tree.CheckName(name); err != nil {
-				return bad(key, "%s: %s: give its name alone, without version and architecture", key, err)
+				return bad(fmt.Sprintf("%s.%d", list.key, i), "%s: %v: give its name alone, without version and architecture", list.key, err)
 			}
 		}
 	}
+	for i := range c.Repository {
+		if err := c.checkRepository(file, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rpmArch is what rpm calls an architecture that others, Debian above all, call otherwise. rpm
+// knows an i386 too, but no computer that it runs on today is one, and a platform of it would have
+// no package for i686.
+var rpmArch = map[string]string{
+	"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "x86": "i686", "i386": "i686", "ia32": "i686",
+	"arm64": "aarch64", "armhf": "armv7hl", "ppc64el": "ppc64le",
+}
+
+func (c *settings) checkRepository(file *config.File, i int) error {
+	r := c.Repository[i]
+	key := fmt.Sprintf("repository.%d.", i)
+	switch {
+	case r.ID == "":
+		return file.Errorf(key+"id", "the repository has no id: name it")
+	case tree.CheckID(r.ID) != nil:
+		return file.Errorf(key+"id", "%s can't be a repository's id: use letters, digits and hyphens", config.Shown(r.ID))
+	case slices.ContainsFunc(c.Repository[:i], func(o repository) bool { return o.ID == r.ID }):
+		return file.Errorf(key+"id", "two repositories have the id %s: rename one", r.ID)
+	case r.URL == "":
+		return file.Errorf(key+"url", "the repository %s has no url: name what holds repodata/", r.ID)
+	case !isRepositoryURL(r.URL):
+		return file.Errorf(key+"url", "%s is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", config.Shown(r.URL))
+	case c.RPMs == "upstream" && strings.Contains(authority(r.URL), "@"):
+		return file.Errorf(key+"url", `the url %s has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`, config.Shown(r.URL))
+	}
+	return nil
+}
+
+// authority is who and where in a URL that isRepositoryURL takes: user:password@host:port.
+func authority(text string) string {
+	_, rest, _ := strings.Cut(text, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
+}
+
+// hide takes out of a text who logs in to the repositories.
+func (c *settings) hide(text string) string {
+	for _, r := range c.Repository {
+		who, _, ok := cutLast(authority(r.URL), "@")
+		if !ok {
+			continue
+		}
+		text = strings.ReplaceAll(text, "//"+who+"@", "//xxxxx@")
+		if u, err := url.Parse(r.URL); err == nil && u.User != nil { // as the URL's parts are put together again
+			text = strings.ReplaceAll(text, "//"+u.User.String()+"@", "//xxxxx@")
+		}
+	}
+	return text
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// look tells whether the files that the configuration names are there.
+func (c *settings) look(file *config.File) error {
+	if len(c.Base.Packages) == 0 {
+		if _, err := c.base().Database(); err != nil {
+			key := "base.root"
+			if c.Base.RPMDB != "" {
+				key = "base.rpmdb"
+			}
+			return file.Errorf(key, "%v", err)
+		}
+	}
+	if c.Toplevel.File != "" {
+		if _, err := readNames(string(c.Toplevel.File)); err != nil {
+			return file.Errorf("toplevel.file", "%v: correct it", err)
+		}
+	}
+	return nil
+}
+
+// lookAtRepositories tells whether those in folders are there. A build finds it out by itself, and
+// it can be that one is just being made.
+func (c *settings) lookAtRepositories(file *config.File) error {
 	for i, r := range c.Repository {
-		key := fmt.Sprintf("repository.%d", i)
-		switch {
-		case r.ID == "":
-			return bad(key, "the repository has no id: name it")
-		case tree.CheckID(r.ID) != nil:
-			return bad(key+".id", "%q can't be a repository's id: use letters, digits and hyphens", r.ID)
-		case slices.ContainsFunc(c.Repository[:i], func(o repository) bool { return o.ID == r.ID }):
-			return bad(key+".id", "two repositories have the id %s: rename one", r.ID)
-		case r.URL == "":
-			return bad(key, "the repository %s has no url: name what holds repodata/", r.ID)
-		case !isRepositoryURL(r.URL):
-			return bad(key+".url", "%q is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", r.URL)
+		u, err := url.Parse(r.URL)
+		if err != nil || u.Scheme != "file" {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(u.Path, "repodata/repomd.xml")); err != nil {
+			return file.Errorf(fmt.Sprintf("repository.%d.url", i), "there is no repository in %s: correct the url, or run createrepo_c", u.Path)
 		}
 	}
 	return nil
@@ -177,14 +251,18 @@ func isRepositoryURL(s string) bool {
 	return false
 }
 
+func (c *settings) base() solve.Base {
+	return solve.Base{Packages: c.Base.Packages, Root: string(c.Base.Root), RPMDB: c.Base.RPMDB}
+}
+
 // solve is the part of the configuration that solving needs.
-func (c *config) solve(note func(string)) solve.Config {
+func (c *settings) solve(note func(string)) solve.Config {
 	s := solve.Config{
 		Arch:             c.Arch,
 		WeakDependencies: c.WeakDependencies,
 		FileLists:        slices.Contains(c.Layouts, "presolve"),
-		Base:             solve.Base{Packages: c.Base.Packages, Root: c.Base.Root, RPMDB: c.Base.RPMDB},
-		Note:             note,
+		Base:             c.base(),
+		Note:             func(text string) { note(c.hide(text)) },
 	}
 	for _, r := range c.Repository {
 		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL})
@@ -193,134 +271,14 @@ func (c *config) solve(note func(string)) solve.Config {
 }
 
 // publish is the part of the configuration that publishing needs.
-func (c *config) publish() publish.Options {
+func (c *settings) publish() publish.Options {
 	return publish.Options{
 		Platform:     c.Platform,
 		Arch:         c.Arch,
-		Output:       c.Output,
+		Output:       string(c.Output),
 		Copy:         c.RPMs == "copy",
 		Presolve:     slices.Contains(c.Layouts, "presolve"),
 		SugarNetwork: slices.Contains(c.Layouts, "sugar-network"),
-		ValidFor:     c.validFor,
+		ValidFor:     time.Duration(c.ValidFor),
 	}
-}
-
-// rightKeys says which keys a table has.
-func rightKeys(key []string) string {
-	t := reflect.TypeFor[config]()
-	table := "the file"
-	for _, k := range key[:len(key)-1] {
-		f, ok := field(t, k)
-		if !ok {
-			break
-		}
-		if t = f.Type; t.Kind() == reflect.Slice {
-			t = t.Elem()
-		}
-		table = "[" + k + "]"
-		if t.Kind() != reflect.Struct {
-			return table + " is no table"
-		}
-	}
-	var keys []string
-	for i := range t.NumField() {
-		if key := t.Field(i).Tag.Get("toml"); key != "" {
-			keys = append(keys, key)
-		}
-	}
-	return table + " has " + strings.Join(keys, ", ")
-}
-
-func field(t reflect.Type, key string) (reflect.StructField, bool) {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Tag.Get("toml") == key {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
-}
-
-// explain says in the configuration's words what the TOML library says in Go's.
-func explain(e *toml.DecodeError) string {
-	key, want := strings.Join(e.Key(), "."), ""
-	t := reflect.TypeFor[config]()
-	for _, k := range e.Key() {
-		for t.Kind() == reflect.Slice {
-			t = t.Elem()
-		}
-		if t.Kind() != reflect.Struct {
-			break
-		}
-		f, ok := field(t, k)
-		if !ok {
-			return strings.TrimPrefix(e.Error(), "toml: ")
-		}
-		t = f.Type
-	}
-	switch t.Kind() {
-	case reflect.String:
-		want = `must be a string in quotes`
-	case reflect.Bool:
-		want = "must be true or false"
-	case reflect.Slice:
-		want = `must be a list of strings, e.g. ["a", "b"]`
-		if t.Elem().Kind() == reflect.Struct {
-			want = "must be written as a table [[" + key + "]]"
-		}
-	case reflect.Struct:
-		want = "must be written as a table [" + key + "]"
-	}
-	message := strings.TrimPrefix(e.Error(), "toml: ")
-	if key != "" && want != "" && (strings.Contains(message, "cannot decode") || strings.Contains(message, "cannot store") || strings.Contains(message, "type mismatch")) {
-		return key + " " + want
-	}
-	if key != "" {
-		return key + ": " + message
-	}
-	return message
-}
-
-// lineOf is the line of a key, or of the table that lacks it; 0 where there is neither. Tables in a list are counted: the url of
-// the first [[repository]] is repository.0.url.
-func lineOf(data []byte, key string) int {
-	var p unstable.Parser
-	p.Reset(data)
-	lines := make(map[string]int)
-	seen := make(map[string]int) // lists of tables
-	table := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		var parts []string
-		var at unstable.Range
-		for it := e.Key(); it.Next(); {
-			if len(parts) == 0 {
-				at = it.Node().Raw
-			}
-			parts = append(parts, string(it.Node().Data))
-		}
-		if len(parts) == 0 {
-			continue
-		}
-		name := strings.Join(parts, ".")
-		switch e.Kind {
-		case unstable.Table:
-			table = name + "."
-		case unstable.ArrayTable:
-			name = fmt.Sprintf("%s.%d", name, seen[name])
-			seen[strings.Join(parts, ".")]++
-			table = name + "."
-		case unstable.KeyValue:
-			name = table + name
-		}
-		if _, ok := lines[name]; !ok {
-			lines[name] = p.Shape(at).Start.Line
-		}
-	}
-	for key != "" {
-		if line, ok := lines[key]; ok {
-			return line
-		}
-		key = key[:max(strings.LastIndexByte(key, '.'), 0)]
-	}
-	return 0
 }

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"net/url"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // good is the design's example.
@@ -35,11 +40,11 @@ key = ""
 `
 
 func TestConfig(t *testing.T) {
-	c, err := parseConfig([]byte(good))
+	c, _, err := parseConfig("presolver.toml", []byte(good))
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := parseConfig([]byte(`platform = "debian-12-x86_64"
+	short, _, err := parseConfig("presolver.toml", []byte(`platform = "debian-12-x86_64"
 arch = "x86_64"
 output = "/srv/presolve"
 repository = [{id = "main", url = "http://mirror/fedora/18/i386"}]
@@ -54,71 +59,133 @@ toplevel.packages = ["sugar-write-activity"]`))
 	if p := c.publish(); p.Platform != "debian-12-x86_64" || p.Copy || !p.Presolve || p.SugarNetwork || p.ValidFor != 720*time.Hour {
 		t.Errorf("to publish: %+v", p)
 	}
-	if s := c.solve(nil); s.Arch != "x86_64" || s.Repositories[0].URL != "http://mirror/fedora/18/i386" || s.Base.Packages[0] != "sugar-session" || !s.FileLists {
+	if s := c.solve(func(string) {}); s.Arch != "x86_64" || s.Repositories[0].URL != "http://mirror/fedora/18/i386" || s.Base.Packages[0] != "sugar-session" || !s.FileLists {
 		t.Errorf("to solve: %+v", s)
 	}
 }
 
+func TestRelativePaths(t *testing.T) {
+	text := strings.Replace(good, `"/srv/presolve"`, `"../published"`, 1)
+	text = strings.Replace(text, `file     = ""`, `file = "names.txt"`, 1)
+	text = strings.Replace(text, `packages = ["sugar-session"]`, ``, 1)
+	text = strings.Replace(text, `root     = ""`, `root = "image"`, 1)
+	c, _, err := parseConfig("/srv/laptops/presolver.toml", []byte(text))
+	if err != nil || c.Output != "/srv/published" || c.Toplevel.File != "/srv/laptops/names.txt" || c.Base.Root != "/srv/laptops/image" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
+	const second = "[[repository]]\nid = 'second'\nurl = 'file:///x'\n\n[base]"
 	for _, test := range []struct {
 		old, new string // what to change in the good one
-		want     []string
+		want     string
 	}{
-		{`rpms `, `rmps `, []string{"4: there is no key rmps: the file has platform, arch"}},
-		{`id  =`, `name =`, []string{"10: there is no key repository.name: [repository] has id, url"}},
-		{`file     = ""`, `files = ""`, []string{"20: there is no key toplevel.files: [toplevel] has packages, file, all"}},
-		{`[signing]`, `[sining]`, []string{"there is no key sining", "signing"}},
-		{`platform = "debian-12-x86_64"`, `platform = 12`, []string{"1: platform must be a string in quotes"}},
-		{`platform = "debian-12-x86_64"`, `platform = "../etc"`, []string{"1: ", "can't be the name of a platform"}},
-		{`platform = "debian-12-x86_64"`, ``, []string{"platform is missing"}},
-		{`arch     = "x86_64"`, `arch = "noarch"`, []string{"2: ", "is not an architecture"}},
-		{`arch     = "x86_64"`, ``, []string{"arch is missing"}},
-		{`output   = "/srv/presolve"`, `output = 3.5`, []string{"3: output must be a string in quotes"}},
-		{`output   = "/srv/presolve"`, ``, []string{"output is missing"}},
-		{`rpms     = "upstream"`, `rpms = "local"`, []string{"4: ", `rpms is "local": choose`}},
-		{`layouts  = ["presolve"]`, `layouts = "presolve"`, []string{"5: layouts must be a list of strings"}},
-		{`layouts  = ["presolve"]`, `layouts = ["zero"]`, []string{"5: ", `"zero", which is neither "presolve"`}},
-		{`layouts  = ["presolve"]`, `layouts = ["sugar-network"]`, []string{`set rpms = "copy"`}},
-		{`layouts  = ["presolve"]`, `layouts = []`, []string{"layouts is empty"}},
-		{`weak_dependencies = false`, `weak_dependencies = "no"`, []string{"6: weak_dependencies must be true or false"}},
-		{`valid_for = "720h"`, `valid_for = "30 days"`, []string{"7: ", `"720h" for thirty days`}},
-		{`valid_for = "720h"`, `valid_for = 30`, []string{"7: valid_for must be a string in quotes"}},
-		{`url = "http://mirror/fedora/18/i386"`, `url = "ftp://mirror/"`, []string{"11: ", "give an http, https or file URL"}},
-		{`url = "http://mirror/fedora/18/i386"`, ``, []string{"9: the repository main has no url"}},
-		{`id  = "main"`, ``, []string{"9: the repository has no id"}},
-		{`[base]`, "[[repository]]\nid = 'main'\nurl = 'file:///x'\n[base]", []string{"14: two repositories have the id main"}},
-		{`packages = ["sugar-session"]`, `packages = ["a/b"]`, []string{"14: ", "give its name alone"}},
-		{`packages = ["sugar-session"]`, ``, []string{"there is no base"}},
-		{`root     = ""`, `root = "/"`, []string{"base.packages and base.root are both set"}},
-		{`packages = ["sugar-write-activity"]`, ``, []string{"there is no top-level package"}},
-		{`all      = false`, `all = 1`, []string{"21: toplevel.all must be true or false"}},
-		{`key = ""`, `key = "/etc/key.asc"`, []string{"this version can't sign"}},
-		{`arch     = "x86_64"`, `arch = "x86_64`, []string{"2: "}},
-		{`arch     = "x86_64"`, "arch = 'i686'\narch = 'i686'", []string{"3: "}},
+		{`rpms `, `rmps `, `4: there is no key "rmps": did you mean "rpms"?`},
+		{`id  =`, `name =`, `10: there is no key "name" in [[repository]]: [[repository]] has id, url`},
+		{`file     = ""`, `files = ""`, `20: there is no key "files" in [toplevel]: did you mean "file"?`},
+		{`file     = ""`, `colour = ""`, `20: there is no key "colour" in [toplevel]: [toplevel] has packages, file, all`},
+		{`[signing]`, `[sining]`, `23: there is no table [sining]: did you mean [signing]?`},
+		{`[[repository]]`, `[repository]`, `9: [repository] should be [[repository]]: there can be several`},
+		{`[base]`, `[[base]]`, `13: [[base]] should be [base]: there is one`},
+		{`platform = "debian-12-x86_64"`, `platform = 12`, `1: platform = 12 should be in quotes: write platform = "12"`},
+		{`platform = "debian-12-x86_64"`, `platform = "../etc"`, `1: "../etc" can't be the name of a platform, which becomes a folder: use letters, digits, hyphens and dots, as in fedora-18-i686`},
+		{`platform = "debian-12-x86_64"`, `platform = "debian-12-amd64"`, `1: platform = "debian-12-amd64" should end with what rpm calls the architecture: write platform = "debian-12-x86_64"`},
+		{`platform = "debian-12-x86_64"`, ``, ` platform is missing: name the release and the architecture, e.g. platform = "fedora-18-i686"`},
+		{`arch     = "x86_64"`, `arch = "amd64"`, `2: arch = "amd64" is not what rpm calls it: write arch = "x86_64"`},
+		{`arch     = "x86_64"`, `arch = "x86-64"`, `2: arch = "x86-64" is not what rpm calls it: write arch = "x86_64"`},
+		{`arch     = "x86_64"`, `arch = "arm64"`, `2: arch = "arm64" is not what rpm calls it: write arch = "aarch64"`},
+		{`arch     = "x86_64"`, `arch = "i386"`, `2: arch = "i386" is not what rpm calls it: write arch = "i686"`},
+		{`arch     = "x86_64"`, `arch = "x86"`, `2: arch = "x86" is not what rpm calls it: write arch = "i686"`},
+		{`arch     = "x86_64"`, `arch = "noarch"`, `2: "noarch" is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl`},
+		{`arch     = "x86_64"`, ``, ` arch is missing: name the architecture as rpm does, e.g. arch = "i686"`},
+		{`output   = "/srv/presolve"`, `output = 3.5`, `3: output = 3.5 should be in quotes: write output = "3.5"`},
+		{`output   = "/srv/presolve"`, ``, ` output is missing: name the folder to publish in, e.g. output = "/srv/presolve"`},
+		{`rpms     = "upstream"`, `rpms = "local"`, `4: rpms = "local" should be "upstream" or "copy"`},
+		{`rpms     = "upstream"`, `rpms = "upstraem"`, `4: rpms = "upstraem" should be "upstream" or "copy": did you mean "upstream"?`},
+		{`layouts  = ["presolve"]`, `layouts = "presolve"`, `5: layouts = "presolve" should be a list: write layouts = ["presolve"]`},
+		{`layouts  = ["presolve"]`, "layouts = [\n\"presolve\",\n\"sugar_network\"]", `7: layouts has "sugar_network", which should be "presolve" or "sugar-network": did you mean "sugar-network"?`},
+		{`layouts  = ["presolve"]`, `layouts = ["sugar-network"]`, `5: the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`},
+		{`layouts  = ["presolve"]`, `layouts = []`, `5: layouts is empty: give "presolve", "sugar-network" or both, or leave it out`},
+		{`weak_dependencies = false`, `weak_dependencies = "no"`, `6: weak_dependencies = "no" should be true or false`},
+		{`valid_for = "720h"`, `valid_for = "30 days"`, `7: valid_for = "30 days" is not a time like "5s", "10m" or "720h" for thirty days`},
+		{`valid_for = "720h"`, `valid_for = 720`, `7: valid_for = 720 has no unit: write valid_for = "720h"`},
+		{`valid_for = "720h"`, `valid_for = -1`, `7: valid_for = -1 is not a time like "5s", "10m" or "720h" for thirty days`},
+		{`valid_for = "720h"`, `valid_for = "5s"`, `7: valid_for = "5s" is less than a minute: give hours and minutes, e.g. "720h" for thirty days`},
+		{`url = "http://mirror/fedora/18/i386"`, `url = "ftp://u:secret@mirror/"`, `11: "ftp://xxxxx@mirror/" is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora`},
+		{`url = "http://mirror/fedora/18/i386"`, `url = "http://u:secret@mirror/"`, `11: the url "http://xxxxx@mirror/" has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`},
+		{`url = "http://mirror/fedora/18/i386"`, ``, `9: the repository main has no url: name what holds repodata/`},
+		{`id  = "main"`, ``, `9: the repository has no id: name it`},
+		{`[base]`, strings.Replace(second, "second", "main", 1), `14: two repositories have the id main: rename one`},
+		{`[base]`, strings.Replace(second, "file:///x", "x", 1), `15: "x" is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora`},
+		{`[base]`, strings.Replace(second, "'file:///x'", "5", 1), `15: url = 5 should be in quotes: write url = "5"`},
+		{`[base]`, strings.Replace(second, "url", "ulr", 1), `15: there is no key "ulr" in [[repository]]: did you mean "url"?`},
+		{`packages = ["sugar-session"]`, `packages = ["sugar", "a/b"]`, `14: base.packages: ` + tree.CheckName("a/b").Error() + `: give its name alone, without version and architecture`},
+		{`packages = ["sugar-session"]`, ``, `13: there is no base: set packages or root in the table [base]`},
+		{`root     = ""`, `root = "/"`, `14: base.packages and base.root are both set: choose one`},
+		{"packages = [\"sugar-session\"]\nroot     = \"\"\nrpmdb    = \"\"", "root = \"/\"\nrpmdb = \"rpm\"", `15: rpmdb = "rpm" should be the folder as root has it: write rpmdb = "/rpm"`},
+		{`packages = ["sugar-write-activity"]`, ``, `18: there is no top-level package: set packages, file or all in the table [toplevel]`},
+		{`all      = false`, `all = 1`, `21: all = 1 should be true or false`},
+		{`key = ""`, `key = "/etc/key.asc"`, `24: signing.key is set and this version can't sign: leave it out`},
+		{`arch     = "x86_64"`, `arch = "x86_64`, `2:15: basic strings cannot have new lines`},
+		{`arch     = "x86_64"`, "arch = 'i686'\narch = 'i686'", `3:1: key arch is already defined`},
 	} {
 		text := strings.Replace(good, test.old, test.new, 1)
 		if text == good {
 			t.Fatalf("the example has no %s", test.old)
 		}
-		_, err := parseConfig([]byte(text))
-		for _, want := range test.want {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: the error is %v and should say %q", test.new, err, want)
-			}
+		if _, _, err := parseConfig("presolver.toml", []byte(text)); err == nil || err.Error() != "presolver.toml:"+test.want {
+			t.Errorf("%s\nsays %v\nwant presolver.toml:%s", test.new, err, test.want)
 		}
+	}
+}
+
+// With RPMs that are copied a repository may ask for a password, which no text tells.
+func TestPasswordIsHidden(t *testing.T) {
+	text := strings.Replace(strings.Replace(good, "upstream", "copy", 1), "http://mirror", "http://u:se%63ret%2f@mirror", 1)
+	c, _, err := parseConfig("presolver.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for said, want := range map[string]string{
+		"reading http://u:se%63ret%2f@mirror/fedora/18/i386":               "reading http://xxxxx@mirror/fedora/18/i386",
+		"downloading http://u:secret%2F@mirror/fedora/18/i386/x: refused":  "downloading http://xxxxx@mirror/fedora/18/i386/x: refused",
+		"http://u:secret%2F@mirror/a and http://u:se%63ret%2f@mirror/b: x": "http://xxxxx@mirror/a and http://xxxxx@mirror/b: x",
+	} {
+		if got := c.hide(said); got != want {
+			t.Errorf("%s becomes %s", said, got)
+		}
+	}
+	var out bytes.Buffer
+	c.describe(&out, "presolver.toml")
+	if !strings.Contains(out.String(), "http://xxxxx@mirror/fedora/18/i386") {
+		t.Errorf("--check says %s", &out)
 	}
 }
 
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte("platform = 1\n[[repository]]\nid = 'a'\n"))
+	f.Add([]byte(strings.Replace(good, "http://mirror", "http://u:p@mirror", 1)))
+	f.Add([]byte(strings.Replace(good, `"720h"`, `720`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := parseConfig(data)
+		c, file, err := parseConfig("/srv/presolver.toml", data)
 		if err != nil {
+			if !strings.HasPrefix(err.Error(), "/srv/presolver.toml:") {
+				t.Errorf("the error is %v", err)
+			}
 			return
 		}
-		if c.Platform == "" || strings.ContainsAny(string(c.Platform), "/\\") || len(c.Repository) == 0 || c.validFor < time.Minute {
+		if err := c.check(file); err != nil {
+			t.Errorf("taken and refused: %v", err)
+		}
+		if c.Platform == "" || strings.ContainsAny(string(c.Platform), "/\\") || len(c.Repository) == 0 || time.Duration(c.ValidFor) < time.Minute || !filepath.IsAbs(string(c.Output)) {
 			t.Errorf("taken: %+v", c)
+		}
+		for _, r := range c.Repository {
+			if u, err := url.Parse(r.URL); err != nil || u.User != nil && c.RPMs == "upstream" {
+				t.Errorf("the url %s is taken, %v", r.URL, err)
+			}
 		}
 	})
 }

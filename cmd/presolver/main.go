@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 func main() { os.Exit(run()) }
@@ -40,6 +41,8 @@ func (e *exitError) Unwrap() error { return e.error }
 type cli struct {
 	Build buildCmd `cmd:"" help:"Solve the trees of a platform and publish them. Exits with 0 when they are published, 1 when it failed, 2 when the command line or the configuration is wrong, 3 when --strict kept them from being published."`
 	Serve serveCmd `cmd:"" help:"Serve a published folder over HTTP."`
+
+	Version kong.VersionFlag `help:"Print the version."`
 }
 
 // streams are where a command writes to.
@@ -86,6 +89,7 @@ func run() int {
 	parser, err := kong.New(new(cli),
 		kong.Name("presolver"),
 		kong.Description("Solves the dependency trees of packages once, on a server, for computers that are too small for a package manager."),
+		kong.Vars{"version": fmt.Sprintf("presolver %s, format %d", programVersion(), tree.Format)},
 		kong.UsageOnError(),
 		kong.Exit(func(c int) { code = c }),
 	)
@@ -93,7 +97,7 @@ func run() int {
 		panic(err) // the cli type is wrong
 	}
 	command, err := parser.Parse(os.Args[1:])
-	if code >= 0 { // --help
+	if code >= 0 { // --help, --version
 		return code
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
 // "task install" puts everything where it belongs below DESTDIR, "task uninstall" takes it away again, and both leave an
@@ -91,9 +92,11 @@ func TestConfigurationToStartWith(t *testing.T) {
 	data, err := os.ReadFile("../../dist/presolve.toml")
 	check(t, err)
 	file := filepath.Join(t.TempDir(), "presolve.toml")
-	folder := "state = \"" + t.TempDir() + "\"\ncache = \"" + t.TempDir() + "\"\n"
+	root := t.TempDir()
+	check(t, testbed.Root(root))
+	folder := "root = \"" + root + "\"\nrpmdb = \"" + testbed.DBPath + "\"\nstate = \"" + t.TempDir() + "\"\ncache = \"" + t.TempDir() + "\"\n"
 	for text, want := range map[string]string{
-		string(data): "error\tfailed-config-parsing\t" + file + ": platform: a platform is needed",
+		string(data): "error\tfailed-config-parsing\t" + file + ": platform is missing",
 		folder + string(regexp.MustCompile(`(?m)^#([a-z\[])`).ReplaceAll(data, []byte("$1"))): "error\tnot-supported",
 	} {
 		check(t, os.WriteFile(file, []byte(text), 0o644))

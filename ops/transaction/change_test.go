@@ -32,14 +32,14 @@ func (f onWrite) Write(p []byte) (int, error) {
 // Who has the lock is told, and waiting for it ends with the command.
 func TestTheLockIsTaken(t *testing.T) {
 	state := t.TempDir()
-	record, err := db.Open(filepath.Join(state, "record.sqlite"))
+	record, err := db.Open(t.Context(), filepath.Join(state, "record.sqlite"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer record.Close()
 	net := transport.New(transport.Options{})
 	defer net.Close()
-	s, err := ops.NewSystem(ops.Config{Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, State: state, Log: hclog.NewNullLogger()}, offers.Config{})
+	s, err := ops.NewSystem(t.Context(), ops.Config{Record: record, Net: net, RPM: rpm.Database{Root: t.TempDir(), Path: "/"}, State: state, Log: hclog.NewNullLogger()}, offers.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

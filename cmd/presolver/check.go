@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/config"
+)
+
+// version is set by those who build packages: -ldflags "-X main.version=1.2".
+var version string
+
+// programVersion is the version of the program, else of the sources that it was built from.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "" {
+		return info.Main.Version
+	}
+	return version
+}
+
+// describe is --check: it says what the configuration, which readConfig has taken, means.
+func (c *settings) describe(out io.Writer, name string) {
+	fmt.Fprintf(out, "%s is right. What it means:\n", name)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	say := func(what, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", what, fmt.Sprintf(format, args...)) }
+	say("platform", "%s, %s", c.Platform, c.Arch)
+	say("output", "%s, %s", c.Output, strings.Join(c.Layouts, " and "))
+	if c.RPMs == "copy" {
+		say("rpms", "in the output too")
+	} else {
+		say("rpms", "from the repositories")
+	}
+	for _, r := range c.Repository {
+		say("repository", "%s, %s", r.ID, config.Redacted(r.URL))
+	}
+	if db, err := c.base().Database(); len(c.Base.Packages) == 0 && err == nil {
+		say("base", "what the RPM database %s has", db)
+	} else {
+		say("base", "%s and what they need", strings.Join(c.Base.Packages, ", "))
+	}
+	if c.Toplevel.All {
+		say("toplevel", "every package of the repositories")
+	} else {
+		if len(c.Toplevel.Packages) > 0 {
+			say("toplevel", "%s", strings.Join(c.Toplevel.Packages, ", "))
+		}
+		if c.Toplevel.File != "" {
+			names, _ := readNames(string(c.Toplevel.File))
+			say("toplevel", "%s in %s", count(len(names), "name"), c.Toplevel.File)
+		}
+	}
+	w.Flush()
+}
