@@ -63,6 +63,9 @@ func (e *UnsolvedError) Error() string {
 
 // build is Build with a hook that is called before each change in the file system, to try what happens when it fails.
 func build(ctx context.Context, p *solve.Platform, names []string, o Options, before func(string) error) (*Report, error) {
+	if private := p.Private(); len(private) > 0 && !o.Copy {
+		return nil, fmt.Errorf("the repository %s wants a user name and a password, which laptops would lack: trees may not point to its RPMs; build with rpms = \"copy\"", private[0])
+	}
 	names = slices.Clone(names)
 	slices.Sort(names)
 	names = slices.Compact(names)

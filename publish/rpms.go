@@ -65,7 +65,7 @@ func fileNames(pkg *solve.Package) (own, unique string) {
 
 // check gives the SHA-256 of a file if it is the package's RPM, "" where it isn't or can't be read.
 func check(name string, pkg *solve.Package) string {
-	file, err := os.Open(name)
+	file, err := solve.OpenRegular(name)
 	if err != nil {
 		return ""
 	}
@@ -120,7 +120,7 @@ func (b *builder) obtain(ctx context.Context, f *folder, name string, pkg *solve
 }
 
 func checkAside(f *folder, name string, pkg *solve.Package) (string, error) {
-	file, err := os.Open(f.aside(name))
+	file, err := solve.OpenRegular(f.aside(name))
 	if err != nil {
 		return "", err
 	}
@@ -159,7 +159,7 @@ func (b *builder) link(r rpm) error {
 
 // sameContent tells whether a file is there and has a SHA-256.
 func sameContent(name, sum string) (bool, error) {
-	file, err := os.Open(name)
+	file, err := solve.OpenRegular(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
@@ -175,7 +175,7 @@ func sameContent(name, sum string) (bool, error) {
 }
 
 func copyFile(to, from string) error {
-	r, err := os.Open(from)
+	r, err := solve.OpenRegular(from)
 	if err != nil {
 		return err
 	}

@@ -71,8 +71,8 @@ func TestThinPoolGivesTheSameAnswersByChance(t *testing.T) {
 				if p.baseName[name] {
 					continue
 				}
-				want, wantReason := p.main.solve(weak, name)
-				got, gotReason := clone.solve(weak, name)
+				want, wantReason := p.main.solve(context.Background(), weak, name)
+				got, gotReason := clone.solve(context.Background(), weak, name)
 				slices.Sort(want)
 				slices.Sort(got)
 				if !slices.Equal(got, want) || (gotReason == "") != (wantReason == "") {

@@ -45,7 +45,7 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 	var unsolved *publish.UnsolvedError
 	if errors.As(err, &unsolved) {
 		for _, u := range unsolved.Unsolved {
-			fmt.Fprintf(std.err, "%s: %s\n", u.Name, u.Reason)
+			fmt.Fprintf(std.err, "%s: %s\n", solve.Visible(u.Name), solve.Visible(u.Reason))
 		}
 		return &exitError{exitUnsolved, err}
 	}

@@ -13,8 +13,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
 func main() { os.Exit(run()) }
@@ -45,11 +48,40 @@ type streams struct {
 	err *os.File  // progress and errors
 }
 
+const interrupted = "presolver: interrupted; what was published before is as it was"
+
+// heeds is how long a command may take to end after a signal. What is C, libsolv's solver above all, can't be interrupted;
+// since all that is published appears at once, the program can be ended anywhere.
+const heeds = 5 * time.Second
+
+// untilSignal is a context that SIGINT or SIGTERM ends. A second signal, or the end of the time that a command may take to
+// heed the first, ends the program. stop takes that back.
+func untilSignal(stderr io.Writer) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		cancel()
+		select {
+		case <-signals:
+		case <-time.After(heeds):
+		}
+		fmt.Fprintln(stderr, interrupted)
+		os.Exit(exitFailed)
+	}()
+	return ctx, func() { signal.Stop(signals); cancel() }
+}
+
 // run carries out the command line and gives the exit code.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	std := streams{os.Stdout, os.Stderr}
+	ctx, stop := untilSignal(std.err)
+	defer stop()
 	code := -1
 	parser, err := kong.New(new(cli),
 		kong.Name("presolver"),
@@ -74,10 +106,10 @@ func run() int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(std.err, "presolver: interrupted; what was published before is as it was")
+		fmt.Fprintln(std.err, interrupted)
 		return exitFailed
 	}
-	fmt.Fprintf(std.err, "presolver: %v\n", err)
+	fmt.Fprintf(std.err, "presolver: %s\n", solve.Visible(err.Error()))
 	var exit *exitError
 	if errors.As(err, &exit) {
 		return exit.code

@@ -7,6 +7,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
 // progress shows how far a command is: as a bar on a terminal, as a few plain lines elsewhere. Its methods may be called by
@@ -28,7 +30,7 @@ func newProgress(w *os.File) *progress {
 func (p *progress) note(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	fmt.Fprintln(p.w, what)
+	fmt.Fprintln(p.w, solve.Visible(what))
 }
 
 // step says that done of so many are done.

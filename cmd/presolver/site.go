@@ -15,6 +15,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,8 @@ import (
 // ever; the others must be asked for again, which costs a 304. JSON is compressed for clients that ask.
 type site struct {
 	root *os.Root
+
+	zipped zipped
 
 	mu      sync.Mutex
 	digests map[fileKey]string // of files that have none in their names
@@ -57,17 +60,12 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	f, err := s.root.Open(name)
+	f, info, err := s.open(name)
 	if err != nil {
 		fail(w, r, err)
 		return
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		fail(w, r, err)
-		return
-	}
 	switch {
 	case info.Mode().IsRegular():
 		s.file(w, r, name, f, info)
@@ -78,6 +76,28 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// open opens a regular file or a folder. Nothing else is opened: a pipe would wait for a writer, a device may do something.
+func (s *site) open(name string) (*os.File, fs.FileInfo, error) {
+	if info, err := s.root.Stat(name); err != nil {
+		return nil, nil, err
+	} else if !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, nil, fs.ErrNotExist
+	}
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may have become a pipe meanwhile
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
 }
 
 // hidden tells whether a path has a part that is no reader's business: locks, and files that are being written.
@@ -128,30 +148,81 @@ func (s *site) file(w http.ResponseWriter, r *http.Request, name string, f *os.F
 		http.ServeContent(w, r, "", info.ModTime(), plain{f})
 		return
 	}
-	compressed(w, r, `"`+tag+`-gzip"`, f)
+	s.compressed(w, r, tag, f, info.Size())
 }
 
 // plain hides a file's own way to copy itself, which would go past the deadlines of patientWriter.
 type plain struct{ io.ReadSeeker }
 
-// compressed answers with a file's compressed form, which has an ETag of its own.
-func compressed(w http.ResponseWriter, r *http.Request, tag string, f io.Reader) {
+// compressed answers with the compressed form of what has a digest, which has an ETag of its own.
+func (s *site) compressed(w http.ResponseWriter, r *http.Request, digest string, content io.ReadSeeker, size int64) {
 	h := w.Header()
-	h.Set("ETag", tag)
+	tag := `"` + digest + `-gzip"`
 	if matches(r.Header.Get("If-None-Match"), tag) {
+		h.Set("ETag", tag)
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	h.Set("Content-Encoding", "gzip")
-	if r.Method == http.MethodHead {
+	if size > maxCompressed {
+		h.Set("ETag", `"`+digest+`"`)
+		http.ServeContent(w, r, "", time.Time{}, plain{content})
 		return
 	}
-	z := gzip.NewWriter(w)
-	if _, err := io.Copy(z, f); err != nil {
-		panic(http.ErrAbortHandler) // the client must not take a part for the whole
+	body, err := s.zipped.get(digest, content)
+	if err != nil {
+		http.Error(w, "reading the file failed", http.StatusInternalServerError)
+		return
 	}
-	z.Close()
+	h.Set("ETag", tag)
+	h.Set("Content-Encoding", "gzip")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method != http.MethodHead {
+		w.Write(body)
+	}
+}
+
+// Bounds on what is compressed. A tree has some 10 KB, a catalogue's list of paths a few MB.
+const (
+	maxCompressed = 4 << 20  // bytes of a file; larger ones are sent as they are
+	maxZipped     = 32 << 20 // bytes of compressed forms that are kept
+)
+
+// zipped keeps compressed forms by digest, so that what thirty laptops ask for is compressed once.
+type zipped struct {
+	mu    sync.Mutex
+	forms map[string]func() ([]byte, error)
+	size  int // of those that are done
+}
+
+// get gives the compressed form of what has the digest. Whoever asks while another one makes it waits for that.
+func (z *zipped) get(digest string, content io.Reader) ([]byte, error) {
+	z.mu.Lock()
+	form := z.forms[digest]
+	if form == nil {
+		form = sync.OnceValues(func() ([]byte, error) { return z.compress(digest, content) })
+		if z.forms == nil || z.size > maxZipped {
+			z.forms, z.size = make(map[string]func() ([]byte, error)), 0
+		}
+		z.forms[digest] = form
+	}
+	z.mu.Unlock()
+	return form()
+}
+
+func (z *zipped) compress(digest string, content io.Reader) ([]byte, error) {
+	var body bytes.Buffer
+	w := gzip.NewWriter(&body)
+	_, err := io.Copy(w, content)
+	w.Close() // to memory
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err != nil {
+		delete(z.forms, digest) // the next one may have more luck
+		return nil, err
+	}
+	z.size += body.Len()
+	return body.Bytes(), nil
 }
 
 // matches tells whether an If-None-Match header has an ETag.
@@ -199,14 +270,13 @@ func (s *site) listing(w http.ResponseWriter, r *http.Request, dir *os.File) {
 // index answers with a folder's page for people, if it has one.
 func (s *site) index(w http.ResponseWriter, r *http.Request, name string) {
 	page := path.Join(name, "index.html")
-	f, err := s.root.Open(page)
+	f, info, err := s.open(page)
 	if err != nil {
 		http.NotFound(w, r)
 		return
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() {
 		http.NotFound(w, r)
 		return
 	}
@@ -245,7 +315,7 @@ func (s *site) digest(f *os.File, info fs.FileInfo) (string, error) {
 }
 
 // addressed matches the paths of files that are named by their content.
-var addressed = regexp.MustCompile(`(?:^|/)(?:catalogue/|(?:trees|files|texts)/[^/]+@)([0-9a-f]{16})\.json(?:l\.zst)?$`)
+var addressed = regexp.MustCompile(`(?:^|/)(?:catalogue/|(?:trees|files|notices|texts)/[^/]+@)([0-9a-f]{16})\.json(?:l\.zst)?$`)
 
 // nameDigest is the digest in a content-addressed file's name, "" for other files.
 func nameDigest(name string) string {
@@ -296,7 +366,7 @@ func (s *site) json(w http.ResponseWriter, r *http.Request, names []string) {
 	h.Set("Cache-Control", "no-cache")
 	h.Add("Vary", "Accept-Encoding")
 	if r.Header.Get("Range") == "" && acceptsGzip(r) {
-		compressed(w, r, `"`+tag+`-gzip"`, bytes.NewReader(content))
+		s.compressed(w, r, tag, bytes.NewReader(content), int64(len(content)))
 		return
 	}
 	h.Set("ETag", `"`+tag+`"`)

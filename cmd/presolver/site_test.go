@@ -9,6 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -199,4 +202,67 @@ func TestSiteLargeFile(t *testing.T) {
 	if _, body := ask(t, server, "GET", "/p/rpms/large.rpm", "Range: bytes=1000-524287"); body != string(content[1000:524288]) {
 		t.Errorf("%d bytes", len(body))
 	}
+}
+
+// What is neither a file nor a folder isn't opened: a request for a pipe would wait for somebody who writes to it.
+func TestPipeInTheFolder(t *testing.T) {
+	dir, server := newTestSite(t)
+	if err := syscall.Mkfifo(filepath.Join(dir, "p", "pipe.json"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "index.html"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/p/pipe.json", "/"} {
+		if resp, _ := ask(t, server, "GET", target); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", target, resp.Status)
+		}
+	}
+}
+
+// A school's laptops ask for the same file at once: it is compressed once, and one that is too large is sent as it is.
+func TestCompressedOnce(t *testing.T) {
+	var z zipped
+	var wait sync.WaitGroup
+	content := strings.Repeat("tree", 1000)
+	var read atomic.Int64
+	for range 30 {
+		wait.Go(func() {
+			body, err := z.get("digest", countingReader{strings.NewReader(content), &read})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			r, err := gzip.NewReader(bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got, err := io.ReadAll(r); err != nil || string(got) != content {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+	wait.Wait()
+	if read.Load() != int64(len(content)) {
+		t.Errorf("%d bytes were read of a file of %d", read.Load(), len(content))
+	}
+	dir, server := newTestSite(t)
+	if err := os.WriteFile(filepath.Join(dir, "p", "large.json"), bytes.Repeat([]byte("0"), maxCompressed+1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if resp, body := ask(t, server, "GET", "/p/large.json", "Accept-Encoding", "gzip"); resp.Header.Get("Content-Encoding") != "" || len(body) != maxCompressed+1 {
+		t.Errorf("%s: %d bytes", resp.Header.Get("Content-Encoding"), len(body))
+	}
+}
+
+type countingReader struct {
+	io.Reader
+	read *atomic.Int64
+}
+
+func (r countingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.read.Add(int64(n))
+	return n, err
 }
