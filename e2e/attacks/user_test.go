@@ -319,6 +319,7 @@ func TestForeignSubkey(t *testing.T) {
 	check(t, err)
 	keys := filepath.Join(l.Dir, "keys") // what was agreed to is kept there
 	write(t, l.Config, strings.Replace(string(config), "\n[mounts]", "\n[trust]\nkeyring = \""+keys+"\"\n\n[mounts]", 1), 0o644)
+	check(t, os.Mkdir(keys, 0o755))
 	h := start(t, l)
 	warm(t, h)
 	armour(poisoned)
