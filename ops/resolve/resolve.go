@@ -3,6 +3,7 @@ package resolve
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -53,10 +54,19 @@ func resolve(s *ops.System) ops.Op {
 		case unknown > 0 && unready != nil: // it may be what could not be looked at
 			return unready
 		case all == 0 && len(r.Filters) == 0:
-			return wire.Errorf(wire.PackageNotFound, "no source offers %s, and it is not installed", strings.Join(names, ", "))
+			return wire.Errorf(wire.PackageNotFound, "no source offers %s, and it is not installed", few(names))
 		}
 		return nil
 	})
+}
+
+// few names the first of some names: a request may have a hundred thousand, and no client shows them all.
+func few(names []string) string {
+	const most = 10
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // list reports the packages of a name, or the one package of an id.
