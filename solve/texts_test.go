@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -71,4 +72,27 @@ und zeichnet</description><category lang="de">Grafik</category></package>
 	if _, err := all.read(context.Background(), write("broken", "<components><component>"), 1000); err == nil {
 		t.Error("one that is cut off is no error")
 	}
+}
+
+// AppStream's collections and openSUSE's susedata are outside input too.
+func FuzzTexts(f *testing.F) {
+	f.Add([]byte(`<components><component><pkgname>hello</pkgname><summary xml:lang="de">Sagt hallo</summary><description xml:lang="de"><p>Laut</p><ul><li>a</li></ul></description></component></components>`))
+	f.Add([]byte(`<susedata packages="1"><package pkgid="00" name="paint" arch="x86_64"><summary lang="de">Malt</summary></package></susedata>`))
+	f.Add([]byte(`<components>` + strings.Repeat(`<a>`, 3000)))
+	f.Add([]byte(`<!DOCTYPE x [<!ENTITY a "b">]><components><component><pkgname>&a;</pkgname></component></components>`))
+	f.Add([]byte("<components><component><pkgname>a;b</pkgname><summary xml:lang=\"de\">\u202e</summary></component></components>"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var all texts
+		all.parse(bytes.NewReader(data), 1<<20)
+		for language, names := range all.of {
+			if tree.CheckLanguage(language) != nil {
+				t.Errorf("the language %q", language)
+			}
+			for name, text := range names {
+				if tree.CheckName(name) != nil || len(text.Summary) > tree.MaxSummary || len(text.Description) > tree.MaxDescription {
+					t.Errorf("%q: %+v", name, text)
+				}
+			}
+		}
+	})
 }

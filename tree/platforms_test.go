@@ -26,3 +26,23 @@ func TestPlatforms(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParsePlatforms(f *testing.F) {
+	f.Add([]byte(`{"format":1,"platforms":[{"platform":"fedora-18-i686","arch":"i686"},{"platform":"fedora-20-i686","arch":"i686"}]}`))
+	f.Add([]byte(`{"format":1,"platforms":[{"platform":"../x","arch":"i686"}]}`))
+	f.Add([]byte(`{"format":1,"platforms":[` + strings.Repeat(`{},`, maxPlatforms) + `{}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := ParsePlatforms(data)
+		if err != nil {
+			return
+		}
+		if len(p.Platforms) > maxPlatforms+64 {
+			t.Errorf("%d platforms were taken", len(p.Platforms))
+		}
+		for _, e := range p.Platforms {
+			if CheckName(e.Platform) != nil || e.Arch == "" {
+				t.Errorf("%q was taken", e)
+			}
+		}
+	})
+}

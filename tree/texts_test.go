@@ -30,3 +30,27 @@ func TestTexts(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseTexts(f *testing.F) {
+	f.Add(mustEncode(f, &Texts{Format: 1, Platform: "p", Language: "de", Texts: []Text{{"hello", "Sagt hallo", "Sagt\nhallo"}}}))
+	f.Add([]byte(`{"format":1,"platform":"p","language":"de","texts":[` + strings.Repeat(`{},`, 1000) + `{}]}`))
+	f.Add([]byte(`{"format":1,"platform":"p","language":"de","texts":[{"name":"a;b"},{"name":"a","summary":"\u202e\ufffd"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		texts, err := ParseTexts(data, "p", "de")
+		if err != nil {
+			return
+		}
+		for _, x := range texts.Texts {
+			if CheckName(x.Name) != nil || len(x.Summary) > MaxSummary || len(x.Description) > MaxDescription {
+				t.Errorf("%q was taken", x)
+			}
+		}
+		again, err := texts.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ParseTexts(again, "p", "de"); err != nil {
+			t.Errorf("what was read can't be read again: %v", err)
+		}
+	})
+}
