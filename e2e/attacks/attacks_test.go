@@ -534,6 +534,11 @@ func attack(args []string) int {
 			}
 			os.Stdout.Write(data)
 		}
+	case "dbus":
+		if err := callPackageKit(paths[0], paths[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	default:
 		fmt.Fprintln(os.Stderr, "no such attack")
 		return 1
