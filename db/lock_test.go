@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -283,7 +284,7 @@ func TestCancelledRebuild(t *testing.T) {
 	r := open(t, path)
 	r.suspect = true
 	for looks := 1; ; looks *= 2 {
-		c := &endsAfter{Context: ctx, looks: looks, done: make(chan struct{})}
+		c := newEndsAfter(looks)
 		s, err := r.Rebuild(c)
 		if err == nil {
 			if looks < 32 || s == nil || s.Own != programs*11 {
@@ -314,17 +315,24 @@ func TestCancelledRebuild(t *testing.T) {
 // endsAfter is a context that is cancelled once somebody has looked at it so many times.
 type endsAfter struct {
 	context.Context
-	looks int
+	looks atomic.Int64
 	done  chan struct{}
+}
+
+func newEndsAfter(looks int) *endsAfter {
+	c := &endsAfter{Context: ctx, done: make(chan struct{})}
+	c.looks.Store(int64(looks))
+	return c
 }
 
 func (c *endsAfter) Done() <-chan struct{} { return c.done }
 
 func (c *endsAfter) Err() error {
-	if c.looks--; c.looks == 0 {
+	left := c.looks.Add(-1)
+	if left == 0 {
 		close(c.done)
 	}
-	if c.looks <= 0 {
+	if left <= 0 {
 		return context.Canceled
 	}
 	return nil

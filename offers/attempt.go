@@ -42,7 +42,7 @@ func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(conte
 	}
 	err := run(ctx)
 	delete(o.failed, a)
-	if err == nil || ends(err) {
+	if err == nil || Ends(err) {
 		return err
 	}
 	o.Log.Warn("a source can't be used", "source", a.source.ID, "error", err)

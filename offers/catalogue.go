@@ -82,7 +82,7 @@ func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	usable := 0
 	for _, i := range append(order, last...) {
 		err := o.ready(ctx, p, sources[i], names, usable > 0)
-		if ends(err) {
+		if Ends(err) {
 			return err
 		}
 		if err == nil {
@@ -116,7 +116,7 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	}
 	if old {
 		err := o.try(ctx, attempt{source, false}, true, renew)
-		if err == nil || ends(err) {
+		if err == nil || Ends(err) {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	usable := 0
 	for i, source := range o.Sources {
 		err := o.renew(ctx, p, source, nil, force, func(part, of int) { p.Done(i*of+part, len(o.Sources)*of) })
-		if ends(err) {
+		if Ends(err) {
 			return err
 		}
 		if err != nil {

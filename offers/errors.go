@@ -69,14 +69,14 @@ func kindOf(err error) transport.Kind {
 func sourceError(source Source, err error) error {
 	var known *SourceError
 	switch {
-	case err == nil, ends(err), errors.As(err, &known), errors.Is(err, syscall.ENOSPC) && kindOf(err) == 0:
+	case err == nil, Ends(err), errors.As(err, &known), errors.Is(err, syscall.ENOSPC) && kindOf(err) == 0:
 		return err
 	}
 	return &SourceError{Source: source.ID, URL: source.place(), Err: err}
 }
 
-// ends tells whether an error ends a command whatever another source could give.
-func ends(err error) bool {
+// Ends tells whether an error ends a command whatever another source could give.
+func Ends(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) || errors.Is(err, db.ErrLocked)
 }
 

@@ -2,7 +2,6 @@ package offers
 
 import (
 	"context"
-	"errors"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -29,7 +28,7 @@ func (o *Offers) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
 			continue
 		}
 		answer, err := o.Net.Revalidate(ctx, at, "", tree.MaxPlatform)
-		if errors.Is(err, context.Canceled) {
+		if Ends(err) {
 			return nil, err
 		}
 		if notFound(err) { // an older server

@@ -32,8 +32,6 @@ func TestPrivateFolders(t *testing.T) {
 			return errors.Join(mkdir(d+"/elsewhere", 0o755), os.Symlink("elsewhere", d+"/state"))
 		}, "is a link"},
 		{"a link to nothing", func(d string) error { return os.Symlink("elsewhere", d+"/cache") }, "is a link"},
-		{"a file", func(d string) error { return os.WriteFile(d+"/cache", nil, 0o644) }, "not a directory"},
-		{"a pipe", func(d string) error { return syscall.Mkfifo(d+"/cache", 0o644) }, "not a directory"},
 		{"somebody's", func(d string) error { return errors.Join(mkdir(d+"/state", 0o755), os.Chown(d+"/state", 65534, 65534)) }, "belongs to the user 65534"},
 		{"everybody's", func(d string) error { return mkdir(d+"/cache/dnf", 0o755) }, "has the folder dnf"},
 	} {
@@ -91,5 +89,31 @@ func TestPrivateFoldersNested(t *testing.T) {
 	}
 	if err := PrivateFolders([]string{dir, dir}, "rpms"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is no folder is left as it is: whoever needs it says so, and queries are answered all the same.
+func TestPrivateFoldersThatAreNone(t *testing.T) {
+	for name, made := range map[string]func(path string) error{
+		"a file": func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"a pipe": func(path string) error { return syscall.Mkfifo(path, 0o644) },
+	} {
+		dir := t.TempDir()
+		if err := made(dir + "/cache"); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(dir + "/cache")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := PrivateFolders([]string{dir + "/state", dir + "/cache"}, "rpms"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after, err := os.Lstat(dir + "/cache"); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s: %v, %v", name, after.Mode(), err)
+		}
+		if state, err := os.Stat(dir + "/state"); err != nil || state.Mode() != os.ModeDir|0o700 {
+			t.Errorf("%s: the state has %v, %v", name, state.Mode(), err)
+		}
 	}
 }

@@ -105,7 +105,7 @@ func TestKeptTreeSpoilt(t *testing.T) {
 	h := start(t, laptop)
 	h.OK(installOf("swarm")...)
 	for _, ask := range [][]string{
-		{"required-by", "none", "swarm-001;1.0-1;noarch;school", "yes"},
+		{"required-by", "none", "swarm-1;1.0-1;noarch;school", "yes"},
 		{"depends-on", "none", "swarm;1.0-1;noarch;school", "yes"},
 	} {
 		want := h.OK(ask...)
@@ -121,6 +121,8 @@ func TestKeptTreeSpoilt(t *testing.T) {
 			t.Fatalf("%d files are kept, %v", n, err)
 		}
 		record.Close()
+		h.Stop() // it may have the tree in memory
+		h = start(t, laptop)
 		if got := h.OK(ask...); len(got) == 0 || ask[0] == "depends-on" && !slices.Equal(packages(got), packages(want)) {
 			t.Errorf("%s: answered %q, and before %q", ask[0], packages(got), packages(want))
 		}

@@ -29,7 +29,7 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 			continue
 		}
 		o, err := s.Find(ctx, w, id)
-		if err != nil && installed != nil && ctx.Err() == nil { // no source is needed to tell
+		if err != nil && installed != nil && !offers.Ends(err) { // no source is needed to tell
 			err = t.installedGraph(ctx, installed.NEVRA, r.Recursive, (*graph).dependsOn)
 			if err != nil {
 				return err

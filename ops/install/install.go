@@ -98,7 +98,7 @@ func lacking(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.
 		return there, nil
 	}
 	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
-	if errors.Is(err, context.Canceled) {
+	if offers.Ends(err) {
 		return "", err
 	}
 	if err != nil {

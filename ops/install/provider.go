@@ -116,7 +116,7 @@ func (f *providers) member(ctx context.Context, t *tops, is func(*tree.Package) 
 
 // unless passes over a tree that can't be had: another may do.
 func (f *providers) unless(err error) error {
-	if errors.Is(err, context.Canceled) {
+	if offers.Ends(err) {
 		return err
 	}
 	f.s.Log.Warn("a tree can't be looked through", "error", err)

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -96,7 +97,7 @@ func find(ctx context.Context, s *ops.System, id id, packageID string) (*publicK
 	nor := ""
 	if p, err := wire.ParsePackageID(packageID); err == nil && len(id) >= 16 {
 		text, at, err := s.Offers.Key(ctx, p.Data, string(id), maxKey)
-		if errors.Is(err, context.Canceled) {
+		if offers.Ends(err) {
 			return nil, err
 		}
 		if err == nil {

@@ -2,11 +2,11 @@ package transaction
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
@@ -60,7 +60,7 @@ func (p *Plan) bringForward(ctx context.Context, s *ops.System, w *wire.Writer, 
 	if err == nil {
 		err = p.Add(s, o, Why{})
 	}
-	if errors.Is(err, context.Canceled) {
+	if offers.Ends(err) {
 		return err
 	}
 	if err != nil {

@@ -43,7 +43,7 @@ func (p *Plan) AddLocal(ctx context.Context, s *ops.System, file *ops.LocalFile)
 func copyLocal(ctx context.Context, s *ops.System, file *ops.LocalFile) (c *localCopy, h *rpm.Header, err error) {
 	is := ops.NEVRA(file.Header)
 	c = &localCopy{path: filepath.Join(s.CacheFolder(), localPrefix+rand.Text()[:16]+"-"+FileName(is))}
-	if err := Room(s, []transport.File{{Path: c.path, Size: file.Size}}, 0, 0); err != nil {
+	if err := Room(s, nil, 0, file.Size); err != nil {
 		return nil, nil, err
 	}
 	part := c.path + transport.PartSuffix

@@ -99,7 +99,7 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) 
 // explain finds what the repositories say of why the updates came. Where that can't be had the updates are offered all the same.
 func (p *program) explain(ctx context.Context, s *ops.System) error {
 	all, err := s.Offers.Notices(ctx, p.offer.Source, p.offer.Tree)
-	if errors.Is(err, context.Canceled) {
+	if offers.Ends(err) {
 		return err
 	}
 	if err != nil {
