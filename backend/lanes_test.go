@@ -232,7 +232,7 @@ func TestEnvironment(t *testing.T) {
 	x.Call("SearchNames", none, []string{"x"})
 	p := th.Enter()
 	want := []string{"BACKGROUND=TRUE", "CACHE_AGE=5400", "FRONTEND_SOCKET=" + socket, "INTERACTIVE=TRUE",
-		"LANG=de_DE.UTF-8", "NETWORK=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "UID=0"}
+		"LANG=de_DE.UTF-8", "NETWORK=", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "UID=4294967295"}
 	if got := environment(p); !slices.Equal(got, want) {
 		t.Errorf("environment\n got %q\nwant %q", got, want)
 	}
@@ -248,7 +248,7 @@ func TestEnvironment(t *testing.T) {
 	p.Exit(0)
 	p = th.Enter()
 	want = []string{"BACKGROUND=FALSE", "CACHE_AGE=-1", "INTERACTIVE=FALSE", "LANG=C", "NETWORK=",
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "UID=0"}
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "UID=4294967295"}
 	if got := environment(p); !slices.Equal(got, want) {
 		t.Errorf("environment\n got %q\nwant %q", got, want)
 	}

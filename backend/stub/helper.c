@@ -46,6 +46,9 @@
 /* So much is read before the main loop gets its turn. */
 #define READ_AT_ONCE (64 * 1024)
 
+/* The user id of nobody that is known. */
+#define NOBODY G_MAXUINT32
+
 /* The least urgent level that is a warning (sd-daemon(3), syslog(3)). */
 #define LEVEL_WARNING 4
 
@@ -556,6 +559,19 @@ environment_add_cache_age (GPtrArray *environment, guint seconds)
 }
 
 /*
+ * Who asks, or NOBODY. packagekitd finds the caller by the login session, and sets user id and command line together; for
+ * a caller without a session, such as a service's, it sets neither (pk_transaction_set_session_state, seen in 1.2.6), and
+ * the user id stays 0, which is root's. Such a caller gets the rights of nobody, whoever it is.
+ */
+static guint
+caller_uid (PkBackendJob *job)
+{
+	guint uid = pk_backend_job_get_uid (job);
+
+	return uid == 0 && pk_backend_job_get_cmdline (job) == NULL ? NOBODY : uid;
+}
+
+/*
  * What PackageKit's own spawning code gives a helper (pk-backend-spawn.c, pk_backend_spawn_get_envp), and PATH. A process
  * can't be given another environment, so a change means another helper; see lane_run.
  */
@@ -564,7 +580,7 @@ environment_new (PkBackend *backend, PkBackendJob *job)
 {
 	GPtrArray *environment = g_ptr_array_new ();
 	g_autofree gchar *eulas = pk_backend_get_accepted_eula_string (backend);
-	g_autofree gchar *uid = g_strdup_printf ("%u", pk_backend_job_get_uid (job));
+	g_autofree gchar *uid = g_strdup_printf ("%u", caller_uid (job));
 
 	environment_add (environment, "PATH", HELPER_SEARCH_PATH);
 	environment_add (environment, "LANG", pk_backend_job_get_locale (job));

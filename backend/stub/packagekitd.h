@@ -42,6 +42,7 @@ gboolean pk_backend_job_get_background (PkBackendJob *job);
 gboolean pk_backend_job_get_interactive (PkBackendJob *job);
 guint pk_backend_job_get_cache_age (PkBackendJob *job);
 guint pk_backend_job_get_uid (PkBackendJob *job);
+const gchar *pk_backend_job_get_cmdline (PkBackendJob *job);
 const gchar *pk_backend_job_get_frontend_socket (PkBackendJob *job);
 const gchar *pk_backend_job_get_locale (PkBackendJob *job);
 const gchar *pk_backend_job_get_no_proxy (PkBackendJob *job);

@@ -133,6 +133,7 @@ pk_backend_job_get_uid (PkBackendJob *j)
 }
 
 #define GETTER(name) EXPORT const gchar *pk_backend_job_get_##name (PkBackendJob *j) { (void) j; return setting (#name); }
+GETTER (cmdline)
 GETTER (frontend_socket)
 GETTER (locale)
 GETTER (no_proxy)
