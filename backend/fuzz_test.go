@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -8,7 +10,8 @@ import (
 	"testing"
 )
 
-// The stub bears whatever a helper writes: its lines, changed at random, under the sanitizers. Long: ten minutes.
+// The stub bears whatever a helper writes: its lines, changed at random, under the sanitizers.
+// Long: ten minutes.
 func TestFuzzReplies(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "fuzz")

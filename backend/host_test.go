@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -165,8 +167,9 @@ func TestSessionEnvironment(t *testing.T) {
 	h.End()
 }
 
-// The stub under valgrind: every way in which a command or a helper ends, then many commands. Nothing may be lost, and
-// nothing be used that was freed. PRESOLVE_LEAK_COMMANDS sets how many; a million is for the longer tier.
+// The stub under valgrind: every way in which a command or a helper ends, then many commands.
+// Nothing may be lost, and nothing be used that was freed. PRESOLVE_LEAK_COMMANDS sets how many; a
+// million is for the longer tier.
 func TestLeaks(t *testing.T) {
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		t.Skip("needs valgrind")

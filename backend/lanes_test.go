@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -9,7 +11,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 )
 
-// A search is answered while an install goes on; what changes the system waits for its turn, and says so.
+// A search is answered while an install goes on; what changes the system waits for its turn, and
+// says so.
 func TestTwoLanes(t *testing.T) {
 	d, th := start(t)
 	install := d.Begin()
@@ -109,7 +112,8 @@ func TestCancelRunning(t *testing.T) {
 	next.Wait()
 }
 
-// Where the command has ended otherwise, the SIGTERM may still be on its way, and mustn't meet the next command.
+// Where the command has ended otherwise, the SIGTERM may still be on its way, and mustn't meet the
+// next command.
 func TestCancelCrossesEnd(t *testing.T) {
 	d, th := start(t)
 	x := d.Begin()
@@ -272,7 +276,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// environment is the puppet's, without what the shell script in front of it adds, and without the network's state.
+// environment is the puppet's, without what the shell script in front of it adds, and without the
+// network's state.
 func environment(p *puppet) []string {
 	var env []string
 	for _, v := range p.Env {

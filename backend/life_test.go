@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -13,7 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 )
 
-// However a helper ends, or must be ended, its job ends with the right error, and the next one works.
+// However a helper ends, or must be ended, its job ends with the right error, and the next one
+// works.
 func TestFaults(t *testing.T) {
 	for _, f := range []struct {
 		name  string
@@ -185,8 +188,8 @@ func TestBrokenPipe(t *testing.T) {
 	}
 }
 
-// A command that is longer than a pipe is written as the helper reads it, and doesn't keep packagekitd waiting; one that
-// is longer than a command line takes is written, too.
+// A command that is longer than a pipe is written as the helper reads it, and doesn't keep
+// packagekitd waiting; one that is longer than a command line takes is written, too.
 func TestLongCommand(t *testing.T) {
 	d, th := start(t)
 	var names []string
@@ -242,7 +245,8 @@ func TestHelperLog(t *testing.T) {
 	d.WaitLog(": last words\n")
 }
 
-// After BackendShutdownTimeout seconds without a command, 5 where the configuration has none, a helper is asked to exit.
+// After BackendShutdownTimeout seconds without a command, 5 where the configuration has none, a
+// helper is asked to exit.
 func TestShutdownTimeout(t *testing.T) {
 	d, th := start(t)
 	x := d.Begin()
@@ -308,8 +312,9 @@ func TestDaemonKilled(t *testing.T) {
 	p.SeesAll("eof", "signal")
 }
 
-// Many commands leave nothing behind in packagekitd, and are all answered by one helper. packagekitd itself
-// allows 500 in a few seconds; many more, and what becomes of memory, are in TestLeaks.
+// Many commands leave nothing behind in packagekitd, and are all answered by one helper.
+// packagekitd itself allows 500 in a few seconds; many more, and what becomes of memory, are in
+// TestLeaks.
 func TestManyCommands(t *testing.T) {
 	d, th := start(t)
 	x := d.Begin()
@@ -339,8 +344,8 @@ func TestManyCommands(t *testing.T) {
 	}
 }
 
-// openPipes counts a process's pipes: the stub has three for a helper. Other descriptors packagekitd has for each
-// transaction, until some seconds after its end.
+// openPipes counts a process's pipes: the stub has three for a helper. Other descriptors
+// packagekitd has for each transaction, until some seconds after its end.
 func openPipes(t *testing.T, pid int) (n int) {
 	t.Helper()
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -16,7 +18,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 )
 
-// A theatre is where helpers of a test appear: each process that the stub starts is a puppet, see testdata/puppet.
+// A theatre is where helpers of a test appear: each process that the stub starts is a puppet, see
+// testdata/puppet.
 type theatre struct {
 	t      *testing.T
 	Helper string // what the stub has to start
@@ -152,7 +155,8 @@ func (p *puppet) SeesAll(names ...string) {
 			if !slices.Contains(names, e.Event) {
 				p.t.Fatalf("the helper sees %q, want %q", e.Event, names)
 			}
-			// A packagekitd that is killed sends its signal once for each of its threads that becomes the parent.
+			// A packagekitd that is killed sends its signal once for each of its threads that
+			// becomes the parent.
 			left = slices.DeleteFunc(left, func(name string) bool { return name == e.Event })
 		case <-time.After(pktest.Patience):
 			p.t.Fatalf("the helper doesn't see %q of %q", left, names)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -119,7 +121,8 @@ func TestSplitAnywhere(t *testing.T) {
 	}
 }
 
-// Clients that know the signal "Packages" get many in one; in the right order with what is between them.
+// Clients that know the signal "Packages" get many in one; in the right order with what is between
+// them.
 func TestManyPackages(t *testing.T) {
 	d, th := start(t)
 	for _, plural := range []bool{false, true} {
@@ -211,7 +214,8 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
-// After an error only the end counts; what else a helper says isn't packagekitd's business any more.
+// After an error only the end counts; what else a helper says isn't packagekitd's business any
+// more.
 func TestAfterError(t *testing.T) {
 	d, th := start(t)
 	x := d.Begin()

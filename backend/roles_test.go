@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package backend_test
 
 import (
@@ -37,7 +39,8 @@ const (
 	bar = "bar;1:2-3.fc18;i686;installed"
 )
 
-// A role is a method of D-Bus, with its arguments, and the command that the helper has to get for it.
+// A role is a method of D-Bus, with its arguments, and the command that the helper has to get for
+// it.
 type role struct {
 	bit     uint // PkRoleEnum
 	method  string
@@ -148,7 +151,8 @@ func rpmFile(t *testing.T) string {
 	return path
 }
 
-// Each role's arguments arrive as PackageKit's own spawning code writes them, on the command line and on stdin.
+// Each role's arguments arrive as PackageKit's own spawning code writes them, on the command line
+// and on stdin.
 func TestCommands(t *testing.T) {
 	d, th := start(t)
 	changing := []string{"install-", "remove-", "update-", "refresh-", "download-", "repo-", "repair-", "upgrade-"}
@@ -226,7 +230,8 @@ func TestUnwritableArguments(t *testing.T) {
 	x.Wait()
 }
 
-// The library exports its entries and nothing else, and needs nothing that packagekitd hasn't in any release.
+// The library exports its entries and nothing else, and needs nothing that packagekitd hasn't in
+// any release.
 func TestSymbols(t *testing.T) {
 	exported := symbols(t, "--defined-only", pktest.Build(t))
 	want := []string{"pk_backend_cancel", "pk_backend_destroy", "pk_backend_get_author", "pk_backend_get_description",

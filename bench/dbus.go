@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -73,7 +75,8 @@ func backends() string {
 
 const filterNone = uint64(1 << 1)
 
-// dbus measures what PackageKit's clients see: real packagekitds with this backend, the dummy, which does nothing, and apt.
+// dbus measures what PackageKit's clients see: real packagekitds with this backend, the dummy,
+// which does nothing, and apt.
 func (b *bench) dbus() error {
 	p, err := b.platform()
 	if err != nil {
@@ -137,7 +140,8 @@ func (b *bench) transactions(t *stage, p *platform, s *shop, l *testbed.Laptop) 
 	names, words := some(random, p.names, n), some(random, p.words(), n)
 	asked := make(map[*pktest.Daemon]int)
 	ask := func(d *pktest.Daemon, method, term string) (took, error) {
-		// packagekitd keeps a transaction for five seconds after its end, and refuses to have more than 500.
+		// packagekitd keeps a transaction for five seconds after its end, and refuses to have more
+		// than 500.
 		if asked[d]++; asked[d]%400 == 0 {
 			select {
 			case <-time.After(6 * time.Second):

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -97,7 +99,8 @@ func (b *bench) helper() error {
 	return nil
 }
 
-// warm asks for each term twice, and measures the second time. lines are those of an answer, on average.
+// warm asks for each term twice, and measures the second time. lines are those of an answer, on
+// average.
 func warm(h *testbed.Helper, terms []string, words func(string) []string) (times []took, lines float64, err error) {
 	for range 2 {
 		times, lines = nil, 0
@@ -114,7 +117,8 @@ func warm(h *testbed.Helper, terms []string, words func(string) []string) (times
 	return times, lines, nil
 }
 
-// onOneProcessor is warm with a helper that has only one of the processors, as on the small machines.
+// onOneProcessor is warm with a helper that has only one of the processors, as on the small
+// machines.
 func (b *bench) onOneProcessor(l *testbed.Laptop, terms []string, words func(string) []string) ([]took, error) {
 	taskset, err := exec.LookPath("taskset")
 	if err != nil {
@@ -152,7 +156,8 @@ func (b *bench) coldStart(l *testbed.Laptop, name string) (took, error) {
 	return t, h.Stop()
 }
 
-// metadata measures how much a laptop that knows nothing downloads to be ready to install one program, without a refresh.
+// metadata measures how much a laptop that knows nothing downloads to be ready to install one
+// program, without a refresh.
 func (b *bench) metadata(p *platform, serverURL string) error {
 	link, err := testbed.NewLink(serverURL, testbed.Weather{})
 	if err != nil {

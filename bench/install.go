@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -203,8 +205,8 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 			if all[c.name] == nil && n > 0 {
 				continue // it failed
 			}
-			// It stays until the end: ext4 creates files slowly for minutes after many were removed, since it looks
-			// for inodes that weren't used lately.
+			// It stays until the end: ext4 creates files slowly for minutes after many were
+			// removed, since it looks for inodes that weren't used lately.
 			root := filepath.Join(b.folder("install"), "root")
 			if err := os.CopyFS(root, os.DirFS(s.root)); err != nil {
 				return err
@@ -284,7 +286,8 @@ func (s *shop) check(root string) error {
 	return err
 }
 
-// byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients do.
+// byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients
+// do.
 func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
 	dir := filepath.Dir(root)
 	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
@@ -329,8 +332,8 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 	return v, h.Stop()
 }
 
-// byHand installs with curl and rpm, for one who knows what is needed. resume: each RPM has a curl of its own, which is run until it
-// has it all.
+// byHand installs with curl and rpm, for one who knows what is needed. resume: each RPM has a curl
+// of its own, which is run until it has it all.
 func (b *bench) byHand(s *shop, root, url string, resume bool) (v visit, err error) {
 	dir := filepath.Join(filepath.Dir(root), "rpms")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -386,7 +389,8 @@ func (b *bench) curls(urls []string, dir string) error {
 	return b.Err()
 }
 
-// home makes a home folder that tells rpm's libraries where the database is: Debian's would look into the home folder itself.
+// home makes a home folder that tells rpm's libraries where the database is: Debian's would look
+// into the home folder itself.
 func home(root string) (string, error) {
 	dir := filepath.Join(filepath.Dir(root), "home")
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -26,7 +28,8 @@ type trouble struct {
 	hangsUp bool
 }
 
-// A program that gives up is run again a while later, as its user would, until everything is installed, at most so many times.
+// A program that gives up is run again a while later, as its user would, until everything is
+// installed, at most so many times.
 const (
 	most  = 5
 	while = 5 * time.Second
@@ -95,7 +98,8 @@ func (b *bench) link() error {
 	return nil
 }
 
-// travel installs with one program over one link, again and again until everything is there. one is the first run, all are all.
+// travel installs with one program over one link, again and again until everything is there. one is
+// the first run, all are all.
 func (b *bench) travel(s *shop, t trouble, who traveller) (one, all journey, err error) {
 	root := filepath.Join(b.folder("link"), "root")
 	if err := os.CopyFS(root, os.DirFS(s.root)); err != nil {
@@ -170,8 +174,8 @@ func each[T, V any](all []T, f func(T) V) (values []V) {
 	return values
 }
 
-// hangingUp is a server before another one that hangs up on every 100th request. The first is the 20th, since an install takes
-// about forty.
+// hangingUp is a server before another one that hangs up on every 100th request. The first is the
+// 20th, since an install takes about forty.
 func hangingUp(serverURL string) (*httptest.Server, error) {
 	u, err := url.Parse(serverURL)
 	if err != nil {

@@ -1,20 +1,25 @@
-// Command bench measures this project side by side with its peers in one run, and prints a table: each figure, the
-// budget of the design, the peer's figure, the ratio, and whether the budget is kept.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Command bench measures this project side by side with its peers in one run, and prints a table:
+// each figure, the budget of the design, the peer's figure, the ratio, and whether the budget is
+// kept.
 //
 //	go run ./bench [-only helper,install,link,dbus,presolve] [-runs N] …
 //
-// Every section makes what it needs in a temporary folder, which is removed: a platform of 63,440 packages, presolved from
-// ../shared/corpus where that is there, else from a made-up repository of that size; a school with RPMs, its server, laptops.
-// Peers get the same files from the same server, in turns with our own runs, and what is compared is medians. The machine
-// counts: quote ratios, and those of one run. A disk that others use makes installs differ by half: with TMPDIR=/dev/shm
-// only the programs are compared.
+// Every section makes what it needs in a temporary folder, which is removed: a platform of 63,440
+// packages, presolved from ../shared/corpus where that is there, else from a made-up repository of
+// that size; a school with RPMs, its server, laptops. Peers get the same files from the same
+// server, in turns with our own runs, and what is compared is medians. The machine counts: quote
+// ratios, and those of one run. A disk that others use makes installs differ by half: with
+// TMPDIR=/dev/shm only the programs are compared.
 //
-// The section link has a table of its own: what came over the wire, and how long it took, until a program was installed over
-// links that drop, are down for a while, or far away; for the helper, for dnf, which is run again where it gives up, and for curl
-// and rpm. It takes about four minutes with -runs 1.
+// The section link has a table of its own: what came over the wire, and how long it took, until a
+// program was installed over links that drop, are down for a while, or far away; for the helper,
+// for dnf, which is run again where it gives up, and for curl and rpm. It takes about four minutes
+// with -runs 1.
 //
-// A peer that isn't installed is left out, and so is a section that can't be measured here; what is missing is said below the table.
-// Nothing is asserted.
+// A peer that isn't installed is left out, and so is a section that can't be measured here; what is
+// missing is said below the table. Nothing is asserted.
 package main
 
 import (

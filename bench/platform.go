@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -103,7 +105,8 @@ func (p *platform) readNames() error {
 	return nil
 }
 
-// words are what people may search for: the parts of the names, each once, of three letters and more.
+// words are what people may search for: the parts of the names, each once, of three letters and
+// more.
 func (p *platform) words() []string {
 	seen := make(map[string]bool)
 	for _, name := range p.names {
@@ -129,7 +132,8 @@ func (p *platform) wanted() string {
 	return p.names[len(p.names)-1]
 }
 
-// madeUp is a repository of as many packages, with names, summaries and dependencies that are made up.
+// madeUp is a repository of as many packages, with names, summaries and dependencies that are made
+// up.
 func (b *bench) madeUp() (*platform, error) {
 	dir := b.folder("repository")
 	base := testbed.RPM{Name: "basesystem", Summary: "The standard installation"}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -73,7 +75,8 @@ for name in names:
 print(json.dumps([solved, time.monotonic() - start]))
 `
 
-// dnfSolves is how many of a sample of names dnf solves a second, one process for each and one for all.
+// dnfSolves is how many of a sample of names dnf solves a second, one process for each and one for
+// all.
 func (b *bench) dnfSolves(p *platform, root string) (one, all rate, err error) {
 	sample := some(rand.New(rand.NewPCG(3, 4)), p.names, b.sample)
 	cmd, err := dnf(root, "file://"+p.repository)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -14,8 +16,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// memory is a process's, from /proc/PID/status; 0 where it isn't there any more. (The kernel's rusage would count this program's
-// own memory too, since the child begins as a copy of it.)
+// memory is a process's, from /proc/PID/status; 0 where it isn't there any more. (The kernel's
+// rusage would count this program's own memory too, since the child begins as a copy of it.)
 func memory(pid int, field string) bytes {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package caller acts as the person whose command is carried out.
 //
 // The helper is root, and people give it paths: of RPM files, of folders for downloads. What a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package config reads the TOML files of pk-presolve and presolver into their structs.
 //
 // What a key means is the program's: its struct, the defaults in it and the checks that need its

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -8,8 +10,9 @@ import (
 	"strings"
 )
 
-// Check tells whether the record is whole: the problems that SQLite finds with its file, and what has a digest or a checksum and is not
-// what was kept. There are none in a good one. Where there are some Rebuild helps.
+// Check tells whether the record is whole: the problems that SQLite finds with its file, and what
+// has a digest or a checksum and is not what was kept. There are none in a good one. Where there
+// are some Rebuild helps.
 func (r *Record) Check(ctx context.Context) (problems []string, err error) {
 	for _, look := range []func(context.Context) ([]string, error){r.checkFile, r.checkPublished, r.checkRemotes, r.checkShards} {
 		found, err := look(ctx)
@@ -96,8 +99,9 @@ func (r *Record) checkShards(ctx context.Context) (problems []string, err error)
 	return problems, err
 }
 
-// Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its state, and removes trees, file
-// lists and notices that no catalogue and no tree leads to any more. It tells how many those were.
+// Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its
+// state, and removes trees, file lists and notices that no catalogue and no tree leads to any more.
+// It tells how many those were.
 func (r *Record) Forget(ctx context.Context) (n int64, err error) {
 	err = r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		for _, s := range []string{

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -13,8 +15,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// ErrDamaged is among the errors that come of a record whose file is not what was written to it, or has been set aside by another
-// process that found this. See Record.Rebuild.
+// ErrDamaged is among the errors that come of a record whose file is not what was written to it, or
+// has been set aside by another process that found this. See Record.Rebuild.
 var ErrDamaged = errors.New("the record is damaged")
 
 var sumTable = crc64.MakeTable(crc64.ECMA)
@@ -35,7 +37,8 @@ func sum(so uint64, row []any) uint64 {
 	return so
 }
 
-// outside is an error of a function of the caller's, which may have databases and damage of its own.
+// outside is an error of a function of the caller's, which may have databases and damage of its
+// own.
 type outside struct{ error }
 
 func (o outside) Unwrap() error { return o.error }
@@ -78,8 +81,9 @@ func (r *Record) Damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// seen is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are syscall.ENOSPC and
-// fs.ErrPermission, as where no database is between; a lock of another process's is ErrLocked. Others, and nil, stay as they are.
+// seen is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are
+// syscall.ENOSPC and fs.ErrPermission, as where no database is between; a lock of another process's
+// is ErrLocked. Others, and nil, stay as they are.
 func (r *Record) seen(err error) error {
 	if err == nil {
 		return nil
@@ -105,7 +109,8 @@ func (r *Record) seen(err error) error {
 	return err
 }
 
-// locked tells whether SQLite gave up waiting for a lock. It is PROTOCOL where somebody who doesn't write keeps the log's own locks.
+// locked tells whether SQLite gave up waiting for a lock. It is PROTOCOL where somebody who doesn't
+// write keeps the log's own locks.
 func locked(code int) bool {
 	switch code & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
@@ -123,7 +128,8 @@ func lockedOr(err error) error {
 	return err
 }
 
-// Replaced tells whether the file is another one than was opened: a process has rebuilt the record, or a person has removed it.
+// Replaced tells whether the file is another one than was opened: a process has rebuilt the record,
+// or a person has removed it.
 func (r *Record) Replaced() bool {
 	now, err := os.Stat(r.path)
 	return r.file == nil || errors.Is(err, os.ErrNotExist) || err == nil && !os.SameFile(r.file, now)

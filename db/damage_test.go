@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -156,7 +158,8 @@ func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 	return owned, err
 }
 
-// mended opens a damaged record as the helper does, reads everything, and rebuilds it where damage shows.
+// mended opens a damaged record as the helper does, reads everything, and rebuilds it where damage
+// shows.
 func mended(t testing.TB, path string) (r *Record, s *Salvage) {
 	t.Helper()
 	r, err := Open(ctx, path)
@@ -369,7 +372,8 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A record that was rebuilt has its tables where a new one has them, so that the loss of its first page is no loss either.
+// A record that was rebuilt has its tables where a new one has them, so that the loss of its first
+// page is no loss either.
 func TestRebuiltTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
 	realRecord(t, path)
@@ -442,7 +446,8 @@ func FuzzDamage(f *testing.F) {
 	})
 }
 
-// Two processes have the record open. What one of them rebuilds the other takes over, and nothing that it has to write down is lost.
+// Two processes have the record open. What one of them rebuilds the other takes over, and nothing
+// that it has to write down is lost.
 func TestRebuildBesideAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
 	realRecord(t, path)

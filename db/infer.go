@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -7,9 +9,10 @@ import (
 	"fmt"
 )
 
-// infer tells which packages this backend installed, and why, where some of that was lost. First by the journal, which has the plans
-// of the last transactions. Then by the kept trees, or by the one that has come just now: they end where the standard installation begins,
-// so what is installed of the tree of an installed program came with it; the program counts as asked for.
+// infer tells which packages this backend installed, and why, where some of that was lost. First by
+// the journal, which has the plans of the last transactions. Then by the kept trees, or by the one
+// that has come just now: they end where the standard installation begins, so what is installed of
+// the tree of an installed program came with it; the program counts as asked for.
 func infer(ctx context.Context, tx *sql.Tx, sha256 string) error {
 	var lost string
 	if ok, err := found(tx.QueryRow("SELECT value FROM meta WHERE key = 'own-lost'").Scan(&lost)); !ok {

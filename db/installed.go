@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -18,22 +20,24 @@ type Package struct {
 	Group       string // PackageKit's; empty: unknown
 	URL         string
 	Size        int64 // bytes on disk
-	// Source is the id of the source that offers it, or that this backend installed it from. It is empty for an
-	// installed package that something else installed.
+	// Source is the id of the source that offers it, or that this backend installed it from. It is
+	// empty for an installed package that something else installed.
 	Source    string
 	Installed bool
 	// Entry is the package's line in the catalogue; nil for an installed package, and in lists.
 	Entry *tree.Entry
 }
 
-// RPMState is the state of the RPM database (rpm.Database.State) that the installed packages were read at.
+// RPMState is the state of the RPM database (rpm.Database.State) that the installed packages were
+// read at.
 func (r *Record) RPMState() (string, error) {
 	var s string
 	_, err := found(r.row("SELECT value FROM meta WHERE key = 'rpm-state'").Scan(&s))
 	return s, r.failed("reading", err)
 }
 
-// An InstalledUpdate brings the installed packages to another state of the RPM database. See Record.UpdateInstalled.
+// An InstalledUpdate brings the installed packages to another state of the RPM database. See
+// Record.UpdateInstalled.
 type InstalledUpdate struct {
 	ctx    context.Context // of UpdateInstalled
 	record *Record
@@ -48,9 +52,10 @@ type installedRow struct {
 	seen   bool // it is still installed
 }
 
-// UpdateInstalled brings the installed packages to a state of the RPM database: f calls Known for each header's
-// digest, and Add for each package that is not known. Packages that f names neither way are gone, and with them
-// what was recorded of why they were installed. If f fails, or ctx ends, nothing has changed; Add fails when ctx has ended.
+// UpdateInstalled brings the installed packages to a state of the RPM database: f calls Known for
+// each header's digest, and Add for each package that is not known. Packages that f names neither
+// way are gone, and with them what was recorded of why they were installed. If f fails, or ctx
+// ends, nothing has changed; Add fails when ctx has ended.
 func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*InstalledUpdate) error) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		u := &InstalledUpdate{ctx: ctx, record: r, tx: tx, known: make(map[string]*installedRow)}
@@ -113,8 +118,8 @@ func (u *InstalledUpdate) Add(digest string, p Package) error {
 	return u.record.seen(err)
 }
 
-// InstalledByName are the installed packages of a name: more than one where several architectures or versions are
-// installed.
+// InstalledByName are the installed packages of a name: more than one where several architectures
+// or versions are installed.
 func (r *Record) InstalledByName(name string) ([]Package, error) {
 	var all []Package
 	err := r.Installed(Query{Name: name}, func(p *Package) error {
@@ -130,8 +135,8 @@ func (r *Record) CountInstalled() (all, own int, err error) {
 	return all, own, r.failed("reading", err)
 }
 
-// Why tells why this backend installed a package: asked for, or in the trees of the top-level packages neededBy, or
-// both. own is false where something else installed it.
+// Why tells why this backend installed a package: asked for, or in the trees of the top-level
+// packages neededBy, or both. own is false where something else installed it.
 func (r *Record) Why(p tree.NEVRA) (own, asked bool, neededBy []string, err error) {
 	own, err = found(r.row("SELECT asked FROM own WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&asked))
 	if err != nil {
@@ -168,8 +173,8 @@ func (r *Record) OwnPackages() ([]OwnPackage, error) {
 	return all, err
 }
 
-// nevra is the reverse of what the tables hold. What something else installed may be named in any way, and must not keep
-// the rest from being listed.
+// nevra is the reverse of what the tables hold. What something else installed may be named in any
+// way, and must not keep the rest from being listed.
 func nevra(name, evr, arch string) tree.NEVRA {
 	p := tree.NEVRA{Name: name, Version: evr, Arch: arch}
 	if epoch, version, ok := strings.Cut(evr, ":"); ok {

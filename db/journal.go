@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -87,8 +89,8 @@ func put(tx *sql.Tx, t *Transaction, s State, plan []byte) error {
 	return err
 }
 
-// SetState writes down how far a transaction is. It must be, whether the command was cancelled or not: a lock is waited for as long
-// as lockWait, and no signal ends that.
+// SetState writes down how far a transaction is. It must be, whether the command was cancelled or
+// not: a lock is waited for as long as lockWait, and no signal ends that.
 func (r *Record) SetState(t *Transaction, s State) error {
 	plan, err := json.Marshal(t.Plan)
 	if err != nil {
@@ -103,9 +105,9 @@ func (r *Record) SetState(t *Transaction, s State) error {
 	}))
 }
 
-// Conclude ends a transaction whose rpm run is over, whatever became of it: of the packages that it planned, those
-// that are installed now are recorded as this backend's own, with why. The installed packages must have been updated
-// before (UpdateInstalled). It waits as SetState does.
+// Conclude ends a transaction whose rpm run is over, whatever became of it: of the packages that it
+// planned, those that are installed now are recorded as this backend's own, with why. The installed
+// packages must have been updated before (UpdateInstalled). It waits as SetState does.
 func (r *Record) Conclude(t *Transaction, s State) error {
 	plan, err := json.Marshal(t.Plan)
 	if err != nil {
@@ -161,8 +163,8 @@ type Begun struct {
 	Now bool // the transaction isn't over
 }
 
-// Begun are those of the last ten transactions, which run, were cut off, or failed. What was downloaded for them is wanted when a
-// person tries again.
+// Begun are those of the last ten transactions, which run, were cut off, or failed. What was
+// downloaded for them is wanted when a person tries again.
 func (r *Record) Begun() ([]Begun, error) {
 	last, err := r.transactions("SELECT * FROM (SELECT id, began, command, state, plan FROM journal ORDER BY id DESC LIMIT 10) WHERE state != ?", Done)
 	if err != nil {

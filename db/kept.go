@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -13,11 +15,12 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees and Remote, which see to it that it is what was
-// kept: what isn't is ErrDamaged.
+// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees and Remote,
+// which see to it that it is what was kept: what isn't is ErrDamaged.
 
-// Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where the file is not what was kept, or
-// parse fails: it was checked before it was kept, so it was checked by another version of this program. Rebuild gets rid of it.
+// Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where
+// the file is not what was kept, or parse fails: it was checked before it was kept, so it was
+// checked by another version of this program. Rebuild gets rid of it.
 func (r *Record) Kept(sha256 string, parse func(body []byte) error) (bool, error) {
 	var body []byte
 	ok, err := found(r.row("SELECT body FROM published WHERE sha256 = ?", sha256).Scan(&body))
@@ -70,8 +73,8 @@ func (r *Record) Tree(sha256 string) (*tree.Tree, error) {
 	return t, nil
 }
 
-// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source, until yield fails. It
-// holds one tree in memory.
+// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source,
+// until yield fails. It holds one tree in memory.
 func (r *Record) KeptTrees(yield func(source string, t *tree.Tree) error) error {
 	type kept struct{ sha256, source string }
 	all, err := rows(r, `SELECT tree_sha256, min(source) FROM offered WHERE tree_sha256 IN (SELECT tree_sha256 FROM member)
@@ -102,7 +105,8 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 	return column[string](r, "SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
-// KeepPublished keeps a file list or notices, or a tree with the packages that it has, by its digest. The caller has parsed it.
+// KeepPublished keeps a file list or notices, or a tree with the packages that it has, by its
+// digest. The caller has parsed it.
 func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, members []tree.Package) error {
 	if digestOf(body) != sha256 {
 		return fmt.Errorf("keeping %.12s…: the file has another digest", sha256)
@@ -134,7 +138,8 @@ type Remote struct {
 	Checked   time.Time // when a server last said that this is what it has
 }
 
-// Remote is the file at a URL as it was last seen; false where it was never seen. parse may be nil; the errors are those of Kept.
+// Remote is the file at a URL as it was last seen; false where it was never seen. parse may be nil;
+// the errors are those of Kept.
 func (r *Record) Remote(url string, parse func(body []byte) error) (Remote, bool, error) {
 	var f Remote
 	var checked, so int64

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -21,8 +23,9 @@ func fullRecord(t *testing.T, path string) {
 	must(t, r.KeepPaths(ctx, map[string][]string{"sha": {"/usr/bin/a"}}))
 }
 
-// Whatever is spoilt in the tables, each method answers or says that the record is damaged, and no kept file is given that is not what
-// was kept. What was said to be damaged is answered after a rebuild.
+// Whatever is spoilt in the tables, each method answers or says that the record is damaged, and no
+// kept file is given that is not what was kept. What was said to be damaged is answered after a
+// rebuild.
 func TestSpoiltTables(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "record.db")
 	fullRecord(t, whole)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -15,16 +17,17 @@ func Rebuild(ctx context.Context, path string) (*Record, *Salvage, error) {
 	return r, s, err
 }
 
-// Rebuild makes the record anew from what can be read of it and can be told to be right: what this backend installed and why, the
-// journal, and of what the sources have that which has its checksum. All else is to be had again. The installed packages are read
-// from the RPM database by the next UpdateInstalled, which also infers what was lost of which of them this backend installed. The damaged
-// file is kept as FILE.damaged until the next time.
+// Rebuild makes the record anew from what can be read of it and can be told to be right: what this
+// backend installed and why, the journal, and of what the sources have that which has its checksum.
+// All else is to be had again. The installed packages are read from the RPM database by the next
+// UpdateInstalled, which also infers what was lost of which of them this backend installed. The
+// damaged file is kept as FILE.damaged until the next time.
 //
 // Where ctx ends the damaged file stays as it is.
 //
-// Where no damage was seen, or another process has been faster, the Salvage is nil; then the record is opened anew if it was
-// replaced. After a power cut in the middle the next Open finds the damaged file, or finishes. If Rebuild fails the record can't be used
-// before it has succeeded.
+// Where no damage was seen, or another process has been faster, the Salvage is nil; then the record
+// is opened anew if it was replaced. After a power cut in the middle the next Open finds the
+// damaged file, or finishes. If Rebuild fails the record can't be used before it has succeeded.
 func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 	err = oneAtATime(ctx, filepath.Dir(r.path), func() error {
 		replaced := r.Replaced()
@@ -102,8 +105,8 @@ func rebuild(ctx context.Context, path string, unreadable map[string]bool) (*Sal
 	return s, finish(path)
 }
 
-// finish gives a new record that is whole the place of the damaged one. What has not been written to the damaged one yet must not be
-// written to the new one: its log goes first.
+// finish gives a new record that is whole the place of the damaged one. What has not been written
+// to the damaged one yet must not be written to the new one: its log goes first.
 func finish(path string) error {
 	if _, err := os.Lstat(path + rebuilt); err != nil {
 		return nil

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -10,8 +12,8 @@ import (
 	"path/filepath"
 )
 
-// A Record is an open record. It is used by one goroutine at a time, and no method may be called from the yield
-// function of another: there is one connection.
+// A Record is an open record. It is used by one goroutine at a time, and no method may be called
+// from the yield function of another: there is one connection.
 type Record struct {
 	path    string
 	file    os.FileInfo // that is open; nil: none is
@@ -19,17 +21,20 @@ type Record struct {
 	db      *sql.DB
 	stmt    map[string]*sql.Stmt // by their text
 
-	// unreadable are the keys of what is as it was kept and still can't be read (see Kept): Rebuild leaves it out.
+	// unreadable are the keys of what is as it was kept and still can't be read (see Kept): Rebuild
+	// leaves it out.
 	unreadable map[string]bool
-	// cancelled counts the writes that were cancelled. After one there is another connection, which counts versions anew.
+	// cancelled counts the writes that were cancelled. After one there is another connection, which
+	// counts versions anew.
 	cancelled int64
 
 	language string // that texts are given in; empty: as the catalogue has them
 }
 
-// Open opens the record in a file, and makes the file and its folder where they are not there. Both are for their owner alone: a
-// record of an older version, which others could read and lock, is made so. The error is ErrLocked where another process is opening
-// or rebuilding it for too long, and ErrDamaged where Rebuild helps.
+// Open opens the record in a file, and makes the file and its folder where they are not there. Both
+// are for their owner alone: a record of an older version, which others could read and lock, is
+// made so. The error is ErrLocked where another process is opening or rebuilding it for too long,
+// and ErrDamaged where Rebuild helps.
 func Open(ctx context.Context, path string) (*Record, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the record: %w", err)
@@ -41,7 +46,8 @@ func Open(ctx context.Context, path string) (*Record, error) {
 	return r, nil
 }
 
-// connect connects to a file. The page cache is small: the machines are, and the record is in the kernel's cache anyway.
+// connect connects to a file. The page cache is small: the machines are, and the record is in the
+// kernel's cache anyway.
 func connect(path, options string) (*sql.DB, error) {
 	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=cache_size(-256)"+options)
 	if err == nil {
@@ -98,7 +104,8 @@ func (r *Record) openOnce(ctx context.Context) error {
 	return nil
 }
 
-// create makes an empty file that only its owner may read. SQLite's other files get its permissions.
+// create makes an empty file that only its owner may read. SQLite's other files get its
+// permissions.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -131,15 +138,17 @@ func (r *Record) Close() error {
 	return nil
 }
 
-// Version changes when another process has changed the record since the last call, and after a write that was cancelled.
+// Version changes when another process has changed the record since the last call, and after a
+// write that was cancelled.
 func (r *Record) Version() (int64, error) {
 	var v int64
 	err := r.row("PRAGMA data_version").Scan(&v)
 	return v + r.cancelled<<32, r.failed("asking", err)
 }
 
-// write runs f in a transaction, which is committed if f succeeds; once more where the disk was full and there was a reserve. Where
-// ctx ends nothing is written, and the error is ctx's: f gives ctx to statements that may take long, and looks at ctx between others.
+// write runs f in a transaction, which is committed if f succeeds; once more where the disk was
+// full and there was a reserve. Where ctx ends nothing is written, and the error is ctx's: f gives
+// ctx to statements that may take long, and looks at ctx between others.
 func (r *Record) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	err := r.writeOnce(ctx, f)
 	if r.spared(err) {
@@ -150,7 +159,8 @@ func (r *Record) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 
 func (r *Record) writeOnce(ctx context.Context, f func(tx *sql.Tx) error) error {
 	var tx *sql.Tx
-	// Not bound to ctx: a transaction that is rolls itself back at any time, with f in the middle of it.
+	// Not bound to ctx: a transaction that is rolls itself back at any time, with f in the middle
+	// of it.
 	err := patiently(ctx, func() (err error) {
 		tx, err = r.db.BeginTx(context.Background(), nil)
 		return lockedOr(err)
@@ -170,8 +180,8 @@ func (r *Record) writeOnce(ctx context.Context, f func(tx *sql.Tx) error) error 
 	return tx.Commit()
 }
 
-// note is write for the journal and what it leads to, which nobody else knows: it waits while another process rebuilds the record,
-// and doesn't write to a file that was set aside.
+// note is write for the journal and what it leads to, which nobody else knows: it waits while
+// another process rebuilds the record, and doesn't write to a file that was set aside.
 func (r *Record) note(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return oneAtATime(ctx, filepath.Dir(r.path), func() error {
 		if err := finish(r.path); err != nil {

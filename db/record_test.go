@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -519,7 +521,8 @@ func TestTwoRecords(t *testing.T) {
 	}
 }
 
-// TestMain is also the process that TestKilled kills: it stops in the middle of a write and says so.
+// TestMain is also the process that TestKilled kills: it stops in the middle of a write and says
+// so.
 func TestMain(m *testing.M) {
 	path := os.Getenv("PRESOLVE_TEST_WRITE_AND_WAIT")
 	if path == "" {

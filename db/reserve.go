@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -9,8 +11,8 @@ import (
 	"syscall"
 )
 
-// The reserve is a file beside the record that takes room on its disk: where nothing is left, it is given up, and what frees space can
-// go on. It is made where its disk has several times that.
+// The reserve is a file beside the record that takes room on its disk: where nothing is left, it is
+// given up, and what frees space can go on. It is made where its disk has several times that.
 const (
 	reserveSize = 1 << 20
 	reserveFrom = 4 * reserveSize
@@ -27,7 +29,8 @@ func (r *Record) room() (all, some int64) {
 	return int64(fs.Bfree) * int64(fs.Bsize), int64(fs.Bavail) * int64(fs.Bsize)
 }
 
-// keepReserve makes the reserve if it isn't there, or was cut off, and there is room. Nothing depends on it.
+// keepReserve makes the reserve if it isn't there, or was cut off, and there is room. Nothing
+// depends on it.
 func (r *Record) keepReserve() {
 	if info, err := os.Lstat(r.reserve()); err == nil && info.Size() >= reserveSize {
 		return
@@ -45,13 +48,15 @@ func (r *Record) keepReserve() {
 	}
 }
 
-// Spare gives up the reserve where its disk is full, and tells whether it did. It is for who is about to free space.
+// Spare gives up the reserve where its disk is full, and tells whether it did. It is for who is
+// about to free space.
 func (r *Record) Spare() bool {
 	all, _ := r.room()
 	return all < reserveSize && os.Remove(r.reserve()) == nil
 }
 
-// spared is Spare after an error, which may come of another disk. What is kept for root needn't have been of use.
+// spared is Spare after an error, which may come of another disk. What is kept for root needn't
+// have been of use.
 func (r *Record) spared(err error) bool {
 	if !errors.Is(r.seen(err), syscall.ENOSPC) {
 		return false

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -8,8 +10,8 @@ import (
 // A scan reads the columns of a row, as sql.Rows.Scan does.
 type scan func(dest ...any) error
 
-// each reads the rows of a query with one, and gives what it makes of them to yield until that fails. The error is yield's own, or
-// one of reading.
+// each reads the rows of a query with one, and gives what it makes of them to yield until that
+// fails. The error is yield's own, or one of reading.
 func each[T any](r *Record, query string, args []any, one func(scan) (T, error), yield func(T) error) error {
 	s, err := r.prepare(query)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -66,8 +68,9 @@ func salvage(ctx context.Context, path string, unreadable map[string]bool) (*Sal
 	return &c.Salvage, db.Close()
 }
 
-// legible opens the damaged file for reading. Where SQLite can't make out what tables it has, as after every damage to its first page, it
-// opens a copy in which the pages that tell are those of the new record: a record has always the same ones.
+// legible opens the damaged file for reading. Where SQLite can't make out what tables it has, as
+// after every damage to its first page, it opens a copy in which the pages that tell are those of
+// the new record: a record has always the same ones.
 func legible(ctx context.Context, path string, new *sql.DB) (*sql.DB, error) {
 	const reading = "&mode=ro&_pragma=" + busyTimeout + "&_pragma=writable_schema(ON)" // which makes SQLite bear some damage
 	old, err := connect(path+aside, reading)
@@ -150,8 +153,9 @@ var (
 	}()
 )
 
-// each calls row for each row of a table that can be read, for some more than once. Where a page is damaged the rows behind it are
-// reached from the end, and those between two by what their keys begin with. What row says is not right is lost too: false.
+// each calls row for each row of a table that can be read, for some more than once. Where a page is
+// damaged the rows behind it are reached from the end, and those between two by what their keys
+// begin with. What row says is not right is lost too: false.
 func (c *carrier) each(table, columns, key string, beginnings []string, row func(scan func(...any) error) (bool, error)) error {
 	pass := func(rest string, ranges ...string) (whole bool, err error) {
 		query, err := c.old.Prepare("SELECT " + columns + " FROM " + table + " " + rest)
@@ -393,7 +397,8 @@ func entriesOf(ctx context.Context, db *sql.DB, shard int64, yield func(row []an
 	return rows.Err()
 }
 
-// listed carries over what a source lists if all of it leads to something: a shard that is kept, or a file that names it.
+// listed carries over what a source lists if all of it leads to something: a shard that is kept, or
+// a file that names it.
 func (c *carrier) listed(tx *sql.Tx) error {
 	type row struct {
 		number  int
@@ -437,7 +442,8 @@ func (c *carrier) listed(tx *sql.Tx) error {
 	return nil
 }
 
-// mark notes whether something was lost of which packages this backend installed and why: "now", or "perhaps". It stays: see infer.
+// mark notes whether something was lost of which packages this backend installed and why: "now", or
+// "perhaps". It stays: see infer.
 func (c *carrier) mark(tx *sql.Tx) error {
 	lost := "perhaps"
 	for _, table := range []string{"own", "needed", "journal"} {

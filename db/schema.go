@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -6,11 +8,13 @@ import (
 	"fmt"
 )
 
-// schemaVersion is the version of the schema below. A record says in its user_version which one it has.
+// schemaVersion is the version of the schema below. A record says in its user_version which one it
+// has.
 const schemaVersion = 5
 
-// schema is the current schema: a new record is made from it. Its objects are created in the order that older versions of this
-// program created them in, so that their pages are where those programs put them: see patch.
+// schema is the current schema: a new record is made from it. Its objects are created in the order
+// that older versions of this program created them in, so that their pages are where those programs
+// put them: see patch.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -99,7 +103,8 @@ CREATE VIEW offered AS
 	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
 `
 
-// migrations bring a record from the version that is their index + 1 to the next one. What they lead to is what schema makes.
+// migrations bring a record from the version that is their index + 1 to the next one. What they
+// lead to is what schema makes.
 var migrations = []string{
 	// 2: commands that look for packages by what they have, and sources that are disabled.
 	`

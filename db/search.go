@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -8,14 +10,14 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A Query says which packages are wanted. The zero Query is all packages; with more than one field set, those that
-// satisfy every one.
+// A Query says which packages are wanted. The zero Query is all packages; with more than one field
+// set, those that satisfy every one.
 type Query struct {
 	Name string   // the name is this
 	In   []string // each of these is a part of the name, upper and lower case alike
 	Text []string // each of these is a part of name, summary, description, licence or group
-	// Group and Source, one or both: in one of these groups, or offered by or installed from one of these sources. An installed
-	// package is in the group that a source has it in.
+	// Group and Source, one or both: in one of these groups, or offered by or installed from one of
+	// these sources. An installed package is in the group that a source has it in.
 	Group, Source []string
 	Among         *Set // one of these
 }
@@ -26,22 +28,24 @@ type Set struct {
 	Available []int64  // as WithFile and Providing give them
 }
 
-// Installed gives the installed packages that a query is for, ordered by name, until yield fails. The
-// Package is yield's to keep.
+// Installed gives the installed packages that a query is for, ordered by name, until yield fails.
+// The Package is yield's to keep.
 func (r *Record) Installed(q Query, yield func(*Package) error) error {
 	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, coalesce(o.source, '')
 		FROM installed p LEFT JOIN own o ON o.name = p.name AND o.evr = p.evr AND o.arch = p.arch`, "installed_text", q, true, yield)
 }
 
-// Available gives the packages in the loaded catalogues that a query is for and that are not installed in the
-// same version, ordered by name, until yield fails. A package that two sources offer comes twice. The Package is
-// yield's to keep; its Description and Entry are not set: see Offers.
+// Available gives the packages in the loaded catalogues that a query is for and that are not
+// installed in the same version, ordered by name, until yield fails. A package that two sources
+// offer comes twice. The Package is yield's to keep; its Description and Entry are not set: see
+// Offers.
 func (r *Record) Available(q Query, yield func(*Package) error) error {
 	return r.list(`SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, '', p.license, p.grp, p.url, p.size, p.source
 		FROM offered p`, "entry_text", q, false, yield)
 }
 
-// epochUnknown is for packages of sources that don't tell sizes: they don't tell epochs either (Sugar Network's).
+// epochUnknown is for packages of sources that don't tell sizes: they don't tell epochs either
+// (Sugar Network's).
 const epochUnknown = "p.download = 0 AND i.evr LIKE '%:' || p.evr"
 
 // notInstalled is the condition that the entry p is not installed in the same version.
@@ -70,8 +74,9 @@ func (r *Record) list(from, index string, q Query, installed bool, yield func(*P
 	}, yield)
 }
 
-// where turns a query into SQL conditions on the table p and its index. Terms of three characters and more are looked up
-// in the index of trigrams; shorter ones are not in it and are searched for in the texts.
+// where turns a query into SQL conditions on the table p and its index. Terms of three characters
+// and more are looked up in the index of trigrams; shorter ones are not in it and are searched for
+// in the texts.
 func (q Query) where(index string) (where []string, args []any) {
 	if q.Name != "" {
 		where, args = append(where, "p.name = ?"), append(args, q.Name)
@@ -101,8 +106,8 @@ func (q Query) where(index string) (where []string, args []any) {
 	return where, args
 }
 
-// whereFrom turns what a query asks of groups and sources, and its set, into SQL conditions on the tables of packages that are
-// installed, or not.
+// whereFrom turns what a query asks of groups and sources, and its set, into SQL conditions on the
+// tables of packages that are installed, or not.
 func (q Query) whereFrom(installed bool) (where []string, args []any) {
 	id, group, source := "p.id", "p.grp", "p.source"
 	if installed {
@@ -129,7 +134,8 @@ func (q Query) whereFrom(installed bool) (where []string, args []any) {
 	return where, args
 }
 
-// spellings are a term of one or two characters in upper and lower case, as far as they differ beyond ASCII.
+// spellings are a term of one or two characters in upper and lower case, as far as they differ
+// beyond ASCII.
 func spellings(term string) []string {
 	all := []string{""}
 	for _, r := range term {
@@ -173,8 +179,8 @@ func (r *Record) Groups(among []string) ([]string, error) {
 	return column[string](r, "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM offered WHERE grp = value) ORDER BY key", list(among))
 }
 
-// WithFile are the packages in the catalogues whose paths are kept (KeepPaths) and that have one of these files: a whole
-// path, or the end of one that follows a "/".
+// WithFile are the packages in the catalogues whose paths are kept (KeepPaths) and that have one of
+// these files: a whole path, or the end of one that follows a "/".
 func (r *Record) WithFile(files []string) ([]int64, error) {
 	var all []int64
 	for _, f := range files {
@@ -191,8 +197,8 @@ func (r *Record) WithFile(files []string) ([]int64, error) {
 	return all, nil
 }
 
-// Providing are the packages in the catalogues that have the name, or provide something that begins with prefix and that match
-// takes.
+// Providing are the packages in the catalogues that have the name, or provide something that begins
+// with prefix and that match takes.
 func (r *Record) Providing(name, prefix string, match func(provided string) bool) ([]int64, error) {
 	all, err := column[int64](r, "SELECT id FROM entry WHERE name = ?", name)
 	if err != nil {

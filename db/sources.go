@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -17,7 +19,8 @@ type Listing struct {
 	Files map[string]Remote
 }
 
-// SetListing replaces what a source offers. Entries of shards that no source lists any more are removed.
+// SetListing replaces what a source offers. Entries of shards that no source lists any more are
+// removed.
 func (r *Record) SetListing(ctx context.Context, l Listing) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.Exec("DELETE FROM listed WHERE source = ?", l.Source); err != nil {
@@ -42,8 +45,9 @@ func (r *Record) SetListing(ctx context.Context, l Listing) error {
 	}))
 }
 
-// KeepSources brings the record in line with the configuration: what the sources offered that are in neither list is
-// forgotten, and that of disabled ones is kept but not offered any more. Where nothing changes the record is only read.
+// KeepSources brings the record in line with the configuration: what the sources offered that are
+// in neither list is forgotten, and that of disabled ones is kept but not offered any more. Where
+// nothing changes the record is only read.
 func (r *Record) KeepSources(ctx context.Context, enabled, disabled []string) (changed bool, err error) {
 	on, off := list(enabled), list(disabled)
 	var changes int
@@ -111,8 +115,8 @@ func (r *Record) Listed(source string) ([]string, error) {
 	return column[string](r, "SELECT sha256 FROM listed WHERE source = ? ORDER BY number", source)
 }
 
-// AddShard loads a shard: entries gives its entries to the function that it is called with. If it fails, none is
-// loaded. A shard that is loaded already stays as it is.
+// AddShard loads a shard: entries gives its entries to the function that it is called with. If it
+// fails, none is loaded. A shard that is loaded already stays as it is.
 func (r *Record) AddShard(ctx context.Context, sha256 string, entries func(add func(*tree.Entry) error) error) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		return addShard(ctx, tx, sha256, func(add func(row []any) error) error {
@@ -183,8 +187,8 @@ func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func
 	return err
 }
 
-// Settle makes searches fast after many shards were loaded: it merges the parts that loading them has left of the index of texts.
-// It reads and writes the whole index.
+// Settle makes searches fast after many shards were loaded: it merges the parts that loading them
+// has left of the index of texts. It reads and writes the whole index.
 func (r *Record) Settle(ctx context.Context) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO entry_text (entry_text) VALUES ('optimize')")
@@ -192,8 +196,8 @@ func (r *Record) Settle(ctx context.Context) error {
 	}))
 }
 
-// Renewed are the programs whose kept trees have another version of a package that this backend installed for them. The
-// version may be an older one.
+// Renewed are the programs whose kept trees have another version of a package that this backend
+// installed for them. The version may be an older one.
 func (r *Record) Renewed(name string) ([]string, error) {
 	return column[string](r, `SELECT DISTINCT n.by FROM own o JOIN needed n ON n.name = o.name JOIN own b ON b.name = n.by AND b.asked JOIN offered p ON p.name = n.by
 		JOIN member m ON m.name = o.name AND m.tree_sha256 = p.tree_sha256 AND m.evr <> o.evr WHERE o.name = ? ORDER BY n.by`, name)
@@ -205,8 +209,9 @@ type OfferedEntry struct {
 	Entry  *tree.Entry
 }
 
-// MissingPaths are the packages in the loaded catalogues that aren't installed, whose file lists are published, and whose
-// paths are not in the record yet. Of each Entry only the NEVRA and Files are set. A file list that two sources publish comes once.
+// MissingPaths are the packages in the loaded catalogues that aren't installed, whose file lists
+// are published, and whose paths are not in the record yet. Of each Entry only the NEVRA and Files
+// are set. A file list that two sources publish comes once.
 func (r *Record) MissingPaths() ([]OfferedEntry, error) {
 	return rows(r, `SELECT name, evr, arch, min(source), files_path, files_sha256, files_size FROM offered p
 		WHERE files_sha256 <> '' AND files_sha256 NOT IN (SELECT sha256 FROM top_paths) AND `+notInstalled+`
@@ -219,7 +224,8 @@ func (r *Record) MissingPaths() ([]OfferedEntry, error) {
 	})
 }
 
-// KeepPaths keeps the paths of top-level packages, by the digests of the file lists that they come from.
+// KeepPaths keeps the paths of top-level packages, by the digests of the file lists that they come
+// from.
 func (r *Record) KeepPaths(ctx context.Context, paths map[string][]string) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		for sha, all := range paths {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package db
 
 import (
@@ -8,8 +10,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// SetLanguage makes summaries and descriptions be in this language from now on, where SetTexts gave them; empty: as the catalogue
-// has them. The caller has checked it (tree.CheckLanguage).
+// SetLanguage makes summaries and descriptions be in this language from now on, where SetTexts gave
+// them; empty: as the catalogue has them. The caller has checked it (tree.CheckLanguage).
 func (r *Record) SetLanguage(language string) { r.language = language }
 
 // SetTexts replaces the texts of a source in a language by those of a file.
@@ -32,14 +34,15 @@ func (r *Record) SetTexts(ctx context.Context, source, language, sha256 string, 
 	}))
 }
 
-// TextsFrom is the digest of the file that a source's texts in a language come from; empty: there are none.
+// TextsFrom is the digest of the file that a source's texts in a language come from; empty: there
+// are none.
 func (r *Record) TextsFrom(source, language string) (sha256 string, err error) {
 	_, err = found(r.row("SELECT sha256 FROM texts WHERE source = ? AND language = ?", source, language).Scan(&sha256))
 	return sha256, r.failed("reading", err)
 }
 
-// text is the SQL for a column of the table p, "summary" or "description", in the language. The language is the first parameter of the
-// query: see inLanguage.
+// text is the SQL for a column of the table p, "summary" or "description", in the language. The
+// language is the first parameter of the query: see inLanguage.
 func (r *Record) text(column string) string {
 	if r.language == "" {
 		return "p." + column
@@ -55,8 +58,8 @@ func (r *Record) inLanguage(args []any) []any {
 	return append([]any{r.language}, args...)
 }
 
-// whereText turns what a query asks of the texts into SQL conditions: all of it is true of the catalogue's own texts, or of those
-// in the language.
+// whereText turns what a query asks of the texts into SQL conditions: all of it is true of the
+// catalogue's own texts, or of those in the language.
 func (r *Record) whereText(q Query, index string) (where []string, args []any) {
 	where, args = Query{Text: q.Text}.where(index)
 	if r.language == "" || len(q.Text) == 0 {

@@ -1,6 +1,8 @@
-// Command demo shows the main job from end to end, with real programs, in a temporary folder that it removes: it makes
-// a repository of RPMs, presolves it, serves it, and installs a program with its dependencies on a laptop, whose helper it
-// talks to as PackageKit does.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Command demo shows the main job from end to end, with real programs, in a temporary folder that
+// it removes: it makes a repository of RPMs, presolves it, serves it, and installs a program with
+// its dependencies on a laptop, whose helper it talks to as PackageKit does.
 package main
 
 import (

@@ -1,14 +1,19 @@
-// Package dispatcher is the helper's life: it carries out the command that the program was started with, then those
-// that come on stdin, one at a time, until "exit", the end of stdin, a signal while idle, or a while without commands.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package dispatcher is the helper's life: it carries out the command that the program was started
+// with, then those that come on stdin, one at a time, until "exit", the end of stdin, a signal
+// while idle, or a while without commands.
 //
-// A command that doesn't heed the end of its context is waited for: to leave it alone while the next one runs would be worse, and
-// rpm must not be ended in the middle. Ops end within a second but where they said AllowCancel(false). PackageKit doesn't wait for
-// longer than 2.5 s (up to 1.2) or 5 s after its signal, and then kills the helper; so every op bears to be killed at any time: the
-// kernel gives back its locks, the journal tells the next helper what was begun, partial files are continued, and an rpm that
-// runs goes on, with the lock, to its end.
+// A command that doesn't heed the end of its context is waited for: to leave it alone while the
+// next one runs would be worse, and rpm must not be ended in the middle. Ops end within a second
+// but where they said AllowCancel(false). PackageKit doesn't wait for longer than 2.5 s (up to 1.2)
+// or 5 s after its signal, and then kills the helper; so every op bears to be killed at any time:
+// the kernel gives back its locks, the journal tells the next helper what was begun, partial files
+// are continued, and an rpm that runs goes on, with the lock, to its end.
 //
-// Stdin is read while a command runs. A signal cancels the command that runs. Whatever an op does, each command is
-// answered by exactly one "finished", the next one is answered too, and nothing but the protocol goes out.
+// Stdin is read while a command runs. A signal cancels the command that runs. Whatever an op does,
+// each command is answered by exactly one "finished", the next one is answered too, and nothing but
+// the protocol goes out.
 package dispatcher
 
 import (
@@ -47,7 +52,8 @@ const (
 	GaveUp  = 254 // after an error line
 )
 
-// Run carries out the first command, if there is one, and then those of In. It returns the exit status of the program.
+// Run carries out the first command, if there is one, and then those of In. It returns the exit
+// status of the program.
 func (d *Dispatcher) Run(first []string) int {
 	hangup, hungUp := context.WithCancel(context.Background())
 	defer hungUp()
@@ -105,8 +111,8 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 	return known == nil
 }
 
-// do runs the op of a command. A signal cancels it; a panic is an error like others, and the record's transactions see to it
-// that nothing is half-done.
+// do runs the op of a command. A signal cancels it; a panic is an error like others, and the
+// record's transactions see to it that nothing is half-done.
 func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (err error) {
 	r, err := d.Dialect.Parse(words)
 	if err != nil {
@@ -150,7 +156,8 @@ type line struct {
 	err  error
 }
 
-// read gives the lines of In until it ends. A line that is too long is read to its end and answered with an error.
+// read gives the lines of In until it ends. A line that is too long is read to its end and answered
+// with an error.
 func (d *Dispatcher) read(lines chan<- line, stop <-chan struct{}) {
 	defer close(lines)
 	in := bufio.NewReader(d.In)

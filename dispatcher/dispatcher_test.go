@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package dispatcher
 
 import (
@@ -77,7 +79,8 @@ func start(t *testing.T, change func(*Dispatcher), first ...string) *helper {
 	t.Cleanup(func() {
 		stdin.Close()
 		stdout.Close()
-		// No sleep: the goroutines that must end are waited for, and if they don't the test's timeout shows them.
+		// No sleep: the goroutines that must end are waited for, and if they don't the test's
+		// timeout shows them.
 		for buf := make([]byte, 1<<20); strings.Contains(string(buf[:runtime.Stack(buf, true)]), "dispatcher.(*Dispatcher)."); {
 			runtime.Gosched()
 		}
@@ -187,7 +190,8 @@ func TestOneShot(t *testing.T) {
 	}
 }
 
-// In the oldest dialects a command has another name, what goes wrong is told on stderr, and the end by ending.
+// In the oldest dialects a command has another name, what goes wrong is told on stderr, and the end
+// by ending.
 func TestOldDialect(t *testing.T) {
 	var stderr strings.Builder
 	old := func(d *Dispatcher) { d.OneShot, d.In, d.Err, d.Dialect = true, nil, &stderr, wire.V0_1 }
@@ -223,8 +227,8 @@ func TestSignalCancelsTheCommandThatRuns(t *testing.T) {
 	}
 }
 
-// An impatient user's second signal, while the command is still busy ending, must not end the helper, which has the next
-// command to answer.
+// An impatient user's second signal, while the command is still busy ending, must not end the
+// helper, which has the next command to answer.
 func TestSecondSignal(t *testing.T) {
 	h := start(t, nil)
 	go func() {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -11,7 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// As TestKilled, in updates: old and new versions are there at once, and what was asked for must stay so.
+// As TestKilled, in updates: old and new versions are there at once, and what was asked for must
+// stay so.
 func TestKilledUpdate(t *testing.T) {
 	points := []string{
 		"status\tdownload", "allow-cancel\tfalse", "status\ttest-commit", "package\tupdating\tlibtext;", "package\tinstalling\tlibvoice;", "package\tupdating\thello;",
@@ -136,8 +139,8 @@ func verify(t *testing.T, l *testbed.Laptop, names ...string) {
 	}
 }
 
-// A key that a person trusts goes into RPM's keyring and into the folder of keys; then what is signed with it is trusted, and
-// what was changed afterwards isn't.
+// A key that a person trusts goes into RPM's keyring and into the folder of keys; then what is
+// signed with it is trusted, and what was changed afterwards isn't.
 func TestSignatures(t *testing.T) {
 	dir := t.TempDir()
 	keys := filepath.Join(dir, "keys")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -16,8 +18,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// TestChanges runs testdata/changes/*.txtar: what goes beyond a first install. Each has a school of its own, which can be in any
-// season. Beside testscript's own commands these have:
+// TestChanges runs testdata/changes/*.txtar: what goes beyond a first install. Each has a school of
+// its own, which can be in any season. Beside testscript's own commands these have:
 //
 //	laptop [KEY=VALUE…]   makes a laptop; KEY=VALUE goes into its configuration
 //	season NAME           the school's repository gets new versions, and is published again: see seasons

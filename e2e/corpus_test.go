@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -10,8 +12,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// Sugar's word processor, a real one with 36 packages, is installed on a laptop with a real standard installation, from
-// both layouts. The packages are not the project's; where they aren't there, the school's programs have to do.
+// Sugar's word processor, a real one with 36 packages, is installed on a laptop with a real
+// standard installation, from both layouts. The packages are not the project's; where they aren't
+// there, the school's programs have to do.
 func TestInstallWrite(t *testing.T) {
 	write := laptoptest.ServeWrite(t, school.Tools, "..")
 	for layout, url := range map[string]string{"presolve": write.URL, "sugar-network": write.URL + "/packages/presolve/" + write.Platform} {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -13,7 +15,8 @@ import (
 
 const hello = "hello;1.0-1;noarch;installed:school"
 
-// onStick makes a laptop that has installed hello from a folder "stick" in dir, and takes the folder away: nothing can be had again.
+// onStick makes a laptop that has installed hello from a folder "stick" in dir, and takes the
+// folder away: nothing can be had again.
 func onStick(t *testing.T, dir string) *testbed.Laptop {
 	t.Helper()
 	stick := filepath.Join(dir, "stick")
@@ -33,7 +36,8 @@ func onStick(t *testing.T, dir string) *testbed.Laptop {
 	return laptop
 }
 
-// removes tells whether hello is known to be this backend's, and removes it with what it brought in.
+// removes tells whether hello is known to be this backend's, and removes it with what it brought
+// in.
 func removes(t *testing.T, h *laptoptest.Helper, l *testbed.Laptop) {
 	t.Helper()
 	laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
@@ -97,7 +101,8 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// The record is damaged under two helpers that wait for commands. Whichever finds it out, both go on with one record.
+// The record is damaged under two helpers that wait for commands. Whichever finds it out, both go
+// on with one record.
 func TestDamagedUnderHelpers(t *testing.T) {
 	laptop := onStick(t, t.TempDir())
 	one, two := start(t, laptop), start(t, laptop)
@@ -153,7 +158,8 @@ func TestRepairOfTheRecord(t *testing.T) {
 	removes(t, h, laptop)
 }
 
-// What another helper has rebuilt is used from the next command on, though the old file would still answer.
+// What another helper has rebuilt is used from the next command on, though the old file would still
+// answer.
 func TestRebuiltByAnother(t *testing.T) {
 	dir := t.TempDir()
 	laptop := onStick(t, dir)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -24,7 +26,8 @@ type forgery struct {
 	packages []map[string]any
 }
 
-// forge copies what the school publishes, with hello alone in the catalogue, and lets change change it.
+// forge copies what the school publishes, with hello alone in the catalogue, and lets change change
+// it.
 func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	t.Helper()
 	f := &forgery{dir: t.TempDir()}
@@ -112,8 +115,8 @@ func (f *forgery) write(t *testing.T, path string, body []byte) {
 	}
 }
 
-// What is broken or hostile in a published file is refused with the reason; what the laptop knows, has cached and has
-// installed stays as it was, and works.
+// What is broken or hostile in a published file is refused with the reason; what the laptop knows,
+// has cached and has installed stays as it was, and works.
 func TestHostile(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package e2e
 
 import (
@@ -12,8 +14,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// The helper is killed, as by a flat battery, at one point after another of an install. The next one completes it, waiting
-// for the rpm that the killed one left, if need be; and the record and the RPM database agree.
+// The helper is killed, as by a flat battery, at one point after another of an install. The next
+// one completes it, waiting for the rpm that the killed one left, if need be; and the record and
+// the RPM database agree.
 func TestKilled(t *testing.T) {
 	for _, at := range []string{
 		"status\tdep-resolve", "status\tdownload", "item-progress\tlibtext;2:0.9-1;x86_64;school\tdownload", "allow-cancel\tfalse", "status\tsig-check",
@@ -60,7 +63,8 @@ func completes(t *testing.T, laptop *testbed.Laptop) {
 	}
 }
 
-// A second helper that wants to change the system while another one does is told who that is, and can ask all the same.
+// A second helper that wants to change the system while another one does is told who that is, and
+// can ask all the same.
 func TestLocked(t *testing.T) {
 	laptop := makeLaptop(t, "", "")
 	first := start(t, laptop)
@@ -91,7 +95,8 @@ func TestLocked(t *testing.T) {
 	laptoptest.Agrees(t, laptop, second.OK("get-packages", "installed"))
 }
 
-// Helpers that start at once on a laptop that has no record yet, as packagekitd's two may, all work.
+// Helpers that start at once on a laptop that has no record yet, as packagekitd's two may, all
+// work.
 func TestStartTogether(t *testing.T) {
 	for range 5 {
 		laptop := makeLaptop(t, "", "")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -31,8 +33,8 @@ func (o *Offers) failedLately(a attempt) error {
 	return nil
 }
 
-// try makes an attempt. Where what is here will do nobody waits long for it, and not again soon after the source has
-// failed.
+// try makes an attempt. Where what is here will do nobody waits long for it, and not again soon
+// after the source has failed.
 func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(context.Context) error) error {
 	if willDo {
 		if err := o.failedLately(a); err != nil {
@@ -53,7 +55,8 @@ func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(conte
 	return err
 }
 
-// local tells whether the source is a folder of this computer: it costs nothing to ask, and may come and go.
+// local tells whether the source is a folder of this computer: it costs nothing to ask, and may
+// come and go.
 func (s *Source) local() bool { return transport.IsLocal(s.URL) }
 
 // place is the source's URL as it may be told.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -11,8 +13,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A view is what the record has of the sources' catalogues, in memory so that a warm command asks the record once.
-// Another process may refresh: then the record's version changes, and the view is read again.
+// A view is what the record has of the sources' catalogues, in memory so that a warm command asks
+// the record once. Another process may refresh: then the record's version changes, and the view is
+// read again.
 type view struct {
 	version   int64
 	platforms map[string]*tree.Platform // by source id, of those whose catalogue is in shards
@@ -59,9 +62,10 @@ func (o *Offers) readView(ctx context.Context) error {
 	return nil
 }
 
-// Ready makes sure that the record has what the sources offer under these names; nil means all names. What is there is
-// not asked for again, unless it is older than CacheAge. It is no error that some sources can't be reached, as long as one
-// has ever been; but one that publishes what can't be trusted is.
+// Ready makes sure that the record has what the sources offer under these names; nil means all
+// names. What is there is not asked for again, unless it is older than CacheAge. It is no error
+// that some sources can't be reached, as long as one has ever been; but one that publishes what
+// can't be trusted is.
 func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	if err := o.readView(ctx); err != nil {
 		return err
@@ -69,7 +73,8 @@ func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	if len(o.Sources) == 0 {
 		return o.noSource()
 	}
-	// Those come last that somebody may wait for: how long depends on whether another one is usable.
+	// Those come last that somebody may wait for: how long depends on whether another one is
+	// usable.
 	var order, last []int
 	for i, source := range o.Sources {
 		if o.failedLately(attempt{source, true}) != nil || len(o.view.listed[source.ID]) == 0 && !source.local() {
@@ -152,8 +157,8 @@ func (o *Offers) tooOld(source Source) (bool, error) {
 	return ok && (age < 0 || age > o.CacheAge), err
 }
 
-// Refresh asks every source what it offers, and loads all of it. force takes a catalogue that is older than the one
-// that is here.
+// Refresh asks every source what it offers, and loads all of it. force takes a catalogue that is
+// older than the one that is here.
 func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	clear(o.failed)
 	if err := o.readView(ctx); err != nil {
@@ -188,9 +193,9 @@ func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 
 func unreachable(err error) bool { return kindOf(err) == transport.NoNetwork }
 
-// renew asks a source what it offers, and loads what of it is new: under the names that are wanted (nil: all), and
-// wherever something was loaded before. Only when all of that is here does the new catalogue take the place of the old
-// one. done, if not nil, is told how many parts are loaded.
+// renew asks a source what it offers, and loads what of it is new: under the names that are wanted
+// (nil: all), and wherever something was loaded before. Only when all of that is here does the new
+// catalogue take the place of the old one. done, if not nil, is told how many parts are loaded.
 func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []string, force bool, done func(part, of int)) error {
 	p.Doing(Asking)
 	listing, platform, err := o.layout(source).ask(ctx, source, force)
@@ -213,8 +218,8 @@ func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []s
 	return o.loadTexts(ctx, source)
 }
 
-// wanted are the numbers of the shards of a new platform.json to be loaded: those that names are in, and those that take
-// the place of loaded ones; all of them where there are others now.
+// wanted are the numbers of the shards of a new platform.json to be loaded: those that names are
+// in, and those that take the place of loaded ones; all of them where there are others now.
 func (o *Offers) wanted(source Source, p *tree.Platform, names []string) []int {
 	wanted := o.shards(p, names)
 	before := o.view.listed[source.ID]
@@ -230,7 +235,8 @@ func (o *Offers) wanted(source Source, p *tree.Platform, names []string) []int {
 	return wanted
 }
 
-// revalidate asks for a small file that changes in place, unless the one in the record is still what the source has.
+// revalidate asks for a small file that changes in place, unless the one in the record is still
+// what the source has.
 func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Remote, error) {
 	old, _, err := o.Record.Remote(at, nil)
 	if err != nil {

@@ -1,5 +1,8 @@
-// Package offers is what sources offer, as this laptop knows it: which sources there are and in what order, their
-// catalogues, the trees of the packages in them, the sticks that were put in, and what could not be had lately.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package offers is what sources offer, as this laptop knows it: which sources there are and in
+// what order, their catalogues, the trees of the packages in them, the sticks that were put in, and
+// what could not be had lately.
 //
 //	offers.go        Offers: what all of it is made from; Close
 //	source.go        sources, and the configuration that they are written in
@@ -13,10 +16,12 @@
 //	platforms.go     which other platforms sources publish
 //	sticks.go        published folders that appear on this computer, such as USB sticks
 //
-// What came from a source is in the record (package db) and stays there, so that a laptop without a network can search
-// and install what it has seen. Nothing that a source says counts before it was checked (package tree) against the
-// digest that led to it; what changes in place, platform.json, is what everything else hangs on.
+// What came from a source is in the record (package db) and stays there, so that a laptop without a
+// network can search and install what it has seen. Nothing that a source says counts before it was
+// checked (package tree) against the digest that led to it; what changes in place, platform.json,
+// is what everything else hangs on.
 //
-// Errors are values: ErrNotOffered and the like, and *SourceError. What code PackageKit is told is package ops' matter.
-// This package knows nothing of PackageKit's protocol, of what is installed, or of how anything gets installed.
+// Errors are values: ErrNotOffered and the like, and *SourceError. What code PackageKit is told is
+// package ops' matter. This package knows nothing of PackageKit's protocol, of what is installed,
+// or of how anything gets installed.
 package offers

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -20,7 +22,8 @@ var (
 	ErrUnknownSource = errors.New("there is no such source")
 	// ErrConfiguration is about the file that the sources are written in.
 	ErrConfiguration = errors.New("the configuration of the sources")
-	// ErrTooManyPaths says that the file lists that are missing are more than one command downloads.
+	// ErrTooManyPaths says that the file lists that are missing are more than one command
+	// downloads.
 	ErrTooManyPaths = errors.New("too many file lists are missing")
 )
 
@@ -64,8 +67,8 @@ func kindOf(err error) transport.Kind {
 	return 0
 }
 
-// sourceError says which source an error is about. What isn't a source's fault stays what it is: the end of the command, a
-// damaged or locked record, a full disk under the record.
+// sourceError says which source an error is about. What isn't a source's fault stays what it is:
+// the end of the command, a damaged or locked record, a full disk under the record.
 func sourceError(source Source, err error) error {
 	var known *SourceError
 	switch {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -9,7 +11,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// An Offer is a package that a source offers: a top-level package, or one that is in the tree of one.
+// An Offer is a package that a source offers: a top-level package, or one that is in the tree of
+// one.
 type Offer struct {
 	Source string // id
 	Tree   *tree.Tree
@@ -36,8 +39,9 @@ func (w Wanted) Is(p tree.NEVRA) bool {
 
 func (w Wanted) from(source string) bool { return w.Source == "" || w.Source == source }
 
-// Entry is the line in the catalogue that is wanted, and the id of its source; nil where no source offers it. Of several
-// it is the newest, of the first source that has that. The catalogue must be Ready for the name.
+// Entry is the line in the catalogue that is wanted, and the id of its source; nil where no source
+// offers it. Of several it is the newest, of the first source that has that. The catalogue must be
+// Ready for the name.
 func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
 	all, err := o.Record.Offers(w.Name)
 	if err != nil {
@@ -57,8 +61,8 @@ func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
 	return nil, "", nil
 }
 
-// Find is the package that is wanted: a top-level package, or one of a tree that this computer has seen, for whoever asks
-// about what a tree told. The error is ErrNotOffered where there is none.
+// Find is the package that is wanted: a top-level package, or one of a tree that this computer has
+// seen, for whoever asks about what a tree told. The error is ErrNotOffered where there is none.
 func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error) {
 	if err := o.Ready(ctx, p, []string{w.Name}); err != nil {
 		return nil, err

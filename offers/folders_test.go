@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -32,7 +34,8 @@ func newOffers(t *testing.T, mounts Mounts, sources ...Source) *Offers {
 	return o
 }
 
-// What a tree says of this computer's files counts only below the folder of its own source, if that is in the configuration.
+// What a tree says of this computer's files counts only below the folder of its own source, if that
+// is in the configuration.
 func TestTreesNameNoFilesOfThisComputer(t *testing.T) {
 	o := newOffers(t, Mounts{},
 		Source{ID: "folder", URL: "file:///srv/pub", Layout: Presolve},
@@ -68,7 +71,8 @@ func TestTreesNameNoFilesOfThisComputer(t *testing.T) {
 	}
 }
 
-// The folders that file URLs may be of are those of the sources that are switched on, and of the sticks.
+// The folders that file URLs may be of are those of the sources that are switched on, and of the
+// sticks.
 func TestReadable(t *testing.T) {
 	mounts := t.TempDir()
 	real, err := filepath.EvalSymlinks(mounts)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -14,8 +16,8 @@ type fetched[T any] struct {
 	err   error
 }
 
-// inOrder downloads item 0 to n-1, a few lookahead of where the reader is, and gives the results in order, until the reader has
-// enough. get is called from several goroutines.
+// inOrder downloads item 0 to n-1, a few lookahead of where the reader is, and gives the results in
+// order, until the reader has enough. get is called from several goroutines.
 func inOrder[T any](ctx context.Context, n int, get func(ctx context.Context, i int) (T, error)) iter.Seq2[int, fetched[T]] {
 	return func(yield func(int, fetched[T]) bool) {
 		ctx, cancel := context.WithCancel(ctx)

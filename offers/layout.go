@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -13,7 +15,8 @@ type Layout string
 
 // The layouts.
 const (
-	// Presolve is this project's own: see package tree. The source's URL has a folder for each platform.
+	// Presolve is this project's own: see package tree. The source's URL has a folder for each
+	// platform.
 	Presolve Layout = "presolve"
 	// SugarNetwork is that of a Sugar Network node. The source's URL is the folder of the platform itself,
 	// http://NODE/packages/PROJECT/PLATFORM.
@@ -36,27 +39,31 @@ func Layouts() []string {
 	return all
 }
 
-// A layout knows where the files of a source are, and makes of what they say the catalogue and trees that the rest of the
-// program knows. It downloads through Offers.Net and keeps nothing but in Offers.Record.
+// A layout knows where the files of a source are, and makes of what they say the catalogue and
+// trees that the rest of the program knows. It downloads through Offers.Net and keeps nothing but
+// in Offers.Record.
 type layout interface {
-	// listURL is the file that changes in place and tells what the source offers. When it was last asked for is how
-	// old the catalogue is.
+	// listURL is the file that changes in place and tells what the source offers. When it was last
+	// asked for is how old the catalogue is.
 	listURL(Source) string
 
-	// ask asks the source what it offers. force takes what is older than what was seen. A catalogue in shards
-	// comes with the platform.json that lists them, and the shards are loaded by the caller; a catalogue without is
-	// in the record's shards already, and the platform is nil. Nothing counts before the caller keeps the listing.
+	// ask asks the source what it offers. force takes what is older than what was seen. A catalogue
+	// in shards comes with the platform.json that lists them, and the shards are loaded by the
+	// caller; a catalogue without is in the record's shards already, and the platform is nil.
+	// Nothing counts before the caller keeps the listing.
 	ask(ctx context.Context, s Source, force bool) (*db.Listing, *tree.Platform, error)
 
-	// kept is the platform.json that the record has of the source; nil where the layout has none. known is false
-	// where what the record has of the source is from another URL: it counts no more.
+	// kept is the platform.json that the record has of the source; nil where the layout has none.
+	// known is false where what the record has of the source is from another URL: it counts no
+	// more.
 	kept(Source) (p *tree.Platform, known bool, err error)
 
-	// publishedURL is where a file may be that a platform.json, or what hangs on it, names by a path in the
-	// platform's folder. It is empty where the layout has no such files.
+	// publishedURL is where a file may be that a platform.json, or what hangs on it, names by a
+	// path in the platform's folder. It is empty where the layout has no such files.
 	publishedURL(s Source, path string) string
 
-	// siteURL is where a file may be that belongs to no platform, such as platforms.json; empty as above.
+	// siteURL is where a file may be that belongs to no platform, such as platforms.json; empty as
+	// above.
 	siteURL(s Source, path string) string
 }
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -22,7 +24,8 @@ type Config struct {
 	Record        *db.Record
 	State         string            // folder of the record; empty: its disk isn't asked
 	Net           *transport.Client // its Copies and Folders are set by the Offers
-	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age will do.
+	// CacheAge is how old what sources offer may be before it is asked for again; negative: any age
+	// will do.
 	CacheAge time.Duration
 	Log      hclog.Logger
 }
@@ -67,7 +70,8 @@ func (o *Offers) Close() {
 	}
 }
 
-// readable are the folders that file URLs may be of: the file sources' and the sticks'. It is called from many goroutines.
+// readable are the folders that file URLs may be of: the file sources' and the sticks'. It is
+// called from many goroutines.
 func (o *Offers) readable() []string {
 	var all []string
 	if folders := o.folders.Load(); folders != nil {
@@ -84,7 +88,8 @@ func (o *Offers) readable() []string {
 // Forget forgets what is held in memory of the record, which is another one now.
 func (o *Offers) Forget() { o.view = view{} }
 
-// Arch is the architecture of the platform: what the sources say, else what the platform's name ends with.
+// Arch is the architecture of the platform: what the sources say, else what the platform's name
+// ends with.
 func (o *Offers) Arch() string {
 	for _, p := range o.view.platforms {
 		return p.Arch

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -15,8 +17,9 @@ const (
 	pathsAtOnce  = 32       // file lists whose paths are written to the record in one go
 )
 
-// LoadPaths loads the file lists that are published and whose paths are not in the record yet. What came until a source failed is kept. Where
-// all of them are more than a laptop should download, none is loaded, and the error says so.
+// LoadPaths loads the file lists that are published and whose paths are not in the record yet. What
+// came until a source failed is kept. Where all of them are more than a laptop should download,
+// none is loaded, and the error says so.
 func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
 	missing, err := o.Record.MissingPaths()
 	if err != nil || len(missing) == 0 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -12,8 +14,9 @@ type PlatformOffer struct {
 	Source   Source
 }
 
-// OtherPlatforms are the platforms of this computer's architecture, beside its own, that sources say they publish. A node of
-// Sugar Network doesn't say. It is no error that some sources can't be asked.
+// OtherPlatforms are the platforms of this computer's architecture, beside its own, that sources
+// say they publish. A node of Sugar Network doesn't say. It is no error that some sources can't be
+// asked.
 func (o *Offers) OtherPlatforms(ctx context.Context) ([]PlatformOffer, error) {
 	if err := o.readView(ctx); err != nil { // the architecture is known from the catalogue
 		return nil, err

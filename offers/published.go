@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -9,7 +11,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Tree is the tree that an entry of the catalogue leads to: from the record, else from the first source that has it.
+// Tree is the tree that an entry of the catalogue leads to: from the record, else from the first
+// source that has it.
 func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.Tree, error) {
 	t, err := o.Record.Tree(e.Tree.SHA256)
 	if t != nil || err != nil {
@@ -25,8 +28,8 @@ func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.
 	return t, o.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages)
 }
 
-// KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty where it isn't in the
-// record.
+// KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty
+// where it isn't in the record.
 func (o *Offers) KeptTree(program string) (*tree.Tree, string, error) {
 	e, source, err := o.Entry(Wanted{Name: program})
 	if e == nil || err != nil {
@@ -46,15 +49,16 @@ func (o *Offers) FileLists(ctx context.Context, source string, e *tree.Entry) (*
 	})
 }
 
-// Notices are what a source's repositories say of why a tree's versions came; nil where they say nothing.
+// Notices are what a source's repositories say of why a tree's versions came; nil where they say
+// nothing.
 func (o *Offers) Notices(ctx context.Context, source string, t *tree.Tree) (*tree.Notices, error) {
 	return kept(ctx, o, source, t.Notices, func(body []byte) (*tree.Notices, error) {
 		return tree.ParseNotices(body, o.Platform, t.Name)
 	})
 }
 
-// kept is a published file, parsed: from the record, else from the first source that has it; from then on it is kept. It
-// is nil where there is no such file.
+// kept is a published file, parsed: from the record, else from the first source that has it; from
+// then on it is kept. It is nil where there is no such file.
 func kept[T any](ctx context.Context, o *Offers, source string, ref tree.Ref, parse func([]byte) (*T, error)) (*T, error) {
 	if ref.IsZero() {
 		return nil, nil
@@ -98,8 +102,8 @@ func (o *Offers) source(id string) Source {
 	return Source{ID: id}
 }
 
-// publishedURLs are where a published file may be found: at the source that names it, then at the others, which may be
-// copies. Its digest tells whether it is the right one.
+// publishedURLs are where a published file may be found: at the source that names it, then at the
+// others, which may be copies. Its digest tells whether it is the right one.
 func (o *Offers) publishedURLs(source, path string) []string {
 	var urls []string
 	for _, s := range o.Sources {
@@ -114,8 +118,8 @@ func (o *Offers) publishedURLs(source, path string) []string {
 	return urls
 }
 
-// Download is the download of one package of a tree that a source published, without the place that it goes to. Its
-// URLs are where it may be found, the source's own copy first.
+// Download is the download of one package of a tree that a source published, without the place that
+// it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, SHA256: p.SHA256}
 	if p.Location != "" {
@@ -123,7 +127,8 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	}
 	s := o.source(source)
 	for _, u := range p.URLs {
-		// A tree has no business with this computer's files, but that of a folder of the configuration with those in it.
+		// A tree has no business with this computer's files, but that of a folder of the
+		// configuration with those in it.
 		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {
 			continue
 		}
@@ -132,8 +137,8 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	return f
 }
 
-// Key asks a source for the OpenPGP key with an id, of at most limit bytes. What comes is not checked. at tells where it
-// was looked for; it is empty where the source publishes no keys.
+// Key asks a source for the OpenPGP key with an id, of at most limit bytes. What comes is not
+// checked. at tells where it was looked for; it is empty where the source publishes no keys.
 func (o *Offers) Key(ctx context.Context, source, id string, limit int64) (key []byte, at string, err error) {
 	s := o.source(source)
 	if s.URL == "" {

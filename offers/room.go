@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -7,8 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// maxLoaded is how many bytes, unpacked, the catalogues of all sources may have in the record: two of the largest that may be.
-// Sources that publish the same are counted once.
+// maxLoaded is how many bytes, unpacked, the catalogues of all sources may have in the record: two
+// of the largest that may be. Sources that publish the same are counted once.
 const maxLoaded = 2 * tree.MaxUnpacked
 
 // fits tells whether so many bytes more may come into the record.
@@ -29,11 +31,13 @@ func (o *Offers) fits(source Source, more int64) error {
 	return nil
 }
 
-// recordShare is how much the record and its log grow by at the most for a catalogue of so many bytes: the texts themselves,
-// their index of trigrams, and both once more in the log. Measured: see TestRecordShare.
+// recordShare is how much the record and its log grow by at the most for a catalogue of so many
+// bytes: the texts themselves, their index of trigrams, and both once more in the log. Measured:
+// see TestRecordShare.
 func recordShare(unpacked int64) int64 { return 8*unpacked + 1<<20 }
 
-// room tells whether the disk of the record has room for so many bytes more. It is asked before anything is downloaded.
+// room tells whether the disk of the record has room for so many bytes more. It is asked before
+// anything is downloaded.
 func (o *Offers) room(source Source, bytes int64) error {
 	if o.State == "" {
 		return nil
@@ -45,7 +49,8 @@ func (o *Offers) room(source Source, bytes int64) error {
 	return fmt.Errorf("%s has %s free and what %s offers may need %s: %w", o.State, Size(free), source.ID, Size(bytes), syscall.ENOSPC)
 }
 
-// Free is how many bytes may still be written to the disk of a folder, and a number that tells disks apart.
+// Free is how many bytes may still be written to the disk of a folder, and a number that tells
+// disks apart.
 func Free(folder string) (bytes int64, disk uint64, err error) {
 	var fs syscall.Statfs_t
 	var st syscall.Stat_t

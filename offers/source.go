@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -22,8 +24,8 @@ type Source struct {
 	Stick    string // which of all sticks it is; "": it is in the configuration
 }
 
-// A Configuration is the file that the sources are written in. It may change at any time: another helper changes it, or
-// a person does.
+// A Configuration is the file that the sources are written in. It may change at any time: another
+// helper changes it, or a person does.
 type Configuration struct {
 	Path string
 	// Read reads all sources, in order of preference.
@@ -32,8 +34,8 @@ type Configuration struct {
 	Set func(id, key, value string) error
 }
 
-// Configured are all sources as the configuration has them now, the disabled ones too, in order of preference; then the sticks that
-// are believed.
+// Configured are all sources as the configuration has them now, the disabled ones too, in order of
+// preference; then the sticks that are believed.
 func (o *Offers) Configured(ctx context.Context) ([]Source, error) {
 	o.watchMounts()
 	written := o.written
@@ -70,8 +72,8 @@ func (o *Offers) SetSource(ctx context.Context, id, key, value string) error {
 	return err
 }
 
-// use takes these, and the sticks that are believed, for the sources from now on. The record may have been told otherwise by
-// another helper, which has seen another configuration.
+// use takes these, and the sticks that are believed, for the sources from now on. The record may
+// have been told otherwise by another helper, which has seen another configuration.
 func (o *Offers) use(ctx context.Context, written []Source) error {
 	all := written
 	if o.sticks != nil {
@@ -107,8 +109,9 @@ type follower struct {
 	stop  func()
 }
 
-// follow takes over what the configuration says of the sources where it may have changed: a watch says so, or changed, for
-// something else did. A configuration that can't be read doesn't count: the person who is changing it isn't done.
+// follow takes over what the configuration says of the sources where it may have changed: a watch
+// says so, or changed, for something else did. A configuration that can't be read doesn't count:
+// the person who is changing it isn't done.
 func (o *Offers) follow(ctx context.Context, changed bool) error {
 	o.watchMounts()
 	if o.sticks != nil && o.sticks.stale.Swap(false) {
@@ -136,8 +139,8 @@ func (o *Offers) follow(ctx context.Context, changed bool) error {
 	return o.use(ctx, all)
 }
 
-// watchFile watches a file, by its folder: a file that changes is often another one that takes its name. Where it can't be
-// watched it is never stale.
+// watchFile watches a file, by its folder: a file that changes is often another one that takes its
+// name. Where it can't be watched it is never stale.
 func watchFile(path string) *follower {
 	f := &follower{stop: func() {}}
 	if real, err := filepath.EvalSymlinks(path); err == nil {

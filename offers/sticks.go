@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -17,8 +19,8 @@ import (
 // Mounts are the folders in which sticks appear.
 type Mounts struct {
 	Folders []string // none: nobody looks
-	// Sources: what a published folder there says of itself is believed: it is a source as those in the configuration are. Else it is
-	// only a place that may have what they publish.
+	// Sources: what a published folder there says of itself is believed: it is a source as those in
+	// the configuration are. Else it is only a place that may have what they publish.
 	Sources bool
 }
 
@@ -54,11 +56,13 @@ func (o *Offers) watchMounts() {
 	}
 }
 
-// hung is how long a folder may keep anybody waiting. Somebody may have mounted a server that doesn't answer.
+// hung is how long a folder may keep anybody waiting. Somebody may have mounted a server that
+// doesn't answer.
 const hung = 2 * time.Second
 
-// watch looks for sticks now, and from now on whenever something may have changed: when the kernel mounts something, and when
-// there is another name in one of the folders. Nothing on a stick is kept open.
+// watch looks for sticks now, and from now on whenever something may have changed: when the kernel
+// mounts something, and when there is another name in one of the folders. Nothing on a stick is
+// kept open.
 func (k *sticks) watch() error {
 	mounts, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -106,8 +110,8 @@ func (k *sticks) watch() error {
 	return nil
 }
 
-// onMount tells whenever the kernel has mounted or unmounted something, until mountinfo is closed. Its descriptor is in Go's
-// epoll, where each change shows: no thread waits.
+// onMount tells whenever the kernel has mounted or unmounted something, until mountinfo is closed.
+// Its descriptor is in Go's epoll, where each change shows: no thread waits.
 func onMount(mountinfo *os.File, mounted chan<- struct{}) {
 	defer close(mounted)
 	conn, err := mountinfo.SyscallConn()
@@ -163,13 +167,14 @@ type scan struct {
 	visited, watched int // folders
 }
 
-// walk looks into a folder and those in it. home is the device of the watched folder, above that of the folder's parent; label is the
-// name of the outermost folder of a mounted file system.
+// walk looks into a folder and those in it. home is the device of the watched folder, above that of
+// the folder's parent; label is the name of the outermost folder of a mounted file system.
 func (l *scan) walk(folder, label string, home, device uint64, depth int) {
 	if l.visited++; l.visited > mostVisited {
 		return
 	}
-	// A folder of this computer itself gets its files one after the other. What is mounted has its files, and isn't watched.
+	// A folder of this computer itself gets its files one after the other. What is mounted has its
+	// files, and isn't watched.
 	watch := func(folder string) {
 		if device == home && l.watcher != nil && l.watched < mostWatched {
 			l.watched++
@@ -243,7 +248,8 @@ func (k *sticks) copies(url string) []string {
 	if len(found) == 0 {
 		return nil
 	}
-	// Below the platform's folder every source has the same. RPMs of the distribution's own servers are on a stick under their names.
+	// Below the platform's folder every source has the same. RPMs of the distribution's own servers
+	// are on a stick under their names.
 	folder := "/" + escape(k.platform) + "/"
 	path := ""
 	if i := strings.LastIndex(url, folder); i >= 0 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -96,7 +98,8 @@ func TestStickIsCopied(t *testing.T) {
 	until(t, news, func() bool { return strings.Contains(k.list(), "/ann/presolve") })
 }
 
-// A stick that is mounted is found; it can be unmounted, for nothing on it is in use; another one in its place is another.
+// A stick that is mounted is found; it can be unmounted, for nothing on it is in use; another one
+// in its place is another.
 func TestStickIsMounted(t *testing.T) {
 	dir := t.TempDir()
 	at := dir + "/media/ann/KLASSE 5ü"
@@ -114,7 +117,8 @@ func TestStickIsMounted(t *testing.T) {
 	var ids []string
 	for range 2 {
 		mount()
-		// The mount of a real stick comes with its files; here they come after it, and another mount tells.
+		// The mount of a real stick comes with its files; here they come after it, and another
+		// mount tells.
 		publish(t, at+"/presolve")
 		other := t.TempDir()
 		if out, err := exec.Command("mount", "-t", "tmpfs", "tmpfs", other).CombinedOutput(); err != nil {

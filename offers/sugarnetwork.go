@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -28,7 +30,8 @@ type nodePackage struct {
 	Path string `json:"path"` // an RPM in the same folder
 }
 
-// sugarNetwork is the layout SugarNetwork: that of a node of Sugar Network, which tells neither digests nor sizes.
+// sugarNetwork is the layout SugarNetwork: that of a node of Sugar Network, which tells neither
+// digests nor sizes.
 type sugarNetwork struct{ *Offers }
 
 func (sugarNetwork) listURL(s Source) string                   { return s.URL + "/" }
@@ -36,9 +39,9 @@ func (sugarNetwork) publishedURL(Source, string) string        { return "" }
 func (sugarNetwork) siteURL(Source, string) string             { return "" }
 func (sugarNetwork) kept(Source) (*tree.Platform, bool, error) { return nil, true, nil }
 
-// ask reads what a node offers: the list of names, and for each name the packages of its tree. It makes them the catalogue
-// and trees that the rest of the program knows: versions come from the names of the RPM files; sizes, digests and summaries
-// are not to be had.
+// ask reads what a node offers: the list of names, and for each name the packages of its tree. It
+// makes them the catalogue and trees that the rest of the program knows: versions come from the
+// names of the RPM files; sizes, digests and summaries are not to be had.
 func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listing, *tree.Platform, error) {
 	at := l.listURL(source)
 	list, err := l.revalidate(ctx, at, maxNodeList)
@@ -110,8 +113,8 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 	})
 }
 
-// nodeTree reads one name's packages: the lists of the platform's architectures. It is nil where there is none
-// for them.
+// nodeTree reads one name's packages: the lists of the platform's architectures. It is nil where
+// there is none for them.
 func nodeTree(platform, arch, name string, body []byte) (*tree.Tree, error) {
 	if n := bytes.Count(body, []byte("{")); n > maxNodePackages {
 		return nil, fmt.Errorf("it has about %d packages, more than %d", n, maxNodePackages)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package offers
 
 import (
@@ -7,8 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// SetLocale sets the language of summaries and descriptions by the name of a locale, "pt_BR.UTF-8". A source's texts in it come with
-// the next refresh, or whenever all of its catalogue is loaded.
+// SetLocale sets the language of summaries and descriptions by the name of a locale, "pt_BR.UTF-8".
+// A source's texts in it come with the next refresh, or whenever all of its catalogue is loaded.
 func (o *Offers) SetLocale(locale string) {
 	o.languages = languages(locale)
 	language := ""
@@ -18,8 +20,8 @@ func (o *Offers) SetLocale(locale string) {
 	o.Record.SetLanguage(language)
 }
 
-// languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin, sr@latin, sr_RS, sr. "C" asks
-// for none.
+// languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin,
+// sr@latin, sr_RS, sr. "C" asks for none.
 func languages(locale string) []string {
 	locale, modifier, _ := strings.Cut(locale, "@")
 	locale, _, _ = strings.Cut(locale, ".")
@@ -38,8 +40,8 @@ func languages(locale string) []string {
 	return all
 }
 
-// loadTexts loads a source's texts in the best of the languages that are asked for. Without them everything works: the
-// error is ctx's alone.
+// loadTexts loads a source's texts in the best of the languages that are asked for. Without them
+// everything works: the error is ctx's alone.
 func (o *Offers) loadTexts(ctx context.Context, source Source) error {
 	p := o.view.platforms[source.ID]
 	if p == nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -13,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// AsError gives an op's error the code that PackageKit knows it by. Errors of the parts that an op said nothing more
-// about get the code of their kind.
+// AsError gives an op's error the code that PackageKit knows it by. Errors of the parts that an op
+// said nothing more about get the code of their kind.
 func AsError(err error) *wire.Error {
 	if err == nil {
 		return nil

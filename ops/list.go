@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -10,16 +12,16 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// List reports the packages that a query is for and that pass the filters, the installed ones first, as PackageKit
-// wants it; found tells how many they are. own is false where this backend installed none that the query is for. The catalogue
-// must be Ready.
+// List reports the packages that a query is for and that pass the filters, the installed ones
+// first, as PackageKit wants it; found tells how many they are. own is false where this backend
+// installed none that the query is for. The catalogue must be Ready.
 func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, own bool, err error) {
 	if err := s.SyncInstalled(ctx); err != nil {
 		return 0, false, err
 	}
 	own = !f.Pass(wire.Installed, true) // then nobody looks
-	// PackageKit's filter "newest" looks at installed and available packages separately (its document
-	// "Introduction: Concepts", Filters).
+	// PackageKit's filter "newest" looks at installed and available packages separately (its
+	// document "Introduction: Concepts", Filters).
 	for _, installed := range []bool{true, false} {
 		if !f.Pass(wire.Installed, installed) {
 			continue
@@ -64,8 +66,8 @@ func ID(p *db.Package) wire.PackageID {
 	return id
 }
 
-// Filter takes out of the packages of one name those that the filters keep back, and those that an earlier source
-// offers too.
+// Filter takes out of the packages of one name those that the filters keep back, and those that an
+// earlier source offers too.
 func (s *System) Filter(f wire.Filters, same []*db.Package) []*db.Package {
 	if len(same) > 1 {
 		slices.SortStableFunc(same, func(a, b *db.Package) int {
@@ -94,8 +96,8 @@ func (s *System) native(arch string) bool {
 	return slices.Contains(tree.Compatible(s.Offers.Arch()), arch)
 }
 
-// isBasename tells whether a package is a program itself and not a part of one: the name of the source package, which would
-// tell, is not in a catalogue.
+// isBasename tells whether a package is a program itself and not a part of one: the name of the
+// source package, which would tell, is not in a catalogue.
 func isBasename(name string) bool {
 	for _, part := range []string{"-devel", "-dev", "-debuginfo", "-debugsource", "-dbg", "-dbgsym", "-doc", "-docs", "-common", "-data", "-libs", "-lang", "-l10n"} {
 		if strings.HasSuffix(name, part) {

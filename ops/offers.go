@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -9,13 +11,14 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// Ready makes sure that the record has what the sources offer under these names; nil means all names (offers.Ready).
+// Ready makes sure that the record has what the sources offer under these names; nil means all
+// names (offers.Ready).
 func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) error {
 	return s.Offers.Ready(ctx, Progress(w), names)
 }
 
-// Find is the package on offer that an id names: a top-level package, or one of a tree that this computer has seen. The
-// error is package-not-found where there is none.
+// Find is the package on offer that an id names: a top-level package, or one of a tree that this
+// computer has seen. The error is package-not-found where there is none.
 func (s *System) Find(ctx context.Context, w *wire.Writer, id wire.PackageID) (*offers.Offer, error) {
 	o, err := s.Offers.Find(ctx, Progress(w), Wanted(id))
 	if errors.Is(err, offers.ErrNotOffered) {
@@ -30,7 +33,8 @@ func OfferID(o *offers.Offer) wire.PackageID {
 	return ID(&db.Package{NEVRA: o.Package().NEVRA, Source: o.Source})
 }
 
-// Wanted is the package that an id means, installed or not: where it is installed from doesn't matter.
+// Wanted is the package that an id means, installed or not: where it is installed from doesn't
+// matter.
 func Wanted(id wire.PackageID) offers.Wanted {
 	w := offers.Wanted{Name: id.Name, EVR: id.Version, Arch: id.Arch}
 	if !id.Installed() {

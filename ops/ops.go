@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -6,8 +8,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// An Op carries out one command. It writes its replies to w, but neither error nor finished. When ctx is cancelled it
-// returns soon and leaves what it has downloaded; an op that can't be cancelled any more says so by w.AllowCancel.
+// An Op carries out one command. It writes its replies to w, but neither error nor finished. When
+// ctx is cancelled it returns soon and leaves what it has downloaded; an op that can't be cancelled
+// any more says so by w.AllowCancel.
 type Op interface {
 	Do(ctx context.Context, w *wire.Writer, r *wire.Request) error
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -11,11 +13,12 @@ import (
 	"syscall"
 )
 
-// PrivateFolders makes folders of this program's own that only its user can enter: what is in them is locked, and grows,
-// while commands wait for it, so nobody else may open any of it. Those that are there already are closed to others; one that
-// belongs to somebody else, is a link, or has other programs' folders in it is an error that says what to do. own are the
-// names of the folders that this program makes in them. Nothing in them may have been opened. A folder that can't be made or
-// opened is left alone: whatever needs it says so, and all else goes on.
+// PrivateFolders makes folders of this program's own that only its user can enter: what is in them
+// is locked, and grows, while commands wait for it, so nobody else may open any of it. Those that
+// are there already are closed to others; one that belongs to somebody else, is a link, or has
+// other programs' folders in it is an error that says what to do. own are the names of the folders
+// that this program makes in them. Nothing in them may have been opened. A folder that can't be
+// made or opened is left alone: whatever needs it says so, and all else goes on.
 func PrivateFolders(folders []string, own ...string) error {
 	folders = slices.Clone(folders)
 	for i := range folders {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -92,7 +94,8 @@ func TestPrivateFoldersNested(t *testing.T) {
 	}
 }
 
-// What is no folder is left as it is: whoever needs it says so, and queries are answered all the same.
+// What is no folder is left as it is: whoever needs it says so, and queries are answered all the
+// same.
 func TestPrivateFoldersThatAreNone(t *testing.T) {
 	for name, made := range map[string]func(path string) error{
 		"a file": func(path string) error { return os.WriteFile(path, nil, 0o644) },

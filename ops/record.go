@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -10,8 +12,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// OpenRecord opens the record in a file, and rebuilds it where it is damaged. Another process may be at either: that is
-// waited for until ctx ends.
+// OpenRecord opens the record in a file, and rebuilds it where it is damaged. Another process may
+// be at either: that is waited for until ctx ends.
 func OpenRecord(ctx context.Context, path string, log hclog.Logger) (*db.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -31,8 +33,8 @@ func OpenRecord(ctx context.Context, path string, log hclog.Logger) (*db.Record,
 	return r, nil
 }
 
-// RebuildingRecord runs f, and once more with a record that was rebuilt where f finds that the record is damaged. f must
-// bear being run twice.
+// RebuildingRecord runs f, and once more with a record that was rebuilt where f finds that the
+// record is damaged. f must bear being run twice.
 func (s *System) RebuildingRecord(ctx context.Context, f func() error) error {
 	err := f()
 	if !errors.Is(err, db.ErrDamaged) {
@@ -58,8 +60,9 @@ func (s *System) Rebuild(ctx context.Context) (*db.Salvage, error) {
 	return kept, err
 }
 
-// Guard makes the ops of m answer though the record is damaged: it is rebuilt, and the op runs once more. What an op did before that
-// harms nobody the second time: what rpm has done is concluded in package transaction.
+// Guard makes the ops of m answer though the record is damaged: it is rebuilt, and the op runs once
+// more. What an op did before that harms nobody the second time: what rpm has done is concluded in
+// package transaction.
 func (s *System) Guard(m Mux) {
 	for name, op := range m {
 		m[name] = Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {

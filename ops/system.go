@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package ops
 
 import (
@@ -29,8 +31,8 @@ type Config struct {
 	Log        hclog.Logger
 }
 
-// A System is the laptop: what is installed on it, as the record knows it, and what it is offered. It is used by one
-// goroutine at a time.
+// A System is the laptop: what is installed on it, as the record knows it, and what it is offered.
+// It is used by one goroutine at a time.
 type System struct {
 	Config
 	Offers    *offers.Offers
@@ -39,7 +41,8 @@ type System struct {
 	stopWatch func()
 }
 
-// NewSystem makes a System, and its Offers with the same record, network and log. The caller closes it.
+// NewSystem makes a System, and its Offers with the same record, network and log. The caller closes
+// it.
 func NewSystem(ctx context.Context, c Config, o offers.Config) (*System, error) {
 	s := &System{Config: c}
 	if s.Caller == nil {
@@ -68,12 +71,12 @@ func (s *System) Close() {
 	}
 }
 
-// SyncInstalled brings the record's installed packages up to date with the RPM database. Where nothing changed it
-// costs nothing: the database is watched.
+// SyncInstalled brings the record's installed packages up to date with the RPM database. Where
+// nothing changed it costs nothing: the database is watched.
 func (s *System) SyncInstalled(ctx context.Context) error {
 	if !s.watching {
-		// Watched before it is read, so that no change is missed. A database that is not there yet can't be
-		// watched; its state is looked at each time.
+		// Watched before it is read, so that no change is missed. A database that is not there yet
+		// can't be watched; its state is looked at each time.
 		stop, err := s.RPM.Watch(func() { s.stale.Store(true) })
 		if err == nil {
 			s.watching, s.stopWatch = true, stop
@@ -91,8 +94,8 @@ func (s *System) SyncInstalled(ctx context.Context) error {
 	return nil
 }
 
-// SyncInstalledNow is SyncInstalled after something that is known to have changed the RPM database: the news from
-// watching may still be on its way.
+// SyncInstalledNow is SyncInstalled after something that is known to have changed the RPM database:
+// the news from watching may still be on its way.
 func (s *System) SyncInstalledNow(ctx context.Context) error {
 	s.stale.Store(true)
 	return s.SyncInstalled(ctx)
@@ -120,7 +123,8 @@ func (s *System) sync(ctx context.Context) error {
 	})
 }
 
-// FindInstalled is the installed package that an id names; nil where there is none. The id's data does not matter.
+// FindInstalled is the installed package that an id names; nil where there is none. The id's data
+// does not matter.
 func (s *System) FindInstalled(ctx context.Context, id wire.PackageID) (*db.Package, error) {
 	if err := s.SyncInstalled(ctx); err != nil {
 		return nil, err
@@ -137,8 +141,8 @@ func (s *System) FindInstalled(ctx context.Context, id wire.PackageID) (*db.Pack
 	return nil, nil
 }
 
-// InstalledWith are the digests of the installed packages whose headers have what is looked for. All headers are read, one
-// at a time.
+// InstalledWith are the digests of the installed packages whose headers have what is looked for.
+// All headers are read, one at a time.
 func (s *System) InstalledWith(ctx context.Context, has func(*rpm.Header) bool) ([]string, error) {
 	var digests []string
 	nothing := func(string) bool { return false }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -9,8 +11,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// clip shortens a package's texts to what laptops take, and takes out what may not be in a text for people: control characters, but
-// for tabs and newlines. The lists lose what laptops would refuse.
+// clip shortens a package's texts to what laptops take, and takes out what may not be in a text for
+// people: control characters, but for tabs and newlines. The lists lose what laptops would refuse.
 func clip(p *tree.Package) {
 	p.Summary = text(p.Summary, tree.MaxPackageSummary)
 	p.Description = text(p.Description, tree.MaxPackageDescription)
@@ -35,7 +37,8 @@ func provides(all []string) []string {
 	return all[:min(len(all), tree.MaxProvides)]
 }
 
-// files are those of a package's paths that a FileList takes: a name in another encoding than UTF-8 can't be told.
+// files are those of a package's paths that a FileList takes: a name in another encoding than UTF-8
+// can't be told.
 func files(all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return tree.CheckFile(s) != nil })
 }

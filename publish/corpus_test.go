@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -15,7 +17,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
-// The corpus's real RPMs, against a base in an RPM database, come out as a Sugar Network node has them.
+// The corpus's real RPMs, against a base in an RPM database, come out as a Sugar Network node has
+// them.
 func TestCorpusAsSugarNetworkHasIt(t *testing.T) {
 	corpus, err := filepath.Abs("../../shared/corpus")
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -14,8 +16,8 @@ import (
 // aside begins the names of files that are being written. No reader looks at them.
 const aside = ".new-"
 
-// A folder collects new files beside those that readers see, until commit makes them appear. Its methods but lock,
-// commit and abandon may be called by several goroutines.
+// A folder collects new files beside those that readers see, until commit makes them appear. Its
+// methods but lock, commit and abandon may be called by several goroutines.
 type folder struct {
 	dir    string
 	before func(what string) error // called before each change
@@ -100,7 +102,8 @@ func (f *folder) add(name string, content []byte) error {
 	return nil
 }
 
-// replace writes a file that changes in place. It appears after those that were added, and those that were replaced before.
+// replace writes a file that changes in place. It appears after those that were added, and those
+// that were replaced before.
 func (f *folder) replace(name string, content []byte) error {
 	if err := f.write(name, content); err != nil {
 		return err
@@ -139,8 +142,8 @@ func (f *folder) makeDir(name string) error {
 	return nil
 }
 
-// commit makes all that was written appear, the files that change in place last. One sync of the file system stands
-// for one of each file: a build may have a hundred thousand.
+// commit makes all that was written appear, the files that change in place last. One sync of the
+// file system stands for one of each file: a build may have a hundred thousand.
 func (f *folder) commit() error {
 	if len(f.pending)+len(f.last) == 0 {
 		return nil

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -11,8 +13,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// writePlatforms writes platforms.json, by which a laptop knows which other platforms are published beside its own: those whose
-// folders are there. A build of another platform at the same time is waited for.
+// writePlatforms writes platforms.json, by which a laptop knows which other platforms are published
+// beside its own: those whose folders are there. A build of another platform at the same time is
+// waited for.
 func writePlatforms(output string, before func(string) error) error {
 	lock, err := os.OpenFile(filepath.Join(output, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

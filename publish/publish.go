@@ -1,10 +1,13 @@
-// Package publish makes the folder that a web server offers and laptops download from: it writes the trees that solve
-// finds in the formats of package tree.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package publish makes the folder that a web server offers and laptops download from: it writes
+// the trees that solve finds in the formats of package tree.
 //
-// A reader may come at any moment, so no reader ever sees half a build. What is below platform.json is named by its content
-// and never changes: it is written under names that begin with ".new-", synced, and renamed; platform.json, by which alone
-// readers find it, is replaced last. What the last build referred to stays until the next one. A build that fails
-// anywhere leaves the last one as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// A reader may come at any moment, so no reader ever sees half a build. What is below platform.json
+// is named by its content and never changes: it is written under names that begin with ".new-",
+// synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
+// last build referred to stays until the next one. A build that fails anywhere leaves the last one
+// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
 //
 // This package knows nothing of configuration files, terminals or web servers.
 package publish
@@ -31,13 +34,14 @@ type Options struct {
 	Platform string // a folder of this name is made in Output
 	Arch     string
 	Output   string
-	// Copy puts the RPMs into the folder, as hard links where the repository is on the same file system. Otherwise trees
-	// point to the repositories.
+	// Copy puts the RPMs into the folder, as hard links where the repository is on the same file
+	// system. Otherwise trees point to the repositories.
 	Copy bool
 	// Presolve and SugarNetwork choose the layouts; SugarNetwork needs Copy.
 	Presolve     bool
 	SugarNetwork bool
-	// ValidFor is how long readers trust what is published. It is renewed when less than half of it is left.
+	// ValidFor is how long readers trust what is published. It is renewed when less than half of it
+	// is left.
 	ValidFor time.Duration
 	// Strict refuses to publish where a name couldn't be solved.
 	Strict bool
@@ -48,8 +52,9 @@ type Options struct {
 	Progress func(done, of int)
 }
 
-// Build solves names and publishes what comes out, and reports on it. Changed in the Report tells whether anything but the
-// expiry is new. The Report is there even where the error is an *UnsolvedError.
+// Build solves names and publishes what comes out, and reports on it. Changed in the Report tells
+// whether anything but the expiry is new. The Report is there even where the error is an
+// *UnsolvedError.
 func Build(ctx context.Context, p *solve.Platform, names []string, o Options) (*Report, error) {
 	return build(ctx, p, names, o, func(string) error { return nil })
 }
@@ -61,7 +66,8 @@ func (e *UnsolvedError) Error() string {
 	return fmt.Sprintf("nothing was published, since of the names %d can't be solved, e.g. %s: %s", len(e.Unsolved), e.Unsolved[0].Name, e.Unsolved[0].Reason)
 }
 
-// build is Build with a hook that is called before each change in the file system, to try what happens when it fails.
+// build is Build with a hook that is called before each change in the file system, to try what
+// happens when it fails.
 func build(ctx context.Context, p *solve.Platform, names []string, o Options, before func(string) error) (*Report, error) {
 	if private := p.Private(); len(private) > 0 && !o.Copy {
 		return nil, fmt.Errorf("the repository %s wants a user name and a password, which laptops would lack: trees may not point to its RPMs; build with rpms = \"copy\"", private[0])
@@ -243,7 +249,8 @@ func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
 	return nil
 }
 
-// addNotices writes what the repositories say of why the tree's versions came, where they say something that laptops read.
+// addNotices writes what the repositories say of why the tree's versions came, where they say
+// something that laptops read.
 func (b *builder) addNotices(t *tree.Tree, packages []*solve.Package) error {
 	about := b.solved.Notices(packages)
 	if len(about) == 0 {
@@ -269,7 +276,8 @@ func (b *builder) unsolved(name, reason string) {
 	b.report.Unsolved = append(b.report.Unsolved, Unsolved{name, reason})
 }
 
-// fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that no laptop reads them.
+// fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that
+// no laptop reads them.
 func (b *builder) fileLists(r solve.Result) ([]byte, error) {
 	if !b.solved.HasFiles() {
 		return nil, nil
@@ -404,7 +412,8 @@ type shard struct {
 	ref     tree.ShardRef
 }
 
-// shards are the catalogue's: as many as there are entries for, or more where one would be larger than laptops take.
+// shards are the catalogue's: as many as there are entries for, or more where one would be larger
+// than laptops take.
 func (b *builder) shards() ([]shard, error) {
 	for n := tree.Shards(len(b.entries)); ; n *= 2 {
 		entries := make([][]*tree.Entry, n)
@@ -477,7 +486,8 @@ func (b *builder) readOld() (*old, error) {
 	return o, nil
 }
 
-// oldPaths follows platform.json to all that it refers to. What is missing or damaged is left out: it needs no keeping.
+// oldPaths follows platform.json to all that it refers to. What is missing or damaged is left out:
+// it needs no keeping.
 func (b *builder) oldPaths(p *tree.Platform) []string {
 	var paths []string
 	_, err := os.Stat(b.folder.path("rpms"))

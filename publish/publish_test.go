@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -515,7 +517,8 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// An RPM that was built again under its old name doesn't replace the one that laptops may be downloading.
+// An RPM that was built again under its old name doesn't replace the one that laptops may be
+// downloading.
 func TestRebuiltRPM(t *testing.T) {
 	o := options(t)
 	o.Copy = true
@@ -641,7 +644,8 @@ func TestADamagedPlatformIsNotReplaced(t *testing.T) {
 	}
 }
 
-// What the repository says of why versions came is published with the trees that it is about, and goes with them.
+// What the repository says of why versions came is published with the trees that it is about, and
+// goes with them.
 func TestNotices(t *testing.T) {
 	repo := repotest.New(t, second...)
 	notice := func(text string) string {

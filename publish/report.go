@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -66,7 +68,8 @@ func (r *Report) encode() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// decode reads an old report, whose serial counts where there is no platform.json. A damaged one counts as none.
+// decode reads an old report, whose serial counts where there is no platform.json. A damaged one
+// counts as none.
 func (r *Report) decode(data []byte) {
 	if json.Unmarshal(data, r) != nil {
 		*r = Report{}

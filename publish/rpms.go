@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -22,8 +24,8 @@ type rpm struct {
 	sha256   string
 }
 
-// rpm puts a package's RPM into the folder, once. It appears at once: until a tree refers to it, nobody asks for it,
-// and what was downloaded isn't lost when the build fails later.
+// rpm puts a package's RPM into the folder, once. It appears at once: until a tree refers to it,
+// nobody asks for it, and what was downloaded isn't lost when the build fails later.
 func (b *builder) rpm(ctx context.Context, pkg *solve.Package) (rpm, error) {
 	once, _ := b.rpms.LoadOrStore(pkg, sync.OnceValues(func() (rpm, error) { return b.getRPM(ctx, pkg) }))
 	return once.(func() (rpm, error))()
@@ -52,7 +54,8 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 	return b.share(rpm{prefix + name, sum})
 }
 
-// fileNames gives the names that a package's RPM may have: its own, and one that no other RPM can have.
+// fileNames gives the names that a package's RPM may have: its own, and one that no other RPM can
+// have.
 func fileNames(pkg *solve.Package) (own, unique string) {
 	stem := pkg.Name + "-" + pkg.Version + "-" + pkg.Release + "." + pkg.Arch
 	if u, err := url.Parse(pkg.URLs[0]); err == nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -77,7 +79,8 @@ func documents(t *testing.T, path string) (all [][]byte) {
 	}
 }
 
-// The documented schemas are right about what is published: each kind of file is there and fits, and what doesn't fit is told.
+// The documented schemas are right about what is published: each kind of file is there and fits,
+// and what doesn't fit is told.
 func TestSchemas(t *testing.T) {
 	o := options(t)
 	repository := repotest.New(t, first...)

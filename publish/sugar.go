@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -17,7 +19,8 @@ import (
 // Project is the folder below packages/ that the Sugar Network layout is written to.
 const Project = "presolve"
 
-// A node is one top-level package as a Sugar Network node serves it: for each architecture the RPMs of its tree.
+// A node is one top-level package as a Sugar Network node serves it: for each architecture the RPMs
+// of its tree.
 type node struct {
 	name string
 	rpms map[string][]nodeRPM

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package publish
 
 import (
@@ -7,7 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// addTexts adds what the repositories say of the packages on offer in other languages: a file for each.
+// addTexts adds what the repositories say of the packages on offer in other languages: a file for
+// each.
 func (b *builder) addTexts(p *tree.Platform, keep *keep) error {
 	offered := make(map[string]bool)
 	for _, e := range b.entries {
@@ -40,8 +43,8 @@ func (b *builder) addTexts(p *tree.Platform, keep *keep) error {
 	return nil
 }
 
-// encodeTexts leaves out descriptions where they make it more than a laptop reads; it is nil where that is so without them, and
-// where there is nothing to tell.
+// encodeTexts leaves out descriptions where they make it more than a laptop reads; it is nil where
+// that is so without them, and where there is nothing to tell.
 func encodeTexts(t *tree.Texts) ([]byte, error) {
 	if len(t.Texts) == 0 {
 		return nil, nil

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -16,21 +18,22 @@ type Unmet struct {
 	Installed  bool   // By is installed and stays
 }
 
-// UnmetByInstalling are the dependencies that would be unmet if these RPM files were installed, as Upgrade does it. Only rpm
-// knows, since it knows all kinds of dependencies of all its versions. Nothing is changed.
+// UnmetByInstalling are the dependencies that would be unmet if these RPM files were installed, as
+// Upgrade does it. Only rpm knows, since it knows all kinds of dependencies of all its versions.
+// Nothing is changed.
 func (d Database) UnmetByInstalling(ctx context.Context, files []string) ([]Unmet, error) {
 	// Whether an older version may be installed, and whether the files are good, is not asked here.
 	return d.unmet(ctx, []string{"-U", "--test", "--replacepkgs", "--oldpackage", "--nosignature", "--nodigest", "--noglob", "--nomanifest", "--"}, files, true)
 }
 
-// UnmetByErasing are the dependencies that would be unmet without these installed packages, each "name-version-release.arch".
-// Nothing is changed.
+// UnmetByErasing are the dependencies that would be unmet without these installed packages, each
+// "name-version-release.arch". Nothing is changed.
 func (d Database) UnmetByErasing(ctx context.Context, packages []string) ([]Unmet, error) {
 	return d.unmet(ctx, []string{"-e", "--test", "--"}, packages, false)
 }
 
-// unmet asks rpm, and finds in its answer what the headers of the packages require. A line of rpm's with anything else means nothing:
-// there are names from outside in it.
+// unmet asks rpm, and finds in its answer what the headers of the packages require. A line of rpm's
+// with anything else means nothing: there are names from outside in it.
 func (d Database) unmet(ctx context.Context, args, what []string, files bool) ([]Unmet, error) {
 	err := d.run(ctx, nil, append(args, what...), func(stdout io.Reader) { io.Copy(io.Discard, stdout) })
 	var failed *Error
@@ -59,8 +62,8 @@ func (d Database) unmet(ctx context.Context, args, what []string, files bool) ([
 	return nil, err
 }
 
-// needs are lines of rpm's list of failed dependencies (lib/rpmprob.c), "\tlib >= 2 is needed by (installed) app-1-1.noarch", and
-// what each of them means: nil until it is known.
+// needs are lines of rpm's list of failed dependencies (lib/rpmprob.c), "\tlib >= 2 is needed by
+// (installed) app-1-1.noarch", and what each of them means: nil until it is known.
 type needs struct {
 	lines []string
 	means map[string]*Unmet

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -24,8 +26,8 @@ type Database struct {
 var paths = []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}
 
 // FindDatabase finds the database of a root. path is its place within root; empty: the first of
-// /usr/lib/sysimage/rpm and /var/lib/rpm that has a database, else the first that is there, else /var/lib/rpm, where
-// rpm will make one.
+// /usr/lib/sysimage/rpm and /var/lib/rpm that has a database, else the first that is there, else
+// /var/lib/rpm, where rpm will make one.
 func FindDatabase(root, path string) Database {
 	if path != "" {
 		return Database{root, path}
@@ -56,8 +58,8 @@ func (d Database) file() string {
 	return ""
 }
 
-// State is a short text that differs after the database changed. It costs a few stats. A database that is not there
-// has the state "".
+// State is a short text that differs after the database changed. It costs a few stats. A database
+// that is not there has the state "".
 func (d Database) State() (string, error) {
 	h := sha256.New()
 	found := false
@@ -80,10 +82,11 @@ func (d Database) State() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }
 
-// Read gives every installed package, in no particular order. Each comes with its digest, which is the same as
-// long as the header is: where known says that the caller has it, its header is not even parsed. Packages that
-// are no software (gpg-pubkey) are left out, and those that have no name, version, release or architecture that could stand in a
-// package's id. Memory for one header at a time is held; a Header is the caller's to keep. Where another process keeps the database
+// Read gives every installed package, in no particular order. Each comes with its digest, which is
+// the same as long as the header is: where known says that the caller has it, its header is not
+// even parsed. Packages that are no software (gpg-pubkey) are left out, and those that have no
+// name, version, release or architecture that could stand in a package's id. Memory for one header
+// at a time is held; a Header is the caller's to keep. Where another process keeps the database
 // locked for more than 5 s, that is an error. Cancelling ctx ends it.
 func (d Database) Read(ctx context.Context, known func(digest string) bool, yield func(digest string, h *Header) error) error {
 	file := d.file()
@@ -126,8 +129,8 @@ type DamagedError struct{ Err error }
 func (e *DamagedError) Error() string { return e.Err.Error() }
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Watch calls changed, from a goroutine of its own, whenever something in the database's folder changes, until stop is
-// called. It can't watch a folder that is not there yet: that is an error.
+// Watch calls changed, from a goroutine of its own, whenever something in the database's folder
+// changes, until stop is called. It can't watch a folder that is not there yet: that is an error.
 func (d Database) Watch(changed func()) (stop func(), err error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -138,7 +140,8 @@ func TestStateChangesWithTheDatabaseOnly(t *testing.T) {
 	}
 }
 
-// testdata copies databases of real systems from go-rpmdb's tests: sqlite puts files beside what it reads.
+// testdata copies databases of real systems from go-rpmdb's tests: sqlite puts files beside what it
+// reads.
 func testdata(t testing.TB, paths ...string) string {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/knqyf263/go-rpmdb").Output()
@@ -199,8 +202,8 @@ func readFile(t *testing.T, path string) []*Header {
 	return all
 }
 
-// A database that is damaged is one that is read while rpm writes to it, too: it must say so, and not seem to have
-// fewer packages.
+// A database that is damaged is one that is read while rpm writes to it, too: it must say so, and
+// not seem to have fewer packages.
 func TestDamagedDatabase(t *testing.T) {
 	paths := []string{"libuuid/Packages", "sle15-bci/Packages.db", "cbl-mariner-2.0/rpmdb.sqlite"}
 	dir := testdata(t, paths...)
@@ -235,7 +238,8 @@ func TestDamagedDatabase(t *testing.T) {
 				b[i] ^= 0xff
 			}
 			must(t, os.WriteFile(at, b, 0o644))
-			// What the change hits may be nobody's: no error, then, and no panic or endless loop in any case.
+			// What the change hits may be nobody's: no error, then, and no panic or endless loop in
+			// any case.
 			d.Read(t.Context(), func(string) bool { return false }, func(_ string, h *Header) error { h.Files(); return nil })
 		}
 	}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -8,13 +10,15 @@ import (
 // Provides are the names that the package provides, its own among them, without versions.
 func (h *Header) Provides() []string { return h.header.texts(tagProvidename) }
 
-// Requires are the names that the package requires, without versions: names of packages, paths, capabilities, and rich
-// dependencies as they are written, "(a or b)". What rpm itself must be able to do, "rpmlib(…)", is left out.
+// Requires are the names that the package requires, without versions: names of packages, paths,
+// capabilities, and rich dependencies as they are written, "(a or b)". What rpm itself must be able
+// to do, "rpmlib(…)", is left out.
 func (h *Header) Requires() []string {
 	return slices.DeleteFunc(h.header.texts(tagRequirename), func(name string) bool { return strings.HasPrefix(name, "rpmlib(") })
 }
 
-// Obsoletes are the packages that the package takes the place of, as spec files write them: "hello", "hello < 1:2.0-1".
+// Obsoletes are the packages that the package takes the place of, as spec files write them:
+// "hello", "hello < 1:2.0-1".
 func (h *Header) Obsoletes() []string {
 	return h.header.dependencies(tagObsoletename, tagObsoleteversion, tagObsoleteflags)
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -19,12 +21,13 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
-// formats are the files that hold the packages, with what gives the header of each package in one, until yield fails.
-// A damaged file gives an error: a package that is silently left out would count as removed.
+// formats are the files that hold the packages, with what gives the header of each package in one,
+// until yield fails. A damaged file gives an error: a package that is silently left out would count
+// as removed.
 //
-// go-rpmdb's own readers don't do that (v0.1.1): they don't see that sqlite broke off, run in circles or panic in a
-// goroutine on a damaged bdb file, as any is while rpm writes to it, and print to stdout, which is the protocol's.
-// So this is on top of what they are made of.
+// go-rpmdb's own readers don't do that (v0.1.1): they don't see that sqlite broke off, run in
+// circles or panic in a goroutine on a damaged bdb file, as any is while rpm writes to it, and
+// print to stdout, which is the protocol's. So this is on top of what they are made of.
 var formats = []struct {
 	name string
 	read func(ctx context.Context, path string, yield func(blob []byte) error) error
@@ -34,7 +37,8 @@ var formats = []struct {
 	{"Packages", readBDB},
 }
 
-// patience is how long a database that another process has locked is waited for. Whoever may read it may lock it.
+// patience is how long a database that another process has locked is waited for. Whoever may read
+// it may lock it.
 const patience = 5 * time.Second
 
 func readSQLite(ctx context.Context, path string, yield func(blob []byte) error) error {
@@ -60,8 +64,9 @@ func readSQLite(ctx context.Context, path string, yield func(blob []byte) error)
 	return rows.Err()
 }
 
-// readNDB reads rpm's own format (lib/backend/ndb/rpmpkg.c): pages of 4 KiB with slots of 16 bytes, the first two of
-// which are the file's header; a slot that is in use has the place of a blob in units of 16 bytes.
+// readNDB reads rpm's own format (lib/backend/ndb/rpmpkg.c): pages of 4 KiB with slots of 16 bytes,
+// the first two of which are the file's header; a slot that is in use has the place of a blob in
+// units of 16 bytes.
 func readNDB(ctx context.Context, path string, yield func(blob []byte) error) error {
 	const fileMagic, slotMagic, blobMagic = "RpmP", "Slot", "BlbS"
 	file, err := os.Open(path)
@@ -143,7 +148,8 @@ func readBlob(into []byte, r io.Reader, size int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readBDB reads a hash of Berkeley DB. A header is a chain of overflow pages, which an entry of a hash page leads to.
+// readBDB reads a hash of Berkeley DB. A header is a chain of overflow pages, which an entry of a
+// hash page leads to.
 func readBDB(ctx context.Context, path string, yield func(blob []byte) error) error {
 	file, err := os.Open(path)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -14,8 +16,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Header is what the RPM database has of one installed package, or an RPM file of itself. It keeps the bytes that were read, and
-// decodes of them what is asked for.
+// A Header is what the RPM database has of one installed package, or an RPM file of itself. It
+// keeps the bytes that were read, and decodes of them what is asked for.
 type Header struct {
 	Name, Version, Release, Arch       string
 	Epoch                              int // 0 to 2³¹-1
@@ -25,8 +27,8 @@ type Header struct {
 	header *header
 }
 
-// Bounds. rpm's own are 65,535 entries and 256 MiB (lib/header.c); these are made fit for machines that have 256 MiB in all. The
-// largest headers of distributions have some 10 MiB.
+// Bounds. rpm's own are 65,535 entries and 256 MiB (lib/header.c); these are made fit for machines
+// that have 256 MiB in all. The largest headers of distributions have some 10 MiB.
 const (
 	maxHeader          = 64 << 20 // bytes of a header in the database
 	maxFileHeader      = 32 << 20 // of the header of a file
@@ -69,14 +71,16 @@ const (
 	typeTranslated  = 9
 )
 
-// widths are the bytes that a value of each type has, or has at least, by the type's number: null, char, int8, int16, int32, int64,
-// string, binary, string array, translated string. They are the alignments too.
+// widths are the bytes that a value of each type has, or has at least, by the type's number: null,
+// char, int8, int16, int32, int64, string, binary, string array, translated string. They are the
+// alignments too.
 var widths = [...]uint32{0, 1, 1, 2, 4, 8, 1, 1, 1, 1}
 
 // An entry says where the values of a tag are.
 type entry struct{ tag, kind, offset, count uint32 }
 
-// A header is an index of entries, 16 bytes each, and the store that they lead to. What it was made from says how far it was checked.
+// A header is an index of entries, 16 bytes each, and the store that they lead to. What it was made
+// from says how far it was checked.
 type header struct{ index, store []byte }
 
 const (
@@ -117,8 +121,8 @@ func newHeader(blob []byte, entries, size uint32) (*header, error) {
 	return h, nil
 }
 
-// fits tells whether an entry is of a type that there is and its values can be within the store; of texts only that there is a byte
-// for each.
+// fits tells whether an entry is of a type that there is and its values can be within the store; of
+// texts only that there is a byte for each.
 func (h *header) fits(e entry) bool {
 	if e.kind >= uint32(len(widths)) {
 		return false
@@ -128,7 +132,8 @@ func (h *header) fits(e entry) bool {
 	return (width == 0 || e.offset%width == 0) && uint64(e.offset) <= size && uint64(width)*uint64(e.count) <= size-uint64(e.offset)
 }
 
-// extent is the number of bytes that the values of an entry that fits have; false where a text doesn't end.
+// extent is the number of bytes that the values of an entry that fits have; false where a text
+// doesn't end.
 func (h *header) extent(e entry) (int, bool) {
 	if e.kind != typeString && e.kind != typeStringArray && e.kind != typeTranslated {
 		return int(widths[e.kind]) * int(e.count), true
@@ -148,8 +153,9 @@ func (h *header) extent(e entry) (int, bool) {
 	return n, true
 }
 
-// strict checks what rpm checks of a file's header (lib/header.c, hdrblobVerifyInfo and hdrblobVerifyRegion): the values of each entry
-// are there, in the order of the entries, and none overlap; if the header can be signed, all of it is. All is read once.
+// strict checks what rpm checks of a file's header (lib/header.c, hdrblobVerifyInfo and
+// hdrblobVerifyRegion): the values of each entry are there, in the order of the entries, and none
+// overlap; if the header can be signed, all of it is. All is read once.
 func (h *header) strict(region uint32) error {
 	first := 0
 	if e := h.at(0); e.tag == region {
@@ -271,15 +277,17 @@ func (h *header) describe() (_ *Header, ok bool) {
 	}, epoch <= math.MaxInt32
 }
 
-// used are the arrays that are decoded when they are asked for, those of texts and those of numbers.
+// used are the arrays that are decoded when they are asked for, those of texts and those of
+// numbers.
 var used = [...]uint32{
 	tagBasenames, tagDirnames, tagDirindexes, tagProvidename, tagRequirename, tagRequireversion, tagRequireflags,
 	tagObsoletename, tagObsoleteversion, tagObsoleteflags,
 }
 
-// parseHeader reads a header as the database keeps it: an RPM file's without the eight bytes before it. What can't be read of it later
-// is an error now. ok is false where it is a header and what it is called can't be told: a part of its name is missing, or has what
-// can't stand in a package's id. rpm lets such a thing be installed, and it must not be in the way of all others.
+// parseHeader reads a header as the database keeps it: an RPM file's without the eight bytes before
+// it. What can't be read of it later is an error now. ok is false where it is a header and what it
+// is called can't be told: a part of its name is missing, or has what can't stand in a package's
+// id. rpm lets such a thing be installed, and it must not be in the way of all others.
 func parseHeader(blob []byte) (_ *Header, ok bool, err error) {
 	h, err := newHeader(blob, maxEntries, maxHeader)
 	if err != nil {
@@ -299,7 +307,8 @@ func parseHeader(blob []byte) (_ *Header, ok bool, err error) {
 	return d, ok, nil
 }
 
-// ReadFile reads the header of an RPM file. What is no regular file is an error, and is not waited for.
+// ReadFile reads the header of an RPM file. What is no regular file is an error, and is not waited
+// for.
 func ReadFile(path string) (*Header, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -313,12 +322,14 @@ func ReadFile(path string) (*Header, error) {
 	return h, nil
 }
 
-// ReadOpen is ReadFile of a file that is open. It reads from the file's beginning, whatever its offset is, and leaves that alone. The
-// file stays the caller's; the Header doesn't need it. Errors don't name the file.
+// ReadOpen is ReadFile of a file that is open. It reads from the file's beginning, whatever its
+// offset is, and leaves that alone. The file stays the caller's; the Header doesn't need it. Errors
+// don't name the file.
 //
-// A file is refused whose header rpm would refuse, or is larger than this program reads; that has no name, version, release or
-// architecture, or one that rpmbuild would not have written; and that has control characters in the names of its files, or of
-// what it provides and requires: rpm prints them.
+// A file is refused whose header rpm would refuse, or is larger than this program reads; that has
+// no name, version, release or architecture, or one that rpmbuild would not have written; and that
+// has control characters in the names of its files, or of what it provides and requires: rpm prints
+// them.
 func ReadOpen(f *os.File) (*Header, error) {
 	_, h, err := readPackage(f)
 	if err != nil {
@@ -429,7 +440,8 @@ func (h *header) packaged() (*Header, error) {
 	return d, nil
 }
 
-// printed are the texts that rpm prints: of files, and of what is provided, required, in conflict and obsolete, with its version.
+// printed are the texts that rpm prints: of files, and of what is provided, required, in conflict
+// and obsolete, with its version.
 var printed = [...]uint32{
 	tagBasenames, tagDirnames, tagProvidename, 1113, tagRequirename, tagRequireversion, 1054, 1055, tagObsoletename, tagObsoleteversion,
 	1027, // file names as they were before there were folders of their own
@@ -445,7 +457,8 @@ func (h *header) lists(tag uint32) bool {
 	return false
 }
 
-// onlyHas tells whether a text has only ASCII's letters and digits, and what else is allowed (build/parsePreamble.c).
+// onlyHas tells whether a text has only ASCII's letters and digits, and what else is allowed
+// (build/parsePreamble.c).
 func onlyHas(s, allowed string) bool {
 	for _, r := range s {
 		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(allowed, r) {
@@ -455,8 +468,8 @@ func onlyHas(s, allowed string) bool {
 	return true
 }
 
-// Files are the paths of the package's files and folders, in the header's order. A path that is longer than any is left out, and
-// where all are more than 32 MiB, the rest.
+// Files are the paths of the package's files and folders, in the header's order. A path that is
+// longer than any is left out, and where all are more than 32 MiB, the rest.
 func (h *Header) Files() []string {
 	var files []string
 	for dir, base := range h.paths() {

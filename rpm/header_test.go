@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -214,7 +216,8 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// shared is a header of many entries that all lead to one store, 1 MB in all: decoded, each would have all of it.
+// shared is a header of many entries that all lead to one store, 1 MB in all: decoded, each would
+// have all of it.
 func shared() []byte {
 	const entries = 3000
 	store := strings.Repeat("x\x00", 475_000)
@@ -228,7 +231,8 @@ func shared() []byte {
 	return append(b, store...)
 }
 
-// What is allocated is in proportion to the bytes that are there: a small multiple, and what a name takes for itself.
+// What is allocated is in proportion to the bytes that are there: a small multiple, and what a name
+// takes for itself.
 func TestMemoryIsBounded(t *testing.T) {
 	b := shared()
 	file := writeFile(t, rpmFile(noSignatures, b))
@@ -263,7 +267,8 @@ func decode(h *Header) {
 	h.IsSource()
 }
 
-// The same packages as another reader finds: files of distributions, where they are there, and of rpmpack.
+// The same packages as another reader finds: files of distributions, where they are there, and of
+// rpmpack.
 func TestReadFileAsOthersDo(t *testing.T) {
 	files, _ := filepath.Glob("../../shared/corpus/rpms/*.rpm")
 	files = append(files, pack{name: "full", version: "2", epoch: 3, requires: "lib >= 2:1.0", obsoletes: []string{"old < 1"}, files: map[string]string{"/opt/a": "1", "/opt/b/c": "2"}}.make(t, t.TempDir()))
@@ -288,7 +293,8 @@ func TestReadFileAsOthersDo(t *testing.T) {
 	}
 }
 
-// A reader's lock keeps nobody from reading, a writer's is waited for until the command is cancelled.
+// A reader's lock keeps nobody from reading, a writer's is waited for until the command is
+// cancelled.
 func TestLockedNDB(t *testing.T) {
 	path := filepath.Join(testdata(t, "sle15-bci/Packages.db"), "sle15-bci/Packages.db")
 	holder, err := os.Open(path)
@@ -311,8 +317,8 @@ func TestLockedNDB(t *testing.T) {
 	}
 }
 
-// limit is what reading may allocate of input of a size: what the reader and its buffers take, and names of one byte at 16 bytes each,
-// for each of the arrays there are.
+// limit is what reading may allocate of input of a size: what the reader and its buffers take, and
+// names of one byte at 16 bytes each, for each of the arrays there are.
 func limit(size int) uint64 { return 256<<10 + 256*uint64(size) }
 
 func FuzzReadFile(f *testing.F) {
@@ -341,7 +347,8 @@ func FuzzNDB(f *testing.F) { fuzzFormat(f, "sle15-bci/Packages.db", 64<<10, read
 
 func FuzzBDB(f *testing.F) { fuzzFormat(f, "libuuid/Packages", 1<<20, readBDB) }
 
-// fuzzFormat begins with a real database, and with its beginning where that is enough to lead the reader on.
+// fuzzFormat begins with a real database, and with its beginning where that is enough to lead the
+// reader on.
 func fuzzFormat(f *testing.F, path string, most int, read func(context.Context, string, func([]byte) error) error) {
 	b, err := os.ReadFile(filepath.Join(testdata(f, path), path))
 	must(f, err)

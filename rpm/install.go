@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -26,8 +28,8 @@ type Step struct {
 // A Stage is one of the three parts of an rpm run, in this order.
 type Stage int
 
-// The stages: digests and signatures are verified, the transaction is prepared and tested, packages are installed and
-// removed: rpm names both in the same words.
+// The stages: digests and signatures are verified, the transaction is prepared and tested, packages
+// are installed and removed: rpm names both in the same words.
 const (
 	Verifying Stage = iota
 	Preparing
@@ -66,14 +68,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Install installs RPM files in one transaction with one run of "rpm -i": what is installed already stays as it is. It can't
-// be cancelled: a half-done transaction is worse than a late one. The child has a process group of its own, so that a Ctrl-C
-// at the terminal does not reach it. progress is called from the calling goroutine. An *Error says why rpm failed; what it had
-// installed until then stays installed, and the database tells. lock is open in rpm too: what it locks stays locked until
-// rpm has ended, even where this process is killed before.
+// Install installs RPM files in one transaction with one run of "rpm -i": what is installed already
+// stays as it is. It can't be cancelled: a half-done transaction is worse than a late one. The
+// child has a process group of its own, so that a Ctrl-C at the terminal does not reach it.
+// progress is called from the calling goroutine. An *Error says why rpm failed; what it had
+// installed until then stays installed, and the database tells. lock is open in rpm too: what it
+// locks stays locked until rpm has ended, even where this process is killed before.
 //
-// Where signed is said, rpm installs nothing unless each file has a good signature of a key in its keyring: the run that installs looks
-// itself. An rpm before 4.14.2 doesn't; for that one CheckSignature must have said so before, of files that nobody could exchange since.
+// Where signed is said, rpm installs nothing unless each file has a good signature of a key in its
+// keyring: the run that installs looks itself. An rpm before 4.14.2 doesn't; for that one
+// CheckSignature must have said so before, of files that nobody could exchange since.
 func (d Database) Install(lock *os.File, files []string, signed bool, progress func(Step)) error {
 	return d.change(lock, append([]string{"-i"}, enforced(signed)...), files, progress)
 }
@@ -92,8 +96,8 @@ type Again struct {
 	Older bool // an older version
 }
 
-// Upgrade is Install with "rpm -U": each file takes the place of all other versions of its package, and of what it
-// obsoletes. Files of packages that are not installed are installed.
+// Upgrade is Install with "rpm -U": each file takes the place of all other versions of its package,
+// and of what it obsoletes. Files of packages that are not installed are installed.
 func (d Database) Upgrade(lock *os.File, files []string, again Again, signed bool, progress func(Step)) error {
 	args := append([]string{"-U"}, enforced(signed)...)
 	if again.Same {
@@ -105,16 +109,16 @@ func (d Database) Upgrade(lock *os.File, files []string, again Again, signed boo
 	return d.change(lock, args, files, progress)
 }
 
-// Erase removes installed packages, each "name-version-release.arch", in one transaction with one run of "rpm -e". All
-// else is as with Install.
+// Erase removes installed packages, each "name-version-release.arch", in one transaction with one
+// run of "rpm -e". All else is as with Install.
 func (d Database) Erase(lock *os.File, packages []string, progress func(Step)) error {
 	return d.change(lock, []string{"-e"}, packages, progress)
 }
 
 // change runs rpm on files or packages and reads its steps. Nothing ends it before its time.
 func (d Database) change(lock *os.File, args, what []string, progress func(Step)) error {
-	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. A file's name is no pattern,
-	// and a file that is no RPM is no list of RPMs.
+	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. A
+	// file's name is no pattern, and a file that is no RPM is no list of RPMs.
 	options := []string{"-v", "--percent"}
 	if args[0] != "-e" {
 		options = append(options, "--noglob", "--nomanifest")
@@ -123,13 +127,14 @@ func (d Database) change(lock *os.File, args, what []string, progress func(Step)
 	return d.run(context.Background(), lock, all, func(stdout io.Reader) { readSteps(stdout, progress) })
 }
 
-// run runs rpm on the database, in English, and has its output read. Cancelling ctx ends rpm, and the error is ctx's then: what changes
-// the system has one that can't be cancelled.
+// run runs rpm on the database, in English, and has its output read. Cancelling ctx ends rpm, and
+// the error is ctx's then: what changes the system has one that can't be cancelled.
 func (d Database) run(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) error {
 	cmd := exec.CommandContext(ctx, "rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	// An rpm that only reads gives its locks back when it is told to end; after a while it is killed.
+	// An rpm that only reads gives its locks back when it is told to end; after a while it is
+	// killed.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	if lock != nil {
 		cmd.ExtraFiles = []*os.File{lock}
@@ -172,22 +177,27 @@ func (d Database) run(ctx context.Context, lock *os.File, args []string, read fu
 	return nil
 }
 
-// fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c). A scriptlet can say it too, whose
-// package then counts as one that failed, and is installed all the same: the database tells.
+// fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c).
+// A scriptlet can say it too, whose package then counts as one that failed, and is installed all
+// the same: the database tells.
 var fullDatabase = regexp.MustCompile(`^error: sqlite failure: .*: database or disk is full$`)
 
-// lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started may hold it open for ever.
+// lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started
+// may hold it open for ever.
 const lingering = time.Second
 
-// packageLine is "name-[epoch:]version-release.arch", a line of its own when rpm begins with a package. What scriptlets
-// print comes between the lines, and looks like what it wants to. All that follows from a line is which Step is told: what is shown
-// while rpm works. What was installed is asked of the database.
+// packageLine is "name-[epoch:]version-release.arch", a line of its own when rpm begins with a
+// package. What scriptlets print comes between the lines, and looks like what it wants to. All that
+// follows from a line is which Step is told: what is shown while rpm works. What was installed is
+// asked of the database.
 var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.[^\s.]+$`)
 
-// maxLine is the length in bytes from which on a line of rpm's output is none: the names in it are shorter.
+// maxLine is the length in bytes from which on a line of rpm's output is none: the names in it are
+// shorter.
 const maxLine = 16 << 10
 
-// readSteps reads what "rpm -iv --percent" prints: headings ("Preparing packages...", a package) and "%% 12.345678", each in a line.
+// readSteps reads what "rpm -iv --percent" prints: headings ("Preparing packages...", a package)
+// and "%% 12.345678", each in a line.
 func readSteps(r io.Reader, progress func(Step)) {
 	var step Step
 	lines := bufio.NewReaderSize(r, maxLine)
@@ -227,8 +237,9 @@ func withoutAdvice(s string) string {
 	return b.String()
 }
 
-// kindOf is what rpm failed for. That it was killed, its exit status tells; all else its words, whole lines of them. They choose the code
-// that a person is told, and nothing is done because of them: a scriptlet can write each of them.
+// kindOf is what rpm failed for. That it was killed, its exit status tells; all else its words,
+// whole lines of them. They choose the code that a person is told, and nothing is done because of
+// them: a scriptlet can write each of them.
 func kindOf(output string, err error) Kind {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -244,14 +255,15 @@ func kindOf(output string, err error) Kind {
 	return Other
 }
 
-// A problem is a line of rpm's, from its beginning to its end. Names from outside are in the middle of it.
+// A problem is a line of rpm's, from its beginning to its end. Names from outside are in the middle
+// of it.
 type problem struct {
 	line *regexp.Regexp
 	kind Kind
 }
 
-// problems are what rpm writes of what a person may be able to put right (lib/rpmprob.c, psm.c, rpmlock.c, depends.c, package.c,
-// rpminstall.c). The first that is there counts.
+// problems are what rpm writes of what a person may be able to put right (lib/rpmprob.c, psm.c,
+// rpmlock.c, depends.c, package.c, rpminstall.c). The first that is there counts.
 var problems = []problem{
 	{regexp.MustCompile(`^error: can't create transaction lock on .* \((Permission denied|Read-only file system)\)$`), Denied},
 	{regexp.MustCompile(`^error: can't create transaction lock on .* \(.*\)$`), Locked}, // "Resource temporarily unavailable"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -142,7 +144,8 @@ func TestInstallTakesAnyFileName(t *testing.T) {
 	}
 }
 
-// TestFullDatabase has an rpm whose database is on a full disk: it says so, and ends as if all were well.
+// TestFullDatabase has an rpm whose database is on a full disk: it says so, and ends as if all were
+// well.
 func TestFullDatabase(t *testing.T) {
 	dir := t.TempDir()
 	says := "#!/bin/sh\necho \"error: sqlite failure: RELEASE 'rwlock': database or disk is full\" >&2\n"
@@ -193,7 +196,8 @@ func TestInstallWithoutRPM(t *testing.T) {
 	}
 }
 
-// A package's %post waits at a pipe that nobody opens: rpm is there to be killed for as long as that takes.
+// A package's %post waits at a pipe that nobody opens: rpm is there to be killed for as long as
+// that takes.
 func TestInstallKilled(t *testing.T) {
 	d := newRoot(t)
 	if err := syscall.Mkfifo(filepath.Join(d.Root, "wait"), 0o600); err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -12,8 +14,8 @@ import (
 	"github.com/google/rpmpack"
 )
 
-// newRoot makes an empty system with a database by the real rpm. Without rpm, or without root's rights (rpm --root is a
-// chroot), there is nothing to test.
+// newRoot makes an empty system with a database by the real rpm. Without rpm, or without root's
+// rights (rpm --root is a chroot), there is nothing to test.
 func newRoot(t *testing.T) Database {
 	t.Helper()
 	if _, err := exec.LookPath("rpm"); err != nil || os.Getuid() != 0 {

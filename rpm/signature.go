@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -28,11 +30,13 @@ const (
 	Bad            // the file is not what was signed
 )
 
-// required makes rpm refuse what has no good signature of a key in its keyring that covers all of a package, and what has no good
-// digests. rpm knows these macros since 4.14.2; they count however the computer is configured.
+// required makes rpm refuse what has no good signature of a key in its keyring that covers all of a
+// package, and what has no good digests. rpm knows these macros since 4.14.2; they count however
+// the computer is configured.
 var required = []string{"--define", "_pkgverify_level all", "--define", "_pkgverify_flags 0x0"}
 
-// OpenPGP signatures in the header of the signatures (rpmtag.h): of the header, of RPM 6, and of the header with what follows it.
+// OpenPGP signatures in the header of the signatures (rpmtag.h): of the header, of RPM 6, and of
+// the header with what follows it.
 const (
 	tagDSA     = 267
 	tagRSA     = 268
@@ -47,10 +51,11 @@ type signature struct {
 	all bool   // it covers the payload itself
 }
 
-// CheckSignature asks rpm what its keyring says of an RPM file, by its exit status; what it prints has the file's name in it. So a file
-// is Signed that has a signature and that rpm verifies where it must have one. key is the id of the key that the file is signed with, as
-// the signature says, 16 hexadecimal digits in lower case; "" where it isn't signed or the signature doesn't tell. The error is for a
-// file that can't be read or is no RPM, and for rpm itself: an *Error, or ctx's.
+// CheckSignature asks rpm what its keyring says of an RPM file, by its exit status; what it prints
+// has the file's name in it. So a file is Signed that has a signature and that rpm verifies where
+// it must have one. key is the id of the key that the file is signed with, as the signature says,
+// 16 hexadecimal digits in lower case; "" where it isn't signed or the signature doesn't tell. The
+// error is for a file that can't be read or is no RPM, and for rpm itself: an *Error, or ctx's.
 //
 // The file must be one that nobody exchanges meanwhile: it is opened more than once.
 func (d Database) CheckSignature(ctx context.Context, file string) (trust Trust, key string, err error) {
@@ -70,7 +75,8 @@ func (d Database) CheckSignature(ctx context.Context, file string) (trust Trust,
 		return Unsigned, "", err
 	}
 	if verified {
-		// An old rpm takes a file that has only its header signed, though it doesn't compare the digest of the payload in there.
+		// An old rpm takes a file that has only its header signed, though it doesn't compare the
+		// digest of the payload in there.
 		if !slices.ContainsFunc(signatures, func(s signature) bool { return s.all }) && !d.knowsLevels(ctx) {
 			return Unsigned, "", ctx.Err()
 		}
@@ -112,7 +118,8 @@ func (d Database) knowsLevels(ctx context.Context) bool {
 	return err == nil && strings.TrimSpace(level.String()) != ""
 }
 
-// readSignatures reads which OpenPGP signatures an RPM file has. Whether they are good only rpm tells.
+// readSignatures reads which OpenPGP signatures an RPM file has. Whether they are good only rpm
+// tells.
 func readSignatures(file string) ([]signature, error) {
 	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -138,14 +145,16 @@ func readSignatures(file string) ([]signature, error) {
 	return all, nil
 }
 
-// issuer is the id of the key that made the first of some OpenPGP packets, a signature; "" where it doesn't tell.
+// issuer is the id of the key that made the first of some OpenPGP packets, a signature; "" where it
+// doesn't tell.
 func issuer(packets []byte) string {
 	p, err := packet.NewOpaqueReader(bytes.NewReader(packets)).Next()
 	const isSignature = 2 // the number of the kind of packet (RFC 9580, 5)
 	if err != nil || p.Tag != isSignature {
 		return ""
 	}
-	// Version 3, which Fedora's packages were signed with for long: a length of 5, the kind, the time, the key's id (RFC 4880, 5.2.2).
+	// Version 3, which Fedora's packages were signed with for long: a length of 5, the kind, the
+	// time, the key's id (RFC 4880, 5.2.2).
 	if b := p.Contents; len(b) >= 15 && b[0] == 3 && b[1] == 5 {
 		return hex.EncodeToString(b[7:15])
 	}
@@ -164,8 +173,8 @@ func issuer(packets []byte) string {
 	return ""
 }
 
-// Damaged tells whether an RPM file is found not to be what was built, by the digests that it has itself: by rpm's exit status. Who
-// signed it doesn't matter. Where that can't be told, it is not.
+// Damaged tells whether an RPM file is found not to be what was built, by the digests that it has
+// itself: by rpm's exit status. Who signed it doesn't matter. Where that can't be told, it is not.
 func (d Database) Damaged(ctx context.Context, file string) bool {
 	damaged, err := d.damaged(ctx, file)
 	return err == nil && damaged
@@ -180,12 +189,14 @@ func (d Database) damaged(ctx context.Context, file string) (bool, error) {
 	return err == nil && !intact, err
 }
 
-// ImportKey puts the OpenPGP key in a file, ASCII-armoured, into RPM's keyring. lock is as with Install.
+// ImportKey puts the OpenPGP key in a file, ASCII-armoured, into RPM's keyring. lock is as with
+// Install.
 func (d Database) ImportKey(lock *os.File, file string) error {
 	return d.run(context.Background(), lock, []string{"--import", file}, func(stdout io.Reader) { io.Copy(io.Discard, stdout) })
 }
 
-// Rebuild has rpm write the database anew from the headers that can still be read. lock is as with Install.
+// Rebuild has rpm write the database anew from the headers that can still be read. lock is as with
+// Install.
 func (d Database) Rebuild(lock *os.File) error {
 	return d.run(context.Background(), lock, []string{"--rebuilddb"}, func(stdout io.Reader) { io.Copy(io.Discard, stdout) })
 }

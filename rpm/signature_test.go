@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package rpm
 
 import (
@@ -92,7 +94,8 @@ func TestCheckSignatureOfKeys(t *testing.T) {
 	}
 }
 
-// What an rpm before 4.14.2 says yes to: a signature of the header alone says nothing of the payload.
+// What an rpm before 4.14.2 says yes to: a signature of the header alone says nothing of the
+// payload.
 func TestCheckSignatureByOldRPM(t *testing.T) {
 	packets := signaturePackets(t)
 	for name, c := range map[string]struct {
@@ -154,7 +157,8 @@ func TestQuestionsEndWhenCancelled(t *testing.T) {
 	}
 }
 
-// An rpm that runs is ended: a question that it would answer only when a pipe is written to, which nobody does.
+// An rpm that runs is ended: a question that it would answer only when a pipe is written to, which
+// nobody does.
 func TestQuestionIsEndedWhileItRuns(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "rpm"), []byte("#!/bin/sh\necho runs\nexec sleep 1000\n"), 0o755))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -8,10 +10,12 @@ import (
 	"path/filepath"
 )
 
-// loadBase reads the RPM database of an installed system and takes its packages for the installed ones.
+// loadBase reads the RPM database of an installed system and takes its packages for the installed
+// ones.
 //
-// The database is read from a copy: librpm wants to write beside some kinds of database even to read them, a root is
-// often a mounted image that can't be written to, and libsolv looks in no folder but var/lib/rpm.
+// The database is read from a copy: librpm wants to write beside some kinds of database even to
+// read them, a root is often a mounted image that can't be written to, and libsolv looks in no
+// folder but var/lib/rpm.
 func loadBase(ctx context.Context, p *pool, b Base) error {
 	db, err := b.Database()
 	if err != nil {

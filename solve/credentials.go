@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -7,8 +9,9 @@ import (
 	"strings"
 )
 
-// credentials are the user names and passwords that repositories' URLs have. They are taken out of the URLs before anything else is
-// done, so that no message and nothing that is published can have them, and put into requests for what is below those URLs.
+// credentials are the user names and passwords that repositories' URLs have. They are taken out of
+// the URLs before anything else is done, so that no message and nothing that is published can have
+// them, and put into requests for what is below those URLs.
 type credentials []credential
 
 type credential struct {
@@ -34,8 +37,8 @@ func takeCredentials(repositories []Repository) ([]Repository, credentials) {
 	return repositories, all
 }
 
-// authorize puts the user name and password into a request that is for something in a repository that has them: the longest path
-// counts.
+// authorize puts the user name and password into a request that is for something in a repository
+// that has them: the longest path counts.
 func (c credentials) authorize(req *http.Request) {
 	var best *credential
 	for i, x := range c {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -54,9 +56,10 @@ func (p *pool) nevra(n id) tree.NEVRA {
 	return v
 }
 
-// rpmURL is where an RPM is. A location is a relative URL, although many tools write file names that are none:
-// what would end the path is taken for part of the name. A base in the metadata counts in place of the repository's
-// URL, unless it leads from the network into this machine's files.
+// rpmURL is where an RPM is. A location is a relative URL, although many tools write file names
+// that are none: what would end the path is taken for part of the name. A base in the metadata
+// counts in place of the repository's URL, unless it leads from the network into this machine's
+// files.
 func rpmURL(repository, base, location string) string {
 	u, err := url.Parse(repository)
 	if err != nil {
@@ -75,8 +78,8 @@ func rpmURL(repository, base, location string) string {
 	return u.String()
 }
 
-// The forms of provides that clients ask what-provides for: codecs, fonts, MIME handlers, applications, printer drivers,
-// desktop services, and the modules of programming languages.
+// The forms of provides that clients ask what-provides for: codecs, fonts, MIME handlers,
+// applications, printer drivers, desktop services, and the modules of programming languages.
 var askedForms = []string{
 	"application(", "font(", "gstreamer0.10(", "gstreamer1(", "mimehandler(", "metainfo(", "modalias(", "nodejs(", "npm(",
 	"perl(", "php-", "pkgconfig(", "plasma4(", "plasma5(", "postscriptdriver(", "ruby(", "rubygem(", "tex(", "typelib(",

@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import "strings"
 
-// group is PackageKit's group for a package, from the Group of RPM, which distributions filled in as they liked until they
-// stopped, or a section of Debian's. The first line of groups that is the group or starts it counts.
+// group is PackageKit's group for a package, from the Group of RPM, which distributions filled in
+// as they liked until they stopped, or a section of Debian's. The first line of groups that is the
+// group or starts it counts.
 func group(s string) string {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if _, section, ok := strings.Cut(s, "/"); ok && !strings.ContainsAny(s, " ") {
@@ -20,8 +23,8 @@ func group(s string) string {
 	return "unknown"
 }
 
-// groups maps prefixes of RPM groups (Fedora's, then openSUSE's and Mandriva's) and Debian's sections to the groups of
-// PackageKit: longer prefixes before shorter ones.
+// groups maps prefixes of RPM groups (Fedora's, then openSUSE's and Mandriva's) and Debian's
+// sections to the groups of PackageKit: longer prefixes before shorter ones.
 var groups = []struct{ prefix, group string }{
 	{"amusements/games", "games"},
 	{"amusements/graphics", "graphics"},

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -24,8 +26,8 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
-// OpenRegular opens a file for reading that must be a regular one: opening a pipe would wait for ever for somebody who writes to it,
-// and opening a device may do something.
+// OpenRegular opens a file for reading that must be a regular one: opening a pipe would wait for
+// ever for somebody who writes to it, and opening a device may do something.
 func OpenRegular(name string) (*os.File, error) {
 	if info, err := os.Stat(name); err != nil {
 		return nil, err

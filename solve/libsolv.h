@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What Go needs of libsolv, in calls that are large enough to be worth crossing the language border for.
  *
  * A ps owns a pool and what is in it. No ps may be used by two threads at once; different ones may be.

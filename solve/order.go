@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -14,9 +16,9 @@ type planner struct {
 	position []int32 // by id: 1 + the place in the solution that is being planned, 0: not in it
 }
 
-// plan orders the steps of a solution depth first, each package after those that it requires, so that of the
-// requirements among them only those are lost that close a loop. Steps without a path from the top-level package, e.g.
-// recommended ones, come before it, in the solution's order.
+// plan orders the steps of a solution depth first, each package after those that it requires, so
+// that of the requirements among them only those are lost that close a loop. Steps without a path
+// from the top-level package, e.g. recommended ones, come before it, in the solution's order.
 func (w *planner) plan(name string, steps []id) Result {
 	r := Result{Name: name}
 	if len(steps) > tree.MaxPackages {
@@ -62,7 +64,8 @@ func (w *planner) plan(name string, steps []id) Result {
 	last := w.position[top] - 1
 	visit(last)
 	if len(sorted) < len(steps) {
-		// The others go in front. Visiting them while the top-level package counts as seen keeps it the last.
+		// The others go in front. Visiting them while the top-level package counts as seen keeps it
+		// the last.
 		reached := sorted
 		sorted = make([]int32, 0, len(steps))
 		seen = make([]bool, len(steps))
@@ -99,8 +102,8 @@ func (w *planner) plan(name string, steps []id) Result {
 	return r
 }
 
-// edges are the places of the steps that one step requires, sorted. The packages of the base that meet its other
-// requirements are added to needs.
+// edges are the places of the steps that one step requires, sorted. The packages of the base that
+// meet its other requirements are added to needs.
 func (w *planner) edges(step id, needs map[id]bool) []int32 {
 	var places []int32
 	for _, r := range w.requires.of[step] {
@@ -127,8 +130,9 @@ func (w *planner) edges(step id, needs map[id]bool) []int32 {
 	return slices.Compact(places)
 }
 
-// requirements are the requirements of all packages, as libsolv gives them. Those that many packages have are there once: groups of
-// a thousand packages that a thousand packages require would be a million otherwise.
+// requirements are the requirements of all packages, as libsolv gives them. Those that many
+// packages have are there once: groups of a thousand packages that a thousand packages require
+// would be a million otherwise.
 type requirements struct {
 	groups [][]id          // the packages that meet a requirement
 	of     [][]requirement // by package id

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -22,8 +24,9 @@ import (
 	"time"
 )
 
-// Bounds on a repository's files, far above what real ones need (Fedora's: a repomd.xml of 5 KiB, a filelists.xml of
-// 60 MiB, 900 MiB unpacked), so that a broken or hostile server can't fill the disk or the memory.
+// Bounds on a repository's files, far above what real ones need (Fedora's: a repomd.xml of 5 KiB, a
+// filelists.xml of 60 MiB, 900 MiB unpacked), so that a broken or hostile server can't fill the
+// disk or the memory.
 const (
 	maxRepomd    = 1 << 20
 	maxMetadata  = 2 << 30
@@ -42,8 +45,8 @@ type loaded struct {
 	texts   texts
 }
 
-// load reads the repositories into a pool: who has which packages, and their files where those are needed or asked for, and
-// why versions came where a repository says it.
+// load reads the repositories into a pool: who has which packages, and their files where those are
+// needed or asked for, and why versions came where a repository says it.
 func load(ctx context.Context, p *pool, c Config, logins credentials, note func(string)) (l *loaded, err error) {
 	dir, remove, err := makeTemp()
 	if err != nil {
@@ -115,7 +118,8 @@ type metadata struct {
 	openSize int64  // unpacked; 0: unknown
 }
 
-// parseRepomd reads a repomd.xml and checks all that is used of it. repository is the URL that its paths are relative to.
+// parseRepomd reads a repomd.xml and checks all that is used of it. repository is the URL that its
+// paths are relative to.
 func parseRepomd(data []byte, repository string) (*repomd, error) {
 	var doc struct {
 		XMLName xml.Name `xml:"repomd"`
@@ -180,7 +184,8 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	return md, nil
 }
 
-// newHash is the hash function that a repository calls kind, nil where it isn't known or no longer any good.
+// newHash is the hash function that a repository calls kind, nil where it isn't known or no longer
+// any good.
 func newHash(kind string) hash.Hash {
 	switch kind {
 	case "sha", "sha1":
@@ -228,9 +233,10 @@ func (f *fetcher) repomd(ctx context.Context, repository string) (*repomd, error
 	return md, nil
 }
 
-// read downloads a file of the repository, checks it and has it parsed: parse gets its path, with the suffix that
-// tells how it is compressed, and the size that it may unpack to, and gives the size that it has. left, where it isn't nil, is how much all such files may unpack to,
-// from which this one's is taken.
+// read downloads a file of the repository, checks it and has it parsed: parse gets its path, with
+// the suffix that tells how it is compressed, and the size that it may unpack to, and gives the
+// size that it has. left, where it isn't nil, is how much all such files may unpack to, from which
+// this one's is taken.
 func (f *fetcher) read(ctx context.Context, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
 	name := filepath.Join(f.dir, "metadata"+suffix(m.url))
 	w, err := os.Create(name)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -9,8 +11,8 @@ import (
 	"io"
 )
 
-// RPM copies a package's RPM from its repository to w and returns its SHA-256. Where the error isn't nil, what w got is not
-// the RPM that the repository describes.
+// RPM copies a package's RPM from its repository to w and returns its SHA-256. Where the error
+// isn't nil, what w got is not the RPM that the repository describes.
 func (p *Platform) RPM(ctx context.Context, pkg *Package, w io.Writer) (string, error) {
 	sum := sha256.New()
 	check, n := newHash(pkg.ChecksumKind), &counter{}

@@ -1,13 +1,16 @@
-// Package solve turns repositories of RPM packages into trees: for each top-level package, every package that it
-// needs beyond the base, in install order.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package solve turns repositories of RPM packages into trees: for each top-level package, every
+// package that it needs beyond the base, in install order.
 //
-// A platform has repositories, which are read in full, and one base, the standard installation that every laptop
-// has: either the closure of a few packages or the contents of an RPM database. The base counts as installed; one
-// solve with libsolv, the solver of dnf and zypper and set as dnf sets it, finds what is missing for one top-level
-// package. What can't be solved without changing the base is unsolvable, with the reason in words.
+// A platform has repositories, which are read in full, and one base, the standard installation that
+// every laptop has: either the closure of a few packages or the contents of an RPM database. The
+// base counts as installed; one solve with libsolv, the solver of dnf and zypper and set as dnf
+// sets it, finds what is missing for one top-level package. What can't be solved without changing
+// the base is unsolvable, with the reason in words.
 //
-// This package knows nothing of what is published where and how; it hands out facts about packages. It is the only one
-// that needs cgo, and no client imports it.
+// This package knows nothing of what is published where and how; it hands out facts about packages.
+// It is the only one that needs cgo, and no client imports it.
 package solve
 
 import (
@@ -29,7 +32,8 @@ type Config struct {
 	Base         Base
 	// WeakDependencies adds what packages recommend.
 	WeakDependencies bool
-	// FileLists makes Platform.Files work. Without it the file lists are read only where a dependency needs them.
+	// FileLists makes Platform.Files work. Without it the file lists are read only where a
+	// dependency needs them.
 	FileLists bool
 	// Note is told, in a few words, what Open is about to do. It may be nil.
 	Note func(string)
@@ -41,17 +45,17 @@ type Repository struct {
 	URL string // http, https or file; what holds repodata/
 }
 
-// Base says what is installed already: Packages of the repositories with all that they need, or, where Packages is
-// empty, what the RPM database of the system in the folder Root has. RPMDB is the database's folder below Root;
-// empty: usr/lib/sysimage/rpm or var/lib/rpm, whichever is there.
+// Base says what is installed already: Packages of the repositories with all that they need, or,
+// where Packages is empty, what the RPM database of the system in the folder Root has. RPMDB is the
+// database's folder below Root; empty: usr/lib/sysimage/rpm or var/lib/rpm, whichever is there.
 type Base struct {
 	Packages []string
 	Root     string
 	RPMDB    string
 }
 
-// A Platform is ready to solve. Its methods may be called by several goroutines. It holds memory that isn't Go's, so
-// it must be closed.
+// A Platform is ready to solve. Its methods may be called by several goroutines. It holds memory
+// that isn't Go's, so it must be closed.
 type Platform struct {
 	packages []*Package // by id; nil: no package, or of another architecture
 	requires requirements
@@ -76,8 +80,8 @@ type Platform struct {
 
 // A Package is a package of a repository.
 type Package struct {
-	// Package has all but Location and Requires. URLs is the RPM's address in its repository. SHA256 is empty
-	// where the repository has a checksum of another kind.
+	// Package has all but Location and Requires. URLs is the RPM's address in its repository.
+	// SHA256 is empty where the repository has a checksum of another kind.
 	tree.Package
 	Checksum     string   // what the repository has, in hexadecimal
 	ChecksumKind string   // of the Checksum: "sha256", "sha512", "sha1", …
@@ -89,9 +93,11 @@ type Package struct {
 // A Result is what came out for one name.
 type Result struct {
 	Name string
-	// Packages is the tree in install order, the package Name last. They are shared: not to be changed.
+	// Packages is the tree in install order, the package Name last. They are shared: not to be
+	// changed.
 	Packages []*Package
-	// Requires are, for each of Packages, the indexes of those that it requires directly, all lower than its own.
+	// Requires are, for each of Packages, the indexes of those that it requires directly, all lower
+	// than its own.
 	Requires [][]int
 	// Needs are the base's packages that meet direct requirements of Packages, sorted.
 	Needs []tree.NEVRA
@@ -101,7 +107,8 @@ type Result struct {
 	Unsolvable string
 }
 
-// Open downloads and reads the repositories and solves the base. Its errors name the URL or the folder.
+// Open downloads and reads the repositories and solves the base. Its errors name the URL or the
+// folder.
 func Open(ctx context.Context, c Config) (*Platform, error) {
 	note := c.Note
 	if note == nil {
@@ -229,22 +236,24 @@ func (p *Platform) Names() []string {
 	return names
 }
 
-// Misnamed lists the names of packages that are none that rpm takes, sorted. They are as the repositories have them, so they need
-// Visible before people see them. There are no trees of them.
+// Misnamed lists the names of packages that are none that rpm takes, sorted. They are as the
+// repositories have them, so they need Visible before people see them. There are no trees of them.
 func (p *Platform) Misnamed() []string { return p.misnamed }
 
-// Private lists the ids of the repositories that need a user name and a password. Package.URLs doesn't have these.
+// Private lists the ids of the repositories that need a user name and a password. Package.URLs
+// doesn't have these.
 func (p *Platform) Private() []string { return p.private }
 
 // HasFiles tells whether a repository has file lists and they were asked for.
 func (p *Platform) HasFiles() bool { return p.files }
 
-// Notices are what the repositories say of why packages came in these versions or in older ones: at most tree.MaxNotices of
-// a package, the newest first. They are shared: not to be changed, but for the notices' own Packages.
+// Notices are what the repositories say of why packages came in these versions or in older ones: at
+// most tree.MaxNotices of a package, the newest first. They are shared: not to be changed, but for
+// the notices' own Packages.
 func (p *Platform) Notices(packages []*Package) []tree.Notice { return p.notices.about(packages) }
 
-// Texts are the summaries and descriptions that the repositories have in other languages, by language and name of the
-// package. They are shared: not to be changed.
+// Texts are the summaries and descriptions that the repositories have in other languages, by
+// language and name of the package. They are shared: not to be changed.
 func (p *Platform) Texts() map[string]map[string]*tree.Text { return p.texts.of }
 
 // Files lists the files and folders of a package, sorted.
@@ -254,8 +263,9 @@ func (p *Platform) Files(pkg *Package) []string {
 	return p.main.files(pkg.id)
 }
 
-// Solve makes a tree for each name, on as many processors as there are, and gives each Result to do, which is called
-// by several goroutines at once and in no particular order. It ends early with ctx's error or the first of do's.
+// Solve makes a tree for each name, on as many processors as there are, and gives each Result to
+// do, which is called by several goroutines at once and in no particular order. It ends early with
+// ctx's error or the first of do's.
 func (p *Platform) Solve(ctx context.Context, names []string, do func(Result) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

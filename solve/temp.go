@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -9,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// makeTemp makes a folder for files that no other user may see, and removes those that presolvers left that were killed.
+// makeTemp makes a folder for files that no other user may see, and removes those that presolvers
+// left that were killed.
 func makeTemp() (dir string, remove func(), err error) {
 	removeOldTemps()
 	dir, err = os.MkdirTemp("", "presolver-")
@@ -31,8 +34,8 @@ func makeTemp() (dir string, remove func(), err error) {
 	}, nil
 }
 
-// removeOldTemps removes this user's folders that nobody has locked. One that is just being made, between MkdirTemp and Flock, is
-// empty: it stays.
+// removeOldTemps removes this user's folders that nobody has locked. One that is just being made,
+// between MkdirTemp and Flock, is empty: it stays.
 func removeOldTemps() {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), "presolver-*"))
 	for _, dir := range dirs {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -12,19 +14,22 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// isTexts tells whether a file of a repository, by its type in repomd.xml, may have summaries and descriptions in other
-// languages: AppStream's catalogue (openSUSE calls it appdata), and openSUSE's susedata.de and so on.
+// isTexts tells whether a file of a repository, by its type in repomd.xml, may have summaries and
+// descriptions in other languages: AppStream's catalogue (openSUSE calls it appdata), and
+// openSUSE's susedata.de and so on.
 func isTexts(kind string) bool {
 	return kind == "appstream" || kind == "appdata" || strings.HasPrefix(kind, "susedata.")
 }
 
-// texts are summaries and descriptions, by language and name of the package. Of two that there are the first counts.
+// texts are summaries and descriptions, by language and name of the package. Of two that there are
+// the first counts.
 type texts struct {
 	of map[string]map[string]*tree.Text
 	n  int // in all languages
 }
 
-// Bounds on texts: openSUSE has 60,000 packages in 60 languages, and Debian components of three packages.
+// Bounds on texts: openSUSE has 60,000 packages in 60 languages, and Debian components of three
+// packages.
 const (
 	maxTexts      = 6_000_000
 	maxComponents = 100 // packages of one component
@@ -49,8 +54,8 @@ func (t *texts) parse(r io.Reader, max int64) (int64, error) {
 	})
 }
 
-// described is a component of AppStream's, which names its packages in elements, or a package of susedata's, which has its name
-// as an attribute.
+// described is a component of AppStream's, which names its packages in elements, or a package of
+// susedata's, which has its name as an attribute.
 type described struct {
 	Name         string      `xml:"name,attr"`
 	Packages     []string    `xml:"pkgname"`
@@ -63,7 +68,8 @@ type localised struct {
 	Text     string `xml:",innerxml"`
 }
 
-// add takes the first text of each language, and the component's first packages, of which no real one has many.
+// add takes the first text of each language, and the component's first packages, of which no real
+// one has many.
 func (t *texts) add(c described) error {
 	names := c.Packages
 	if c.Name != "" {
@@ -123,7 +129,8 @@ func (t *texts) at(language, name string) *tree.Text {
 
 var spaces = regexp.MustCompile(`\s+`)
 
-// plain is a text without its markup: a paragraph or an item of a list becomes a line. Outside of markup lines stay as they are.
+// plain is a text without its markup: a paragraph or an item of a list becomes a line. Outside of
+// markup lines stay as they are.
 func plain(markup string) string {
 	if !strings.ContainsAny(markup, "<&") {
 		return strings.TrimSpace(markup)

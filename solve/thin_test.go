@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -13,8 +15,8 @@ import (
 	"testing"
 )
 
-// What the solver is spared must not change its answers: trees solved in the whole pool and in a clone are the same.
-// PRESOLVE_EVERY=1 compares all 63,440, which takes ten minutes.
+// What the solver is spared must not change its answers: trees solved in the whole pool and in a
+// clone are the same. PRESOLVE_EVERY=1 compares all 63,440, which takes ten minutes.
 func TestThinPoolGivesTheSameAnswers(t *testing.T) {
 	dir := corpus(t)
 	p, err := Open(context.Background(), Config{
@@ -54,7 +56,8 @@ func TestThinPoolGivesTheSameAnswers(t *testing.T) {
 	}
 }
 
-// The same with repositories that chance made: versions, alternatives, recommendations, conflicts, obsoletes.
+// The same with repositories that chance made: versions, alternatives, recommendations, conflicts,
+// obsoletes.
 func TestThinPoolGivesTheSameAnswersByChance(t *testing.T) {
 	solved, unsolved := 0, 0
 	for seed := range uint64(300) {

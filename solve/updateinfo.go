@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -13,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// notices are what repositories say of why versions came, by the name of the package. A notice is there once for each of its
-// packages, with all of them.
+// notices are what repositories say of why versions came, by the name of the package. A notice is
+// there once for each of its packages, with all of them.
 type notices struct {
 	byName map[string][]*tree.Notice
 	known  sync.Map // *Package: func() []told

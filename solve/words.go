@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -7,9 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible is a text in one line with control characters, escape sequences, characters that turn the direction of writing, and bytes
-// that aren't UTF-8 written as in Go's strings, e.g. \u202e. What comes from repositories is shown to people in this form, so that a
-// name can't play with a terminal or look like another. Printable texts stay as they are.
+// Visible is a text in one line with control characters, escape sequences, characters that turn the
+// direction of writing, and bytes that aren't UTF-8 written as in Go's strings, e.g. \u202e. What
+// comes from repositories is shown to people in this form, so that a name can't play with a
+// terminal or look like another. Printable texts stay as they are.
 func Visible(s string) string {
 	var b strings.Builder
 	for i, r := range s {
@@ -30,7 +33,8 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// withoutUser takes the user name and the password out of a URL. What is no URL and might have some comes out empty.
+// withoutUser takes the user name and the password out of a URL. What is no URL and might have some
+// comes out empty.
 func withoutUser(s string) string {
 	if !strings.Contains(s, "@") {
 		return s

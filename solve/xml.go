@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package solve
 
 import (
@@ -15,8 +17,8 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// Bounds on the files beside a repository's packages, which are read into memory. Fedora's updateinfo.xml have 30 MiB, with elements
-// of up to 1 MiB.
+// Bounds on the files beside a repository's packages, which are read into memory. Fedora's
+// updateinfo.xml have 30 MiB, with elements of up to 1 MiB.
 const (
 	maxXML     = 512 << 20 // unpacked bytes of all of a platform's
 	maxElement = 8 << 20   // bytes of one update, component or package
@@ -24,8 +26,8 @@ const (
 	maxWindow  = 128 << 20 // what zstd --ultra -22 needs to unpack
 )
 
-// unpacked gives what is in a file, compressed as its name says, to read, with how many bytes it may have at most, which gives how many it has. It ends early with
-// ctx's error.
+// unpacked gives what is in a file, compressed as its name says, to read, with how many bytes it
+// may have at most, which gives how many it has. It ends early with ctx's error.
 func unpacked(ctx context.Context, path string, max int64, read func(r io.Reader, max int64) (int64, error)) (int64, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -61,8 +63,9 @@ func unpack(r io.Reader, suffix string) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("it is compressed as %s, which this program can't read", suffix)
 }
 
-// elements gives each element of an XML text of at most max bytes to take, which takes it whole, by decoding or skipping it, or
-// leaves what is in it to come. It gives how many bytes there were. what the text should be is for errors.
+// elements gives each element of an XML text of at most max bytes to take, which takes it whole, by
+// decoding or skipping it, or leaves what is in it to come. It gives how many bytes there were.
+// what the text should be is for errors.
 func elements(r io.Reader, max int64, what string, take func(*xml.Decoder, xml.StartElement) (taken bool, err error)) (int64, error) {
 	limited := &bounded{r: r, max: max, left: max}
 	d := xml.NewDecoder(bufio.NewReader(limited))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package testbed
 
 import (
@@ -130,7 +132,8 @@ func (l *Link) carry(laptop *net.TCPConn) {
 	}()
 	w := l.weather
 	piece := 8 << 10
-	// With large buffers much would come that a laptop never reads, and come at once however slow the link is.
+	// With large buffers much would come that a laptop never reads, and come at once however slow
+	// the link is.
 	laptop.SetWriteBuffer(16 << 10)
 	server.(*net.TCPConn).SetReadBuffer(64 << 10)
 	if w.Rate > 0 {

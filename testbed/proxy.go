@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package testbed
 
 import (
@@ -78,8 +80,8 @@ func (p *Proxy) Set(f Fault) error {
 	return nil
 }
 
-// Requests are the files that were asked for so far, each by its path and, where only a part was asked for, the
-// Range header.
+// Requests are the files that were asked for so far, each by its path and, where only a part was
+// asked for, the Range header.
 func (p *Proxy) Requests() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,7 +119,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// stalling writes so many bytes of an answer, and the others after an event, unless the reader is gone.
+// stalling writes so many bytes of an answer, and the others after an event, unless the reader is
+// gone.
 type stalling struct {
 	http.ResponseWriter
 	left        int

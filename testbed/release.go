@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package testbed
 
 import (
@@ -6,8 +8,9 @@ import (
 	"path/filepath"
 )
 
-// Release adds packages to the school's repository and publishes what comes of it, as a distribution does with updates.
-// updateinfo is the repository's updateinfo.xml; empty: it has none.
+// Release adds packages to the school's repository and publishes what comes of it, as a
+// distribution does with updates. updateinfo is the repository's updateinfo.xml; empty: it has
+// none.
 func (s *School) Release(updateinfo string, packages ...RPM) error {
 	repository := filepath.Join(s.Dir, "repository")
 	if err := Repository(repository, packages...); err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package testbed
 
 import (
@@ -39,15 +41,16 @@ var Programs = []RPM{
 // TopLevel are the names that the school offers.
 var TopLevel = []string{"hello", "paint", "rival", "stubborn", "orphan"}
 
-// Patient is a program whose installation waits until its Gate, a pipe in the laptop's root, was opened for writing and closed.
+// Patient is a program whose installation waits until its Gate, a pipe in the laptop's root, was
+// opened for writing and closed.
 var Patient = RPM{Name: "patient", Summary: "Waits before it is installed", Requires: []string{"libtext"},
 	Pre: `io.open("` + Gate + `"):read("a")`, Files: map[string]string{"/usr/bin/patient": "ELF\n"}}
 
 // Gate is Patient's pipe, which the test makes.
 const Gate = "/gate"
 
-// NewSchool makes a repository of Base and Programs, and of more programs that the school offers beside TopLevel,
-// presolves it, and serves it.
+// NewSchool makes a repository of Base and Programs, and of more programs that the school offers
+// beside TopLevel, presolves it, and serves it.
 func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	s := &School{Tools: tools, Dir: dir}
 	if err := Repository(filepath.Join(dir, "repository"), slices.Concat(Base, Programs, more)...); err != nil {
@@ -86,8 +89,8 @@ type Laptop struct {
 	Cache  string
 }
 
-// Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its configuration, before the
-// source. It looks for sticks only where more has a table [mounts].
+// Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its
+// configuration, before the source. It looks for sticks only where more has a table [mounts].
 func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
 	var base []string
 	for _, r := range Base {

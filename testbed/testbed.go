@@ -1,6 +1,9 @@
-// Package testbed is a small school in a temporary folder, for the demonstration, the end-to-end tests and the
-// benchmarks: a repository of real RPMs, a presolve server, and laptops with RPM roots of their own. Everything in it is
-// the real thing: rpm, createrepo_c, and the project's own two programs, built from this source.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package testbed is a small school in a temporary folder, for the demonstration, the end-to-end
+// tests and the benchmarks: a repository of real RPMs, a presolve server, and laptops with RPM
+// roots of their own. Everything in it is the real thing: rpm, createrepo_c, and the project's own
+// two programs, built from this source.
 package testbed
 
 import (
@@ -58,7 +61,8 @@ type RPM struct {
 	Pre, Post, Preun, Postun string
 }
 
-// Write makes the package as an RPM file in a folder, by the name that it should have, and returns its path.
+// Write makes the package as an RPM file in a folder, by the name that it should have, and returns
+// its path.
 func (r RPM) Write(dir string) (string, error) {
 	r = r.complete()
 	path := filepath.Join(dir, fmt.Sprintf("%s-%s-%s.%s.rpm", r.Name, r.Version, r.Release, r.Arch))
@@ -222,7 +226,8 @@ type Helper struct {
 	status error
 }
 
-// Start starts the helper of a laptop, whose configuration is a file. env are variables beside this program's own.
+// Start starts the helper of a laptop, whose configuration is a file. env are variables beside this
+// program's own.
 func (t Tools) Start(config string, env []string, args ...string) (*Helper, error) {
 	h := &Helper{cmd: exec.Command(t.Helper, append([]string{"--config", config}, args...)...)}
 	h.cmd.Env = append(os.Environ(), env...)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -16,8 +18,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What somebody can put in the place of a file of a folder source or a stick, to have root read something else. The file that
-// is promised has the secret's size: what comes of it is not told, and nothing of it is left.
+// What somebody can put in the place of a file of a folder source or a stick, to have root read
+// something else. The file that is promised has the secret's size: what comes of it is not told,
+// and nothing of it is left.
 func TestBoundary(t *testing.T) {
 	secret := []byte("root:$6$" + strings.Repeat("secret", 20))
 	outside := t.TempDir()
@@ -90,7 +93,8 @@ func TestBoundary(t *testing.T) {
 					}
 				}
 			}
-			// As the file of a folder source; and as a stick's copy that is to continue what there is, which is not lost.
+			// As the file of a folder source; and as a stick's copy that is to continue what there
+			// is, which is not lost.
 			f := File{URLs: []string{"file://" + at}, Path: filepath.Join(cache, "a.rpm"), Size: int64(len(secret)), SHA256: digest(promised)}
 			check(c.Fetch(t.Context(), []File{f}, nil))
 			if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
@@ -114,7 +118,8 @@ func TestBoundary(t *testing.T) {
 	}
 }
 
-// What a folder may have: links that stay in it, and links on the way to it. It may be in another, which is one too.
+// What a folder may have: links that stay in it, and links on the way to it. It may be in another,
+// which is one too.
 func TestBoundaryLets(t *testing.T) {
 	content := random(10 * kib)
 	real := filepath.Join(t.TempDir(), "real")

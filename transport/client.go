@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -23,33 +25,35 @@ type Options struct {
 	Parallel int
 	// PerSource is how many of them come from one host; 0: 4.
 	PerSource int
-	// Background makes downloads yield to what people wait for: one at a time, with so small a window that nothing
-	// else queues behind more than it.
+	// Background makes downloads yield to what people wait for: one at a time, with so small a
+	// window that nothing else queues behind more than it.
 	Background bool
 	// RetryFor is how long a file of Fetch may get no byte before it fails; 0: 10 minutes.
 	RetryFor time.Duration
-	// SmallRetryFor is the same for Get and Revalidate, where a person waits, and for Fetch while no host was ever
-	// reached; 0: 15 seconds.
+	// SmallRetryFor is the same for Get and Revalidate, where a person waits, and for Fetch while
+	// no host was ever reached; 0: 15 seconds.
 	SmallRetryFor time.Duration
 	// UserAgent is what servers are told; empty: "pk-presolve".
 	UserAgent string
-	// Copies are file URLs that may have the same content as a URL: folders come and go, so they are asked for whenever a file with
-	// a digest is begun, and after each Look. It is called from many goroutines, and must not block. nil: there are none.
+	// Copies are file URLs that may have the same content as a URL: folders come and go, so they
+	// are asked for whenever a file with a digest is begun, and after each Look. It is called from
+	// many goroutines, and must not block. nil: there are none.
 	Copies func(url string) []string
-	// Folders are the folders of this computer whose files may be read by file URLs: absolute paths. Nothing outside of them is
-	// ever opened, whatever links they have. It is called for each file, from many goroutines, and must not block. nil: there are
-	// none.
+	// Folders are the folders of this computer whose files may be read by file URLs: absolute
+	// paths. Nothing outside of them is ever opened, whatever links they have. It is called for
+	// each file, from many goroutines, and must not block. nil: there are none.
 	Folders func() []string
 	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
 	Log hclog.Logger
 }
 
-// A Client downloads from http, https and file URLs, through the proxies that the environment names. Its methods
-// may be called at once from many goroutines.
+// A Client downloads from http, https and file URLs, through the proxies that the environment
+// names. Its methods may be called at once from many goroutines.
 type Client struct {
 	Options
 	transport *http.Transport
-	// known fetches content whose digest is known, so it may follow a redirect from https to http; unknown may not.
+	// known fetches content whose digest is known, so it may follow a redirect from https to http;
+	// unknown may not.
 	known, unknown *http.Client
 	hosts          hosts
 	news           atomic.Pointer[chan struct{}] // closed by the next Look
@@ -97,7 +101,8 @@ func New(o Options) *Client {
 		MaxResponseHeaderBytes: 64 << 10,
 		Protocols:              new(http.Protocols),
 	}
-	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small laptop lacks.
+	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small
+	// laptop lacks.
 	t.Protocols.SetHTTP1(true)
 	c := &Client{
 		Options:   o,
@@ -123,8 +128,8 @@ func New(o Options) *Client {
 // Close lets go of the idle connections. Nothing may be running.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Look says that there may be more Copies than before. Whatever waits for the network, or is being brought over it, goes on from
-// a copy at once.
+// Look says that there may be more Copies than before. Whatever waits for the network, or is being
+// brought over it, goes on from a copy at once.
 func (c *Client) Look() {
 	c.hosts.forgive("file:")
 	news := make(chan struct{})
@@ -163,8 +168,8 @@ func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, err
 	return req, nil
 }
 
-// do sends a request whose context is of w. An answer's body is cut where it stalls; each error, of the body's
-// Read too, is a *trouble.
+// do sends a request whose context is of w. An answer's body is cut where it stalls; each error, of
+// the body's Read too, is a *trouble.
 func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response, error) {
 	var connected atomic.Bool
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{

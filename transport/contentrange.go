@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -6,8 +8,8 @@ import (
 	"strings"
 )
 
-// A contentRange is a Content-Range header: the bytes First to Last, of a file of Size bytes (-1: not told). Of a
-// 416 answer First and Last are -1.
+// A contentRange is a Content-Range header: the bytes First to Last, of a file of Size bytes (-1:
+// not told). Of a 416 answer First and Last are -1.
 type contentRange struct{ First, Last, Size int64 }
 
 // parseContentRange reads "bytes 5-9/10", "bytes 5-9/*" and "bytes */10".

@@ -1,4 +1,7 @@
-// Package transport brings files from sources to the laptop over links that are slow, drop, lie or cost money.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package transport brings files from sources to the laptop over links that are slow, drop, lie or
+// cost money.
 //
 // Two kinds of files, two ways:
 //
@@ -21,20 +24,23 @@
 //	client.go     one request: connections, proxies, redirects, bounds
 //	local.go      one request of a file of this computer
 //
-// What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded, and content is
-// compared with its digest. Without a digest (Sugar Network's layout has none) only the length can be checked, and
-// that the source says that it is one version from the first byte to the last.
+// What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded,
+// and content is compared with its digest. Without a digest (Sugar Network's layout has none) only
+// the length can be checked, and that the source says that it is one version from the first byte to
+// the last.
 //
-// A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A network that is down
-// from the start is an error at once: where this computer knows no way to any source (no route, no name server), and
-// where none answers within SmallRetryFor.
+// A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A
+// network that is down from the start is an error at once: where this computer knows no way to any
+// source (no route, no name server), and where none answers within SmallRetryFor.
 //
-// Content that has a digest is taken from wherever it is: Options.Copies names files of this computer that may have it, on a
-// stick for example. They are asked first. Look says that there are new ones: what is on its way over the network, or waits for
-// it, goes on from them at once. When they vanish it goes on over the network.
+// Content that has a digest is taken from wherever it is: Options.Copies names files of this
+// computer that may have it, on a stick for example. They are asked first. Look says that there are
+// new ones: what is on its way over the network, or waits for it, goes on from them at once. When
+// they vanish it goes on over the network.
 //
-// File URLs are opened by root, and whoever made a stick can put links into it: nothing is opened but regular files below
-// Options.Folders, and what has not the digest that it should have is not described.
+// File URLs are opened by root, and whoever made a stick can put links into it: nothing is opened
+// but regular files below Options.Folders, and what has not the digest that it should have is not
+// described.
 //
 // This package knows digests and URLs, and nothing of RPM, PackageKit or databases.
 package transport

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -55,7 +57,8 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v: %v", e.Label, e.Kind, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// A trouble is what went wrong with one source in one try. Errors that are no trouble are of the local disk.
+// A trouble is what went wrong with one source in one try. Errors that are no trouble are of the
+// local disk.
 type trouble struct {
 	kind  Kind          // what it is if it stays so
 	wait  time.Duration // the source asked to be left alone for so long
@@ -75,8 +78,8 @@ func wrongContent(format string, a ...any) *trouble {
 	return &trouble{kind: Corrupt, err: fmt.Errorf(format, a...)}
 }
 
-// notPromised is for content whose digest is not the one that it should have. Which one it has isn't told: it may be of a file that
-// only root reads.
+// notPromised is for content whose digest is not the one that it should have. Which one it has
+// isn't told: it may be of a file that only root reads.
 func notPromised(digest string) *trouble {
 	return wrongContent("it isn't what its source promised, which has the SHA-256 %s", digest)
 }
@@ -98,8 +101,8 @@ func unexpected(resp *http.Response, now time.Time) *trouble {
 	return t
 }
 
-// retryAfter reads a Retry-After header, seconds or a date. More than 2 minutes is nothing that we wait for
-// without looking again.
+// retryAfter reads a Retry-After header, seconds or a date. More than 2 minutes is nothing that we
+// wait for without looking again.
 func retryAfter(header string, now time.Time) time.Duration {
 	const most = 2 * time.Minute
 	var d time.Duration
@@ -148,8 +151,8 @@ func (a answers) Unwrap() []error {
 	return errs
 }
 
-// Redacted is a URL as people and logs are told it: without what proves who asks. Who sees the errors and logs of this program
-// need not be who configured the source.
+// Redacted is a URL as people and logs are told it: without what proves who asks. Who sees the
+// errors and logs of this program need not be who configured the source.
 func Redacted(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil || strings.Contains(u.Opaque+u.RawQuery+u.Fragment, "@") { // all that may be of a password goes

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -518,7 +520,8 @@ func TestFetchCancelledGoesOnLater(t *testing.T) {
 	}
 }
 
-// A download that is stopped when all of it is there keeps it, whether or not a digest vouches for it.
+// A download that is stopped when all of it is there keeps it, whether or not a digest vouches for
+// it.
 func TestFetchCancelledAtTheEnd(t *testing.T) {
 	content := random(1000 * kib)
 	for _, known := range []bool{true, false} {

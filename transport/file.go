@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -23,8 +25,8 @@ type partial struct {
 	digest string // SHA-256 that the whole has, in lower case hexadecimal; "" where unknown
 	sum    hash.Hash
 	n      int64 // bytes in sum
-	// inherited tells that some of it is from before this Fetch: if the whole turns out wrong, the sources may be
-	// right all the same.
+	// inherited tells that some of it is from before this Fetch: if the whole turns out wrong, the
+	// sources may be right all the same.
 	inherited bool
 	// doubted tells that a source of unknown trustworthiness has other bytes.
 	doubted bool
@@ -59,7 +61,8 @@ func (p *partial) reset() {
 	p.n, p.inherited, p.doubted = 0, false, false
 }
 
-// load makes the hash agree with the file. It reads the file only if something else wrote it, or a write failed.
+// load makes the hash agree with the file. It reads the file only if something else wrote it, or a
+// write failed.
 func (p *partial) load(ctx context.Context) error {
 	fi, err := os.Lstat(p.path)
 	switch {
@@ -130,8 +133,8 @@ func (p *partial) check(size int64) error {
 	return nil
 }
 
-// fetch makes the job's file be at Path (present), or whole and right at Path + ".part", which is then locked. It
-// returns an *Error, or one that is ctx.Err().
+// fetch makes the job's file be at Path (present), or whole and right at Path + ".part", which is
+// then locked. It returns an *Error, or one that is ctx.Err().
 func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 	f, at := j.file, j.meter
 	present, err = c.present(ctx, f, at)
@@ -181,11 +184,13 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 // block is what file systems write at once: a page of memory, and UBIFS's UBIFS_BLOCK_SIZE.
 const block = 4 << 10
 
-// trim cuts off the blocks of zeros that a part ends with, and the block before them, which may be torn. A power cut leaves them
-// where a file's new size is written before its bytes: by UBIFS (ubifs_writepage in Linux's fs/ubifs/file.c; "Why my file has zeroes
-// at the end after an unclean reboot?" in http://linux-mtd.infradead.org/faq/ubifs.html), and by XFS up to Linux 2.6.21 ("Why do I see
-// binary NULLS in some files after recovery when I unplugged the power?" in the FAQ at xfs.org). They would cost the whole file.
-// An RPM is compressed and has no such blocks; those that a file really ends with come again.
+// trim cuts off the blocks of zeros that a part ends with, and the block before them, which may be
+// torn. A power cut leaves them where a file's new size is written before its bytes: by UBIFS
+// (ubifs_writepage in Linux's fs/ubifs/file.c; "Why my file has zeroes at the end after an unclean
+// reboot?" in http://linux-mtd.infradead.org/faq/ubifs.html), and by XFS up to Linux 2.6.21 ("Why
+// do I see binary NULLS in some files after recovery when I unplugged the power?" in the FAQ at
+// xfs.org). They would cost the whole file. An RPM is compressed and has no such blocks; those that
+// a file really ends with come again.
 func trim(part *os.File) error {
 	fi, err := part.Stat()
 	if err != nil {
@@ -273,8 +278,8 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 	}
 }
 
-// secureEvery is how long what has come may be in memory alone. The kernel would take half a minute, and a flat battery with it what a
-// slow link brought in that time.
+// secureEvery is how long what has come may be in memory alone. The kernel would take half a
+// minute, and a flat battery with it what a slow link brought in that time.
 const secureEvery = 5 * time.Second
 
 // secure brings what has come to the disk now and then, beside the download.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -15,8 +17,8 @@ import (
 	"github.com/cavaliergopher/grab/v3"
 )
 
-// A guard stands between grab and the network for one try. Grab decides whether to resume and writes the file; it
-// believes what it is told. So the guard tells it only what is true:
+// A guard stands between grab and the network for one try. Grab decides whether to resume and
+// writes the file; it believes what it is told. So the guard tells it only what is true:
 //
 //   - Grab's HEAD before a resume is answered here: servers that refuse HEAD would make grab truncate the partial file.
 //   - The bytes that grab reads are exactly those that continue the partial file, whatever the server answered: a
@@ -28,7 +30,8 @@ type guard struct {
 	w    *watch
 	part *partial
 	size int64 // of the whole file; 0 where unknown
-	// learned is called with the size of the whole file where the answer tells it, gained with each bytes' number.
+	// learned is called with the size of the whole file where the answer tells it, gained with each
+	// bytes' number.
 	learned, gained func(int64)
 }
 
@@ -38,7 +41,8 @@ const (
 	sluggish = 16 << 10 // for a third of that, where another source promises to do better
 )
 
-// download continues part from url: grab writes, a guard watches. Its errors are a *trouble's or of the disk.
+// download continues part from url: grab writes, a guard watches. Its errors are a *trouble's or of
+// the disk.
 func (c *Client) download(ctx context.Context, url string, patient bool, part *partial, size int64, learned, gained func(int64)) error {
 	limit, rate := min(c.stall, c.RetryFor), int64(slowest)
 	if !patient {
@@ -128,8 +132,8 @@ func (g *guard) head(req *http.Request) *http.Response {
 	}
 }
 
-// continued makes the answer to a range ready for grab. If the server got ranges wrong it returns false: the
-// answer is of no use, a full one may be.
+// continued makes the answer to a range ready for grab. If the server got ranges wrong it returns
+// false: the answer is of no use, a full one may be.
 func (g *guard) continued(resp *http.Response) (bool, error) {
 	r, err := parseContentRange(resp.Header.Get("Content-Range"))
 	if err != nil || g.part.digest == "" && otherVersion(resp.Header, g.part.version) {
@@ -163,7 +167,8 @@ func (g *guard) full(resp *http.Response) error {
 	case g.size > 0 && size >= 0 && size != g.size:
 		return wrongContent("the server has %d bytes and the file has %d", size, g.size)
 	case g.size == 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html"):
-		// Where neither size nor digest may tell, this does: nobody fetches pages, but captive portals give them.
+		// Where neither size nor digest may tell, this does: nobody fetches pages, but captive
+		// portals give them.
 		return wrongContent("the server gave a web page")
 	case g.part.digest == "" && g.part.version != "" && otherVersion(resp.Header, g.part.version):
 		return &trouble{kind: Interrupted, err: errChanged}
@@ -174,7 +179,8 @@ func (g *guard) full(resp *http.Response) error {
 	return nil
 }
 
-// pass lets a body through, but for its first skip bytes. size is of the whole file; not above 0 where unknown.
+// pass lets a body through, but for its first skip bytes. size is of the whole file; not above 0
+// where unknown.
 func (g *guard) pass(resp *http.Response, size, skip int64) {
 	b := &body{guard: g, ReadCloser: resp.Body, skip: skip, left: -1, exact: resp.ContentLength >= 0}
 	b.chunked = slices.Contains(resp.TransferEncoding, "chunked")
@@ -195,9 +201,11 @@ func (g *guard) pass(resp *http.Response, size, skip int64) {
 var (
 	// errDiffers says that the partial file and the source's file do not begin alike.
 	errDiffers = errors.New("what is there already is not the beginning of the file")
-	// errChanged says that the source has another version now, so that what is there is worth nothing.
+	// errChanged says that the source has another version now, so that what is there is worth
+	// nothing.
 	errChanged = errors.New("the file has changed at the source: it is begun anew")
-	// errShort says that the bytes of a try are not the file's: the answer was whole, and too short.
+	// errShort says that the bytes of a try are not the file's: the answer was whole, and too
+	// short.
 	errShort = errors.New("the server has less than the file")
 )
 
@@ -254,8 +262,9 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// differs is the error for a body that does not begin as the partial file. One of the right length is believed.
-// One of any length may be a captive portal's page, and no reason yet to lose what is there.
+// differs is the error for a body that does not begin as the partial file. One of the right length
+// is believed. One of any length may be a captive portal's page, and no reason yet to lose what is
+// there.
 func (b *body) differs() error {
 	if !b.exact && !b.part.doubted {
 		b.part.doubted = true

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -7,8 +9,8 @@ import (
 	"time"
 )
 
-// hosts remembers how the hosts of sources did lately, so that a dead or slow first source costs its time once and
-// not once a file; and it keeps a host's connections few.
+// hosts remembers how the hosts of sources did lately, so that a dead or slow first source costs
+// its time once and not once a file; and it keeps a host's connections few.
 type hosts struct {
 	mu      sync.Mutex
 	known   map[string]*standing
@@ -36,8 +38,8 @@ func (h *hosts) of(rawURL string) *standing {
 	return s
 }
 
-// order makes sources of URLs: as given, but those on hosts that were slow lately come later, and those that were
-// not reached last.
+// order makes sources of URLs: as given, but those on hosts that were slow lately come later, and
+// those that were not reached last.
 func (h *hosts) order(urls []string, now time.Time) []*source {
 	h.mu.Lock()
 	defer h.mu.Unlock()

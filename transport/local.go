@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -17,11 +19,13 @@ import (
 	"syscall"
 )
 
-// File URLs: folders of this computer, and what a person has put into it, such as a USB stick. Whoever made the stick may
-// mean harm, and it may be pulled out at any time. This program runs as root: a link to what only root may read must not
-// be followed. So there is one way to open what a file URL names, openLocal, which stays within Options.Folders.
+// File URLs: folders of this computer, and what a person has put into it, such as a USB stick.
+// Whoever made the stick may mean harm, and it may be pulled out at any time. This program runs as
+// root: a link to what only root may read must not be followed. So there is one way to open what a
+// file URL names, openLocal, which stays within Options.Folders.
 
-// localFiles answers requests of file URLs; open is openLocal. A disk may hang for minutes; who asked doesn't.
+// localFiles answers requests of file URLs; open is openLocal. A disk may hang for minutes; who
+// asked doesn't.
 type localFiles struct {
 	open func(name string) (*os.File, error)
 }
@@ -77,7 +81,8 @@ func (o opened) Open(string) (http.File, error) {
 type localTrouble string
 
 const (
-	// errNotRegular says that there is something else in the place of a file: a folder, a pipe, a device.
+	// errNotRegular says that there is something else in the place of a file: a folder, a pipe, a
+	// device.
 	errNotRegular = localTrouble("this is no regular file")
 	errLeadsOut   = localTrouble("a link in it leads out of its source's folder")
 	errOutside    = localTrouble("it is outside of the folders of the sources and sticks")
@@ -93,8 +98,8 @@ func (e localTrouble) kind() Kind {
 	return Corrupt
 }
 
-// openLocal opens the regular file of this name for reading, if it is below one of the Folders. The error is a
-// localTrouble, fs.ErrNotExist or of the disk.
+// openLocal opens the regular file of this name for reading, if it is below one of the Folders. The
+// error is a localTrouble, fs.ErrNotExist or of the disk.
 func (c *Client) openLocal(name string) (*os.File, error) {
 	var folders []string
 	if c.Folders != nil {
@@ -130,13 +135,14 @@ func below(folder, name string) (rel string, ok bool) {
 	return rel, ok
 }
 
-// openBelow opens a regular file in a folder. The folder's own path may have links: the configuration names it. Links in
-// it are followed as long as they stay in it.
+// openBelow opens a regular file in a folder. The folder's own path may have links: the
+// configuration names it. Links in it are followed as long as they stay in it.
 //
-// Another file system that is mounted in the folder counts as part of it. Links can't lead there but from within the
-// folder, only root can mount, and what root mounted into a source's folder is meant to be published: often the RPMs have a
-// disk of their own. Neither are hard links refused: mirrors are made of them, and Linux lets nobody make one to
-// a file that they may not read and write (fs.protected_hardlinks).
+// Another file system that is mounted in the folder counts as part of it. Links can't lead there
+// but from within the folder, only root can mount, and what root mounted into a source's folder is
+// meant to be published: often the RPMs have a disk of their own. Neither are hard links refused:
+// mirrors are made of them, and Linux lets nobody make one to a file that they may not read and
+// write (fs.protected_hardlinks).
 func openBelow(folder, rel string) (*os.File, error) {
 	if fi, err := os.Stat(folder); err == nil && !fi.IsDir() { // opening a pipe would wait for a writer for ever
 		return nil, fs.ErrNotExist
@@ -164,8 +170,8 @@ func openBelow(folder, rel string) (*os.File, error) {
 	return f, nil
 }
 
-// within is what an error of opening below a folder says of the file. That a link leads out is the one error of os.Root
-// that is none of the system.
+// within is what an error of opening below a folder says of the file. That a link leads out is the
+// one error of os.Root that is none of the system.
 func within(err error) error {
 	var system syscall.Errno
 	if !errors.As(err, &system) {
@@ -213,8 +219,8 @@ func (c *Client) localSize(rawURL string) int64 {
 	return fi.Size()
 }
 
-// vouch tells whether the file at a file URL is right, before it continues what is there from elsewhere: a damaged one must
-// not spoil that. The error is a *trouble.
+// vouch tells whether the file at a file URL is right, before it continues what is there from
+// elsewhere: a damaged one must not spoil that. The error is a *trouble.
 func (c *Client) vouch(ctx context.Context, url string, f *File) error {
 	w := newWatch(ctx, min(c.stall, c.RetryFor), 1)
 	defer w.stop()

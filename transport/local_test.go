@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -44,7 +46,8 @@ func (s *stick) put(t *testing.T, name string, content []byte) {
 	}
 }
 
-// What waits for the network is woken by Look, and goes on from a copy; nothing that has come is fetched again.
+// What waits for the network is woken by Look, and goes on from a copy; nothing that has come is
+// fetched again.
 func TestLookWakes(t *testing.T) {
 	content := random(300 * kib)
 	o := serve(t, inTurn(dropping(100*kib, good(content)), status(503)))
@@ -80,7 +83,8 @@ func TestLookWakes(t *testing.T) {
 	}
 }
 
-// What comes slowly over the network goes on from a copy that turns up; a copy of another size is no reason to stop.
+// What comes slowly over the network goes on from a copy that turns up; a copy of another size is
+// no reason to stop.
 func TestLookEndsATry(t *testing.T) {
 	content := random(300 * kib)
 	sent, on := make(chan bool), make(chan bool)
@@ -113,7 +117,8 @@ func TestLookEndsATry(t *testing.T) {
 	}
 }
 
-// A copy comes before the network, in Get too, and content without a digest comes from where it was asked for.
+// A copy comes before the network, in Get too, and content without a digest comes from where it was
+// asked for.
 func TestCopies(t *testing.T) {
 	content := random(300 * kib)
 	o := serve(t, good(content))
@@ -162,7 +167,8 @@ func TestCopiesWithoutNetwork(t *testing.T) {
 	}
 }
 
-// A copy that is wrong costs nothing of what came over the network, however it is wrong, and a stick can be full of them.
+// A copy that is wrong costs nothing of what came over the network, however it is wrong, and a
+// stick can be full of them.
 func TestBadCopies(t *testing.T) {
 	content := random(300 * kib)
 	damaged := slices.Clone(content)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -9,8 +11,9 @@ import (
 	"time"
 )
 
-// lock takes a partial file, which it makes where there is none, so that nobody else writes to it: neither another
-// Fetch of this process nor another process. It waits while one does; waiting is told so. What closes the file lets go.
+// lock takes a partial file, which it makes where there is none, so that nobody else writes to it:
+// neither another Fetch of this process nor another process. It waits while one does; waiting is
+// told so. What closes the file lets go.
 func (c *Client) lock(ctx context.Context, path string, waiting func()) (*os.File, error) {
 	for {
 		if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {

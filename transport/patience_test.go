@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -76,7 +78,8 @@ func TestFetchCutsTrickles(t *testing.T) {
 	mustHave(t, f.Path, content)
 }
 
-// A link that is down in the middle is waited for, for minutes, and the person is told; then it goes on.
+// A link that is down in the middle is waited for, for minutes, and the person is told; then it
+// goes on.
 func TestFetchWaitsForTheLink(t *testing.T) {
 	content := random(300 * kib)
 	var down atomic.Bool

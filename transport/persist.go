@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -13,8 +15,8 @@ const (
 	firstPause = 200 * time.Millisecond
 	shortPause = 2 * time.Second // a pause up to this is worth no thought
 	mostPause  = 30 * time.Second
-	// A try that gained less than this waits before the next, or a link that gives a byte per connection would have
-	// us hammer the server.
+	// A try that gained less than this waits before the next, or a link that gives a byte per
+	// connection would have us hammer the server.
 	goodGain = 16 << 10
 	// That no byte has come for less than this is not told to anybody.
 	noticed = time.Second
@@ -35,10 +37,12 @@ type errand struct {
 	label string
 	urls  []string
 	quiet time.Duration // it is given up after so long without a byte
-	// try asks one source. It returns how many bytes it gained for good, and nil, a *trouble or an error of the local
-	// disk. patient tells that no other source promises to do better than a slow one.
+	// try asks one source. It returns how many bytes it gained for good, and nil, a *trouble or an
+	// error of the local disk. patient tells that no other source promises to do better than a slow
+	// one.
 	try func(ctx context.Context, url string, patient bool) (int64, error)
-	// known tells that the content has a digest, so that any copy will do; size is its size, 0 where unknown.
+	// known tells that the content has a digest, so that any copy will do; size is its size, 0
+	// where unknown.
 	known bool
 	size  int64
 	// seated tells that a try takes one of its host's few connections.
@@ -47,15 +51,16 @@ type errand struct {
 	waiting func()
 }
 
-// persist tries one source after the other until one succeeds, the disk fails, every source is out, or
-// nothing was gained for as long as quiet. A source that drops is asked again at once as long as it gives bytes;
-// one that gives none waits, longer each time, while the others are asked. One that can't help is out; if its
-// content was wrong it gets a second chance when all are out. A copy on this computer is asked before any other, and what goes
-// on or waits over the network goes on from one as soon as there is news of it.
+// persist tries one source after the other until one succeeds, the disk fails, every source is out,
+// or nothing was gained for as long as quiet. A source that drops is asked again at once as long as
+// it gives bytes; one that gives none waits, longer each time, while the others are asked. One that
+// can't help is out; if its content was wrong it gets a second chance when all are out. A copy on
+// this computer is asked before any other, and what goes on or waits over the network goes on from
+// one as soon as there is news of it.
 //
-// While no host was reached for as long as quiet there may be no network at all, and nobody is kept waiting for it:
-// it ends at once where the first tries say that there is no way to any source, and after SmallRetryFor where they
-// don't answer.
+// While no host was reached for as long as quiet there may be no network at all, and nobody is kept
+// waiting for it: it ends at once where the first tries say that there is no way to any source, and
+// after SmallRetryFor where they don't answer.
 //
 // persist returns nil, an *Error or one that is ctx.Err().
 func (c *Client) persist(ctx context.Context, e errand) error {
@@ -143,8 +148,9 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 	}
 }
 
-// nearestFirst are the sources of an errand, sources those that there were so far. Where any copy will do, those on this
-// computer come first, for they cost nothing, and begin anew: what was not there may be there now.
+// nearestFirst are the sources of an errand, sources those that there were so far. Where any copy
+// will do, those on this computer come first, for they cost nothing, and begin anew: what was not
+// there may be there now.
 func (c *Client) nearestFirst(e errand, sources []*source) []*source {
 	now := c.now()
 	if sources == nil {
@@ -161,7 +167,8 @@ func (c *Client) nearestFirst(e errand, sources []*source) []*source {
 	return append(near, far...)
 }
 
-// copies are where an errand's content may be on this computer; none where there is no digest to tell.
+// copies are where an errand's content may be on this computer; none where there is no digest to
+// tell.
 func (c *Client) copies(e errand) []string {
 	if !e.known {
 		return nil
@@ -185,8 +192,8 @@ func (c *Client) copies(e errand) []string {
 	return all
 }
 
-// try asks a source, when its host has a connection left. waited is how long it had none. It ends with errNearer where
-// there is news of a copy on this computer.
+// try asks a source, when its host has a connection left. waited is how long it had none. It ends
+// with errNearer where there is news of a copy on this computer.
 func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source, news <-chan struct{}) (gained int64, waited time.Duration, err error) {
 	if e.known && !IsLocal(s.url) {
 		nearer, cancel := context.WithCancelCause(ctx)
@@ -267,8 +274,8 @@ func (c *Client) patience(quiet time.Duration) time.Duration {
 	return min(quiet, c.SmallRetryFor)
 }
 
-// offline tells whether there is no network, and was none before: each source that is left was tried, and there is no
-// way to it.
+// offline tells whether there is no network, and was none before: each source that is left was
+// tried, and there is no way to it.
 func (c *Client) offline(e errand, sources []*source) bool {
 	if c.hosts.online(c.now().Add(-e.quiet)) {
 		return false
@@ -276,8 +283,8 @@ func (c *Client) offline(e errand, sources []*source) bool {
 	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !s.last.nowhere) })
 }
 
-// next is the source to ask: the first from current on that is ready, and of those one with a connection left; or the
-// one that will be ready first; nil if all are out.
+// next is the source to ask: the first from current on that is ready, and of those one with a
+// connection left; or the one that will be ready first; nil if all are out.
 func (c *Client) next(e errand, sources []*source, current int) *source {
 	now := c.now()
 	var ready, soonest *source
@@ -302,9 +309,9 @@ func (c *Client) next(e errand, sources []*source, current int) *source {
 	return soonest
 }
 
-// pause is how long to wait after so many failures in a row, the link having done badly for so long: doubling, with jitter so that a
-// classroom of laptops does not come back at once. A long one stays below a quarter of that time: so little is
-// lost when the link comes back.
+// pause is how long to wait after so many failures in a row, the link having done badly for so
+// long: doubling, with jitter so that a classroom of laptops does not come back at once. A long one
+// stays below a quarter of that time: so little is lost when the link comes back.
 func pause(fails int, down time.Duration) time.Duration {
 	d := min(firstPause<<min(fails, 16), max(shortPause, down/4), mostPause)
 	return d/2 + rand.N(d/2)
@@ -323,8 +330,8 @@ func (c *Client) givenUp(label string, sources []*source, last string) *Error {
 		said[s.last.kind] = true
 	}
 	e.Err = all
-	// Where a source may do better in a while, that is what the person should know: try again. Else what the
-	// sources that have something said, before that others have nothing.
+	// Where a source may do better in a while, that is what the person should know: try again. Else
+	// what the sources that have something said, before that others have nothing.
 	e.Kind = NotFound
 	for _, k := range []Kind{Interrupted, NoNetwork, Corrupt, Refused} {
 		if said[k] {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -11,15 +13,15 @@ type Progress struct {
 	// File is the index of the file that this is about, FileDone the bytes of it that are there.
 	File     int
 	FileDone int64
-	// Done is the bytes of all files that are there, those from before included; it goes back where bytes turn out
-	// wrong. Total is the bytes of all files, 0 while the size of one is unknown.
+	// Done is the bytes of all files that are there, those from before included; it goes back where
+	// bytes turn out wrong. Total is the bytes of all files, 0 while the size of one is unknown.
 	Done, Total int64
 	// Speed is in bytes a second over all connections, smoothed over some seconds.
 	Speed int64
 	// Finished tells that this file is whole at its Path. It comes once for each file.
 	Finished bool
-	// Waiting tells that nothing comes at all, and that all downloads wait before they try again: the link is down, or the
-	// servers are. The first report without it says that bytes come again.
+	// Waiting tells that nothing comes at all, and that all downloads wait before they try again:
+	// the link is down, or the servers are. The first report without it says that bytes come again.
 	Waiting bool
 }
 
@@ -107,7 +109,8 @@ func (m *meter) gain(n, done, size int64) {
 	m.came += n
 	now := m.now()
 	if d := now.Sub(m.since); d >= reportEvery {
-		// An exponential average whose weight needs no math.Exp, which is slow without a floating point unit.
+		// An exponential average whose weight needs no math.Exp, which is slow without a floating
+		// point unit.
 		s, w := d.Seconds(), smoothing.Seconds()
 		speed := float64(m.came) / s
 		if m.speed == 0 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -15,8 +17,8 @@ import (
 type File struct {
 	// URLs are tried in this order.
 	URLs []string
-	// Path is where the whole file ends up. On its way it is Path + ".part", which belongs to Fetch, as does what
-	// begins with that name.
+	// Path is where the whole file ends up. On its way it is Path + ".part", which belongs to
+	// Fetch, as does what begins with that name.
 	Path string
 	// Size in bytes; 0: unknown, what the source says counts.
 	Size int64
@@ -36,14 +38,15 @@ func (f *File) label() string {
 	return filepath.Base(f.Path)
 }
 
-// Fetch downloads files, in order, Parallel at once, and blocks until each is whole at its Path, one fails for
-// good, or ctx ends. In the latter two cases all stop and keep their partial files, from which the next Fetch goes
-// on. A file that is at its Path already is read once and counts as done if it is right. Folders are made. They
-// and the files are their owner's alone. A Path given twice is fetched once. Where another Fetch, of this process or another, is bringing the same file, this
-// one waits for it and takes what it brought.
+// Fetch downloads files, in order, Parallel at once, and blocks until each is whole at its Path,
+// one fails for good, or ctx ends. In the latter two cases all stop and keep their partial files,
+// from which the next Fetch goes on. A file that is at its Path already is read once and counts as
+// done if it is right. Folders are made. They and the files are their owner's alone. A Path given
+// twice is fetched once. Where another Fetch, of this process or another, is bringing the same
+// file, this one waits for it and takes what it brought.
 //
-// report, if not nil, is called by one goroutine at a time and must not block for long: downloads wait for it.
-// Fetch returns an *Error, or one that is ctx.Err().
+// report, if not nil, is called by one goroutine at a time and must not block for long: downloads
+// wait for it. Fetch returns an *Error, or one that is ctx.Err().
 func (c *Client) Fetch(ctx context.Context, files []File, report func(Progress)) error {
 	jobs, err := plan(files)
 	if err != nil {
@@ -190,8 +193,8 @@ func (q *queue) folder(f *File) error {
 	return os.MkdirAll(dir, 0o700)
 }
 
-// settle gives whole files their names. When the queue stops they stay whole partial files: the next Fetch needs
-// no network for them.
+// settle gives whole files their names. When the queue stops they stay whole partial files: the
+// next Fetch needs no network for them.
 func (q *queue) settle(ctx context.Context, whole <-chan *job) {
 	for j := range whole {
 		if ctx.Err() != nil {
@@ -208,8 +211,8 @@ func (q *queue) settle(ctx context.Context, whole <-chan *job) {
 	}
 }
 
-// syncFolders brings the names to the disk, once for all: after a power cut before that the files are whole at one
-// name or the other.
+// syncFolders brings the names to the disk, once for all: after a power cut before that the files
+// are whole at one name or the other.
 func (q *queue) syncFolders() error {
 	for dir := range q.folders {
 		if err := q.c.sync(dir); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems can't

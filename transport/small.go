@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -13,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Get brings the small file that ref names, from the first of the URLs that gives it right. It returns an *Error,
-// or one that is ctx.Err().
+// Get brings the small file that ref names, from the first of the URLs that gives it right. It
+// returns an *Error, or one that is ctx.Err().
 func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, error) {
 	if ref.Size < 0 || ref.Size > tree.MaxFile {
 		return nil, &Error{Kind: Corrupt, Label: ref.Path, Err: fmt.Errorf("a size of %d bytes is not between 0 and %d", ref.Size, tree.MaxFile)}
@@ -42,8 +44,8 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 
 type hurried struct{}
 
-// Hurried makes Get and Revalidate give up early: whoever asks can do without. A try that was begun may still take the time that
-// a link with a long way needs.
+// Hurried makes Get and Revalidate give up early: whoever asks can do without. A try that was begun
+// may still take the time that a link with a long way needs.
 func Hurried(ctx context.Context) context.Context { return context.WithValue(ctx, hurried{}, true) }
 
 const (
@@ -51,7 +53,8 @@ const (
 	hurriedStall = 5 * time.Second
 )
 
-// smallPatience is how long a waiting person may be kept without a byte: by all tries together, and by one of so many sources.
+// smallPatience is how long a waiting person may be kept without a byte: by all tries together, and
+// by one of so many sources.
 func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall time.Duration) {
 	quiet = c.SmallRetryFor
 	stall = min(c.stall, max(quiet/time.Duration(max(sources, 1)), min(quiet, 2*time.Second)))
@@ -61,8 +64,9 @@ func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall t
 	return quiet, stall
 }
 
-// getOnce adds to body, the beginning of the file that an earlier try brought, what is missing. Where nothing is
-// there yet the answer may be compressed; its plain beginning can be continued as well as any other.
+// getOnce adds to body, the beginning of the file that an earlier try brought, what is missing.
+// Where nothing is there yet the answer may be compressed; its plain beginning can be continued as
+// well as any other.
 func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.Ref, stall time.Duration) ([]byte, error) {
 	w := newWatch(ctx, stall, 1)
 	defer w.stop()
@@ -106,7 +110,8 @@ func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.
 	return body, err
 }
 
-// readUpTo adds r's bytes to body, whose capacity is more than size. It returns io.EOF if they are less than size.
+// readUpTo adds r's bytes to body, whose capacity is more than size. It returns io.EOF if they are
+// less than size.
 func readUpTo(body []byte, r io.Reader, size int64) ([]byte, error) {
 	for {
 		n, err := r.Read(body[len(body) : size+1])
@@ -137,15 +142,16 @@ func asTrouble(err error) error {
 type Answer struct {
 	// Body is the whole file; nil if Unchanged.
 	Body []byte
-	// ETag is for the next Revalidate. It is opaque: an entity tag, or a date where the source has no tags; empty
-	// where the source gives nothing to go by.
+	// ETag is for the next Revalidate. It is opaque: an entity tag, or a date where the source has
+	// no tags; empty where the source gives nothing to go by.
 	ETag string
 	// Unchanged tells that the file is still the one that the given ETag came with.
 	Unchanged bool
 }
 
-// Revalidate asks whether the file at url, of at most limit bytes, is still the one that etag came with, and
-// brings the new one if not. An empty etag always brings it. It returns an *Error, or one that is ctx.Err().
+// Revalidate asks whether the file at url, of at most limit bytes, is still the one that etag came
+// with, and brings the new one if not. An empty etag always brings it. It returns an *Error, or one
+// that is ctx.Err().
 func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) (Answer, error) {
 	var a Answer
 	label := url[strings.LastIndexByte(url, '/')+1:]
@@ -219,15 +225,17 @@ func validator(h http.Header, now time.Time) string {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
-	// Dates count seconds (on a USB stick two): a file that is younger than that may change and keep its date.
+	// Dates count seconds (on a USB stick two): a file that is younger than that may change and
+	// keep its date.
 	if now.Sub(modified) < 3*time.Second {
 		return ""
 	}
 	return modified.UTC().Format(http.TimeFormat)
 }
 
-// isEntityTag tells whether a text is an entity tag that can be sent. Servers put more between the quotes than RFC 9110 lets
-// them. What a torn file has there can be control characters: net/http refuses to send those.
+// isEntityTag tells whether a text is an entity tag that can be sent. Servers put more between the
+// quotes than RFC 9110 lets them. What a torn file has there can be control characters: net/http
+// refuses to send those.
 func isEntityTag(s string) bool {
 	s = strings.TrimPrefix(s, "W/")
 	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

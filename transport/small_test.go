@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -345,7 +347,8 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// What a server says of a file's version is sent to it and written to a file: it must bear both, and be read as it was written.
+// What a server says of a file's version is sent to it and written to a file: it must bear both,
+// and be read as it was written.
 func FuzzValidator(f *testing.F) {
 	for _, s := range []string{`"v"`, `W/"v"`, `"`, "\"a\r\nb\"", "\"\x00\"", "\"\x7f\"", "\"\u0080\xff\"", `"a"b"`, `"` + strings.Repeat("x", maxValidator) + `"`} {
 		f.Add(s, "Fri, 01 Jan 2021 00:00:00 GMT", "")
@@ -395,7 +398,8 @@ func FuzzLoadVersion(f *testing.F) {
 	})
 }
 
-// sendable tells whether net/http sends a validator as it is: it refuses control characters and leaves out space around it.
+// sendable tells whether net/http sends a validator as it is: it refuses control characters and
+// leaves out space around it.
 func sendable(v string) bool {
 	control := func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 	return len(v) <= maxValidator && !strings.ContainsFunc(v, control) && strings.TrimSpace(v) == v

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -10,9 +12,10 @@ import (
 	"time"
 )
 
-// A file without a digest may change at its source while it is downloaded. So that the new one is never glued to the
-// old one's beginning, a partial file's version, a strong validator of HTTP, is kept beside it and sent as
-// If-Range. A source that gives no such validator is asked for the whole file each time.
+// A file without a digest may change at its source while it is downloaded. So that the new one is
+// never glued to the old one's beginning, a partial file's version, a strong validator of HTTP, is
+// kept beside it and sent as If-Range. A source that gives no such validator is asked for the whole
+// file each time.
 
 const versionSuffix = ".version"
 

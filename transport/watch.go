@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transport
 
 import (
@@ -10,8 +12,8 @@ import (
 
 var errStalled = errors.New("stalled")
 
-// A watch cuts a connection that is too slow: each floor bytes must come within limit. It runs only while we wait
-// for the network: a slow disk is no reason to cut.
+// A watch cuts a connection that is too slow: each floor bytes must come within limit. It runs only
+// while we wait for the network: a slow disk is no reason to cut.
 type watch struct {
 	ctx   context.Context
 	limit time.Duration

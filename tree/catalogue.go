@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -57,9 +59,10 @@ func (e *Entry) check() error {
 	return nil
 }
 
-// ParseShard reads the shard that a platform's Catalogue has as number i of n, and gives each entry to yield, in the shard's order,
-// until yield fails. It holds one entry in memory, and ends as soon as there is more than ref says. Names that don't belong into
-// shard i of n are refused: they could never be found.
+// ParseShard reads the shard that a platform's Catalogue has as number i of n, and gives each entry
+// to yield, in the shard's order, until yield fails. It holds one entry in memory, and ends as soon
+// as there is more than ref says. Names that don't belong into shard i of n are refused: they could
+// never be found.
 func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) error {
 	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxShard), zstd.WithDecoderMaxWindow(MaxShard))
 	if err != nil {
@@ -103,7 +106,8 @@ func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) e
 	return nil
 }
 
-// EncodeShard writes a shard as it is published, and the ShardRef that leads to it. The same entries give the same bytes.
+// EncodeShard writes a shard as it is published, and the ShardRef that leads to it. The same
+// entries give the same bytes.
 func EncodeShard(entries []*Entry) ([]byte, ShardRef, error) {
 	var lines bytes.Buffer
 	for _, e := range entries {

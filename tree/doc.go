@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package tree reads, checks and writes what a presolve server publishes and a laptop downloads.
 //
-// A platform (one operating system release on one architecture) has a base, the standard installation
-// that every laptop has from the image, and top-level packages, which users may ask for. The tree of a
-// top-level package is every package that must be present beyond the base, in install order. The catalogue
-// lists the top-level packages, with what searching needs.
+// A platform (one operating system release on one architecture) has a base, the standard
+// installation that every laptop has from the image, and top-level packages, which users may ask
+// for. The tree of a top-level package is every package that must be present beyond the base, in
+// install order. The catalogue lists the top-level packages, with what searching needs.
 //
 // Everything is static files below <url>/<platform>/:
 //
@@ -14,12 +16,14 @@
 //	notices/<name>@<digest>.json     Notices: why a tree's versions came; the tree has its digest
 //	rpms/<file>                      the RPMs that this source holds itself
 //
-// where <digest> is the first 16 hexadecimal digits of the file's SHA-256. So one digest, platform.json's,
-// vouches for everything, and what is below it never changes and may be cached for ever.
+// where <digest> is the first 16 hexadecimal digits of the file's SHA-256. So one digest,
+// platform.json's, vouches for everything, and what is below it never changes and may be cached for
+// ever.
 //
-// What comes from outside is hostile until checked: each Parse function refuses what breaks a promise of
-// this page (sizes, digests, names, paths, order), ignores unknown fields, and refuses an unknown format with
-// a *FormatError. The callers compare sizes and digests with the level above before they parse (Ref.Check).
+// What comes from outside is hostile until checked: each Parse function refuses what breaks a
+// promise of this page (sizes, digests, names, paths, order), ignores unknown fields, and refuses
+// an unknown format with a *FormatError. The callers compare sizes and digests with the level above
+// before they parse (Ref.Check).
 //
 // This package knows nothing of networks, databases or PackageKit.
 package tree

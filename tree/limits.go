@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import "fmt"
 
-// Bounds on what a reader takes. They are far above what real platforms need and far below what would hurt a laptop of 256 MB. The
-// largest that is known, Debian 12 with 63,440 packages, has 256 shards of 32 KiB, 7.6 MB in all, which are 46 MB unpacked;
-// its longest summary has 348 bytes, one package provides 1604 things in 48 KB.
+// Bounds on what a reader takes. They are far above what real platforms need and far below what
+// would hurt a laptop of 256 MB. The largest that is known, Debian 12 with 63,440 packages, has 256
+// shards of 32 KiB, 7.6 MB in all, which are 46 MB unpacked; its longest summary has 348 bytes, one
+// package provides 1604 things in 48 KB.
 const (
 	MaxPlatform  = 1 << 20  // bytes of platform.json, and of platforms.json
 	MaxShardFile = 4 << 20  // bytes of a shard, as it is downloaded
@@ -34,7 +37,8 @@ const (
 	maxEpoch     = 1<<31 - 1
 )
 
-// Bounds on the texts of an Entry and a Package, in bytes but where it says otherwise. Who publishes shortens what is longer.
+// Bounds on the texts of an Entry and a Package, in bytes but where it says otherwise. Who
+// publishes shortens what is longer.
 const (
 	MaxPackageSummary     = 1024
 	MaxPackageDescription = 16 << 10
@@ -50,12 +54,14 @@ const (
 // maxSizes are the bytes that a file in each folder may have.
 var maxSizes = map[string]int64{"catalogue": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
 
-// A limit bounds a JSON file before it is decoded. Its size alone doesn't do: `{},` is three bytes and becomes a struct of 300.
+// A limit bounds a JSON file before it is decoded. Its size alone doesn't do: `{},` is three bytes
+// and becomes a struct of 300.
 type limit struct {
 	bytes, objects, values int // values are the elements of lists and objects
 }
 
-// minObject is how many bytes the shortest object of all published files has: {"name":"a","summary":"b"}.
+// minObject is how many bytes the shortest object of all published files has:
+// {"name":"a","summary":"b"}.
 const minObject = 24
 
 // The limits of the kinds of files.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -9,17 +11,19 @@ import (
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// The characters that each part of a package's name may have: what rpm itself takes in a spec file (rpm's build/rpmbuild_internal.h,
-// ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL; build/parsePreamble.c checks them). None of them means anything in a path, a package
-// id, a list of the protocol, a URL's path, a pattern, or to a terminal.
+// The characters that each part of a package's name may have: what rpm itself takes in a spec file
+// (rpm's build/rpmbuild_internal.h, ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL;
+// build/parsePreamble.c checks them). None of them means anything in a path, a package id, a list
+// of the protocol, a URL's path, a pattern, or to a terminal.
 const (
 	inName    = letters + "-._+"
 	inVersion = letters + "._+~^"
 	inArch    = letters + "_"
 )
 
-// CheckName tells whether a text may be the name of a package, or of a platform: ASCII letters, digits and "-._+", of which the first
-// is a letter, a digit or "_", as rpm wants it. So it is never an option, a hidden file or a folder above.
+// CheckName tells whether a text may be the name of a package, or of a platform: ASCII letters,
+// digits and "-._+", of which the first is a letter, a digit or "_", as rpm wants it. So it is
+// never an option, a hidden file or a folder above.
 func CheckName(s string) error {
 	if err := checkOnly("name", s, inName); err != nil {
 		return err
@@ -30,7 +34,8 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckID tells whether a text may be the id of a repository: what a name has, and ":", as in the ids that dnf makes.
+// CheckID tells whether a text may be the id of a repository: what a name has, and ":", as in the
+// ids that dnf makes.
 func CheckID(s string) error {
 	if err := checkOnly("id", s, inName+":"); err != nil {
 		return err
@@ -44,7 +49,8 @@ func CheckID(s string) error {
 // CheckArch tells whether a text may be the name of an architecture: ASCII letters, digits and "_".
 func CheckArch(s string) error { return checkOnly("architecture", s, inArch) }
 
-// Check tells whether the parts of a NEVRA are such as rpm takes. What passes is read from its String again.
+// Check tells whether the parts of a NEVRA are such as rpm takes. What passes is read from its
+// String again.
 func (p NEVRA) Check() error {
 	if err := CheckName(p.Name); err != nil {
 		return err
@@ -89,8 +95,9 @@ func CheckProvided(s string) error {
 	return checkText("provides", s)
 }
 
-// checkText refuses what a text that decides something must not have: what isn't UTF-8, or was made U+FFFD when JSON was read,
-// control characters, and what changes the direction of the text around it.
+// checkText refuses what a text that decides something must not have: what isn't UTF-8, or was made
+// U+FFFD when JSON was read, control characters, and what changes the direction of the text around
+// it.
 func checkText(what, s string) error {
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("the %s %.80q is not UTF-8", what, s)
@@ -103,7 +110,8 @@ func checkText(what, s string) error {
 	return nil
 }
 
-// turns tells whether a character changes in which direction the text around it is shown (Unicode's Bidi_Control).
+// turns tells whether a character changes in which direction the text around it is shown (Unicode's
+// Bidi_Control).
 func turns(r rune) bool {
 	return r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 || r == 0x200E || r == 0x200F || r == 0x061C
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -70,8 +72,9 @@ func CompareEVR(a, b string) int {
 	return rpmversion.NewVersion(a).Compare(rpmversion.NewVersion(b))
 }
 
-// Meets tells whether a dependency on a package, as spec files have them ("hello", "hello < 1:2.0-1"), is met by p: by its
-// name, and its version as rpm compares them, the release only where both have one.
+// Meets tells whether a dependency on a package, as spec files have them ("hello", "hello <
+// 1:2.0-1"), is met by p: by its name, and its version as rpm compares them, the release only where
+// both have one.
 func (p NEVRA) Meets(dependency string) bool {
 	f := strings.Fields(dependency)
 	if len(f) == 0 || f[0] != p.Name {
@@ -93,8 +96,9 @@ func (p NEVRA) Meets(dependency string) bool {
 	return strings.Contains(f[1], "=")
 }
 
-// Compatible are the architectures of packages that a machine of an architecture can run, its own first,
-// "noarch" last: rpm's own table (rpmrc, arch_compat), as far as PackageKit's platforms need it.
+// Compatible are the architectures of packages that a machine of an architecture can run, its own
+// first, "noarch" last: rpm's own table (rpmrc, arch_compat), as far as PackageKit's platforms need
+// it.
 func Compatible(arch string) []string {
 	switch arch {
 	case "i686", "athlon", "geode", "pentium3", "pentium4":

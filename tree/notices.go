@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -15,7 +17,8 @@ const (
 	maxNoticeTitle  = 1024    // bytes, and of a type, a severity and so on
 )
 
-// Notices are what a repository says of why the versions of a tree's packages came (its updateinfo.xml).
+// Notices are what a repository says of why the versions of a tree's packages came (its
+// updateinfo.xml).
 type Notices struct {
 	Format   int      `json:"format"`
 	Platform string   `json:"platform"`
@@ -23,7 +26,8 @@ type Notices struct {
 	Notices  []Notice `json:"notices"` // the newest first
 }
 
-// A Notice describes one update that a distribution gave out: some packages in new versions, and why.
+// A Notice describes one update that a distribution gave out: some packages in new versions, and
+// why.
 type Notice struct {
 	ID       string `json:"id"`   // e.g. "FEDORA-2013-1234"
 	Type     string `json:"type"` // "security", "bugfix", "enhancement", "newpackage", …
@@ -31,13 +35,14 @@ type Notice struct {
 	Title    string `json:"title,omitempty"`
 	Text     string `json:"text,omitempty"`
 	State    string `json:"state,omitempty"` // "stable", "testing", …
-	// Restart is what has to be started anew for the update to count: "application", "session", "system"; empty: nothing.
+	// Restart is what has to be started anew for the update to count: "application", "session",
+	// "system"; empty: nothing.
 	Restart    string      `json:"restart,omitempty"`
 	Issued     time.Time   `json:"issued,omitzero"`
 	Updated    time.Time   `json:"updated,omitzero"`
 	References []Reference `json:"references,omitempty"`
-	// Packages are those of the tree that it is about, each in the version that it brought: the tree's, or an older one that
-	// a laptop may have missed.
+	// Packages are those of the tree that it is about, each in the version that it brought: the
+	// tree's, or an older one that a laptop may have missed.
 	Packages []NEVRA `json:"packages"`
 }
 

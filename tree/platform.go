@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -25,7 +27,8 @@ type Platform struct {
 	Keys  []string       `json:"keys,omitempty"`
 }
 
-// Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its packages.
+// Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its
+// packages.
 type Base struct {
 	SHA256   string `json:"sha256"`
 	Packages int    `json:"packages"`
@@ -125,14 +128,15 @@ func (p *Platform) Encode() ([]byte, error) { return encode(p) }
 // Shard is the index in Catalogue of the shard that has a name.
 func (p *Platform) Shard(name string) int { return Shard(name, len(p.Catalogue)) }
 
-// Shard tells which of n shards, a power of two, has a name: the one whose number is the first log2(n)
-// bits of the name's SHA-256.
+// Shard tells which of n shards, a power of two, has a name: the one whose number is the first
+// log2(n) bits of the name's SHA-256.
 func Shard(name string, n int) int {
 	sum := sha256.Sum256([]byte(name))
 	return int(uint64(binary.BigEndian.Uint32(sum[:4])) >> (32 - bits.TrailingZeros(uint(n))))
 }
 
-// Shards is how many shards a catalogue of so many entries is published in: as many as keep one at about 256.
+// Shards is how many shards a catalogue of so many entries is published in: as many as keep one at
+// about 256.
 func Shards(entries int) int {
 	n := 1
 	for entries > n*384 {
@@ -141,8 +145,9 @@ func Shards(entries int) int {
 	return n
 }
 
-// unmarshal decodes a published file: its format first, so that a newer one is refused by its number and not by a
-// field that changed its type. Nothing is decoded of a file that is beyond its limit.
+// unmarshal decodes a published file: its format first, so that a newer one is refused by its
+// number and not by a field that changed its type. Nothing is decoded of a file that is beyond its
+// limit.
 func unmarshal(what string, data []byte, l limit, format *int, v any) error {
 	if err := l.check(what, data); err != nil {
 		return err

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import "fmt"
 
-// Platforms is platforms.json, beside the platforms' folders: what else is published there. It is a hint and not signed:
-// nothing is ever fetched or installed by what it says.
+// Platforms is platforms.json, beside the platforms' folders: what else is published there. It is a
+// hint and not signed: nothing is ever fetched or installed by what it says.
 type Platforms struct {
 	Format    int             `json:"format"`
 	Platforms []PlatformEntry `json:"platforms"` // sorted by name

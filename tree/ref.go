@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -22,8 +24,8 @@ func (e *FormatError) Error() string {
 	return fmt.Sprintf("this %s has format %d and this version reads format %d: update packagekit-backend-presolve", e.What, e.Format, Format)
 }
 
-// A Ref is a published file named by its content: Path, relative to the platform's folder, SHA256 in
-// hexadecimal, and Size in bytes.
+// A Ref is a published file named by its content: Path, relative to the platform's folder, SHA256
+// in hexadecimal, and Size in bytes.
 type Ref struct {
 	Path   string `json:"path"`
 	SHA256 string `json:"sha256"`
@@ -51,8 +53,8 @@ func (r Ref) Check(content []byte) error {
 	return nil
 }
 
-// check tells whether the Ref itself may be followed: a path in the folder that belongs to it, a digest that the
-// path agrees with, a size within the bounds.
+// check tells whether the Ref itself may be followed: a path in the folder that belongs to it, a
+// digest that the path agrees with, a size within the bounds.
 func (r Ref) check(folder string) error {
 	if err := checkPath(r.Path); err != nil {
 		return err

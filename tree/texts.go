@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import (
@@ -6,8 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Texts are summaries and descriptions of top-level packages in one language. They are in a file of their own, so that a laptop
-// downloads no language but its own, and nobody needs them to install something.
+// Texts are summaries and descriptions of top-level packages in one language. They are in a file of
+// their own, so that a laptop downloads no language but its own, and nobody needs them to install
+// something.
 type Texts struct {
 	Format   int    `json:"format"`
 	Platform string `json:"platform"`

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package tree
 
 import "fmt"
@@ -9,11 +11,11 @@ type Tree struct {
 	Name     string `json:"name"`
 	// Packages is in install order: the top-level package is the last.
 	Packages []Package `json:"packages"`
-	// Needs are the base's packages that Packages depend on directly, as they were when the tree was
-	// solved: what a laptop lacks of them is known before anything is downloaded.
+	// Needs are the base's packages that Packages depend on directly, as they were when the tree
+	// was solved: what a laptop lacks of them is known before anything is downloaded.
 	Needs []NEVRA `json:"needs,omitempty"`
-	// Notices is what the repository says of why these versions came: a file of its own, since only updates are
-	// described with it. Absent where the repository says nothing.
+	// Notices is what the repository says of why these versions came: a file of its own, since only
+	// updates are described with it. Absent where the repository says nothing.
 	Notices Ref `json:"notices,omitzero"`
 }
 
@@ -31,18 +33,19 @@ type Package struct {
 	// Location is relative to the platform's folder, URLs are absolute: tried in this order.
 	Location string   `json:"location,omitempty"`
 	URLs     []string `json:"urls,omitempty"`
-	// Requires are indexes of the tree's Packages, each lower than the package's own. Where packages
-	// require each other in a loop, the edge that closes it is left out.
+	// Requires are indexes of the tree's Packages, each lower than the package's own. Where
+	// packages require each other in a loop, the edge that closes it is left out.
 	Requires []int `json:"requires,omitempty"`
-	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello", "hello < 1:2.0-1".
+	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello",
+	// "hello < 1:2.0-1".
 	Obsoletes []string `json:"obsoletes,omitempty"`
 }
 
 // Top is the top-level package itself.
 func (t *Tree) Top() *Package { return &t.Packages[len(t.Packages)-1] }
 
-// Closure are the indexes of a package and of all that it requires, itself or by way of others, in install order. It is the
-// whole tree for the top-level package.
+// Closure are the indexes of a package and of all that it requires, itself or by way of others, in
+// install order. It is the whole tree for the top-level package.
 func (t *Tree) Closure(index int) []int {
 	if index == len(t.Packages)-1 {
 		all := make([]int, len(t.Packages))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -66,8 +68,8 @@ var (
 	argPackage = argument{read: (*Request).readPackage}
 )
 
-// rest is an argument that takes all the words that are left, with spaces between them: up to 0.1.11 the command line is cut at
-// its spaces.
+// rest is an argument that takes all the words that are left, with spaces between them: up to
+// 0.1.11 the command line is cut at its spaces.
 func rest(a argument) argument { a.rest = true; return a }
 
 func argBool(of func(*Request) *bool) argument {

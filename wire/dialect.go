@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -11,8 +13,8 @@ import (
 // A Dialect is one generation of the protocol, named after the PackageKit releases that speak it.
 type Dialect string
 
-// The dialects, the newest first. The file of each says in what it differs from the one above it, and from which PackageKit
-// release that is known.
+// The dialects, the newest first. The file of each says in what it differs from the one above it,
+// and from which PackageKit release that is known.
 const (
 	V1_3     Dialect = "1.3"      // 1.3.3 and later
 	V1_2     Dialect = "1.2"      // 1.0.7 to 1.3.2
@@ -25,19 +27,20 @@ const (
 	External Dialect = "external" // before the first release: and colons
 )
 
-// A generation is what a dialect is made of. Each but the newest says only in what it differs from the next newer one.
+// A generation is what a dialect is made of. Each but the newest says only in what it differs from
+// the next newer one.
 type generation struct {
 	dialect Dialect
 	// since is the first release that speaks it, as far as numbers go: major, minor, micro.
 	since [3]int
-	// commands are the forms of each command: several where releases of the generation send different numbers of arguments.
-	// None: the generation doesn't have the command.
+	// commands are the forms of each command: several where releases of the generation send
+	// different numbers of arguments. None: the generation doesn't have the command.
 	commands map[string][]command
-	// replies are the lines of each reply. What is between braces is a field, a space is a tab. Empty: the generation doesn't
-	// have the reply.
+	// replies are the lines of each reply. What is between braces is a field, a space is a tab.
+	// Empty: the generation doesn't have the reply.
 	replies map[string]string
-	// words are, for a field, the words that the generation doesn't know, each with the nearest one that it does. Empty:
-	// there is none, and the line is left out.
+	// words are, for a field, the words that the generation doesn't know, each with the nearest one
+	// that it does. Empty: there is none, and the line is left out.
 	words map[string]map[string]string
 	// maxSize is the largest size, in bytes, that it takes. 0: the next newer one's.
 	maxSize int64
@@ -56,8 +59,8 @@ func Dialects() (names []string) {
 	return names
 }
 
-// ParseDialect finds a dialect by its name or by the PackageKit release that speaks it: "1.2", "1.2.8". A release without its
-// last number is the last of those: "1.0" is 1.0.11.
+// ParseDialect finds a dialect by its name or by the PackageKit release that speaks it: "1.2",
+// "1.2.8". A release without its last number is the last of those: "1.0" is 1.0.11.
 func ParseDialect(s string) (Dialect, error) {
 	var names []string
 	for _, g := range generations {
@@ -93,7 +96,8 @@ func release(s string) (v [3]int, ok bool) {
 	return v, true
 }
 
-// line is the line of generations from the newest to a dialect's own; of a dialect that isn't known, to 1.2's.
+// line is the line of generations from the newest to a dialect's own; of a dialect that isn't
+// known, to 1.2's.
 func (d Dialect) line() []*generation {
 	i := slices.IndexFunc(generations, func(g *generation) bool { return g.dialect == d })
 	if i < 0 {
@@ -124,18 +128,21 @@ func (d Dialect) Commands() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// RepliesOnStderr tells whether some replies are read on stderr, so that nothing else may be written there.
+// RepliesOnStderr tells whether some replies are read on stderr, so that nothing else may be
+// written there.
 func (d Dialect) RepliesOnStderr() bool {
 	return slices.ContainsFunc(d.line(), func(g *generation) bool { return len(g.stderr) > 0 })
 }
 
-// ParseProgram reads the name that the program was called by, as PackageKit before 0.3.2 does, which has one program for each
-// command: "search-name.py", "presolve-search-name". It returns that command and the dialect that belongs to the form of the
-// name, or "" where the name is no command's. The ending doesn't matter.
+// ParseProgram reads the name that the program was called by, as PackageKit before 0.3.2 does,
+// which has one program for each command: "search-name.py", "presolve-search-name". It returns that
+// command and the dialect that belongs to the form of the name, or "" where the name is no
+// command's. The ending doesn't matter.
 //
-// A name with "presolve-" before it is External's form ({backend}-search-name.*), and a name without is V0_1's. A command
-// that these lack is the next newer dialect's: "install-packages.py" is V0_2's. Most names of V0_2 are V0_1's too: PackageKit
-// 0.1.10 to 0.3.1 wants it in the configuration.
+// A name with "presolve-" before it is External's form ({backend}-search-name.*), and a name
+// without is V0_1's. A command that these lack is the next newer dialect's: "install-packages.py"
+// is V0_2's. Most names of V0_2 are V0_1's too: PackageKit 0.1.10 to 0.3.1 wants it in the
+// configuration.
 func ParseProgram(path string) (command string, d Dialect) {
 	name := path[strings.LastIndex(path, "/")+1:]
 	name, _, _ = strings.Cut(name, ".")

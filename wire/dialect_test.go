@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -23,8 +25,8 @@ func (m *marked) Write(p []byte) (int, error) {
 	return m.to.Write(p)
 }
 
-// Every reply in every dialect, byte for byte. A text stands for the dialects before it; a dialect that has none doesn't have
-// the reply. A line that begins with "!" is on stderr.
+// Every reply in every dialect, byte for byte. A text stands for the dialects before it; a dialect
+// that has none doesn't have the reply. A line that begins with "!" is on stderr.
 func TestRepliesOfEveryDialect(t *testing.T) {
 	b := PackageID{"b", "1-1", "i686", "installed"}
 	issued := time.Date(2013, 1, 15, 12, 0, 0, 0, time.UTC)
@@ -203,7 +205,8 @@ func readAll(t *testing.T, d Dialect, text string) []wiretest.Reply {
 	return all
 }
 
-// Every word of the newest PackageKit is one that each generation knows, or nothing, when it is sent in that one's dialect.
+// Every word of the newest PackageKit is one that each generation knows, or nothing, when it is
+// sent in that one's dialect.
 func TestWords(t *testing.T) {
 	kinds := map[string]string{"info": "info", "status": "status", "error": "code", "group": "group", "restart": "restart"}
 	for _, d := range wiretest.Dialects {

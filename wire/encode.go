@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -133,8 +135,8 @@ func (e *encoder) size(n int64) string {
 	return strconv.FormatInt(min(max(n, 0), e.maxSize), 10)
 }
 
-// append adds the line of a reply to b. The values are those of the newest generation's line. It adds nothing where the dialect
-// doesn't have the reply or has no word for what it says.
+// append adds the line of a reply to b. The values are those of the newest generation's line. It
+// adds nothing where the dialect doesn't have the reply or has no word for what it says.
 func (e *encoder) append(b []byte, reply string, values []string) (line []byte, stderr bool) {
 	t := e.lines[reply]
 	if len(t.parts) == 0 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import "fmt"
@@ -57,7 +59,8 @@ const (
 	UpdateNotFound              Code = "update-not-found"
 )
 
-// An Error is one that PackageKit is told: a code and a text that says to a person what was tried and what to do.
+// An Error is one that PackageKit is told: a code and a text that says to a person what was tried
+// and what to do.
 type Error struct {
 	Code Code
 	Text string

@@ -1,8 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// external is what PackageKit's "External Backends" described before its first release, in August 2007 (helpers/README of commit
-// 3e083195f in PackageKit's repository): programs called {backend}-{command}.*, packages by their names, colons on stderr. The
-// document has no word for errors; theirs is made in its manner, and the exit status tells as well.
+// external is what PackageKit's "External Backends" described before its first release, in August
+// 2007 (helpers/README of commit 3e083195f in PackageKit's repository): programs called
+// {backend}-{command}.*, packages by their names, colons on stderr. The document has no word for
+// errors; theirs is made in its manner, and the exit status tells as well.
 var external = generation{
 	dialect: External,
 	commands: map[string][]command{

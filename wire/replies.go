@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -75,13 +77,14 @@ func (w *Writer) Category(c Category) {
 	w.send("category", c.Parent, c.ID, c.Name, c.Summary, c.Icon)
 }
 
-// DistroUpgrade reports a release that the system could be upgraded to; kind is "stable" or "unstable".
+// DistroUpgrade reports a release that the system could be upgraded to; kind is "stable" or
+// "unstable".
 func (w *Writer) DistroUpgrade(kind, name, summary string) {
 	w.send("distro-upgrade", kind, name, summary)
 }
 
-// RequireRestart reports that something has to be started anew after a package was changed; kind is "application", "session",
-// "system", ….
+// RequireRestart reports that something has to be started anew after a package was changed; kind is
+// "application", "session", "system", ….
 func (w *Writer) RequireRestart(kind string, id PackageID) {
 	w.send("requirerestart", kind, id.String())
 }

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -9,25 +11,26 @@ import (
 // MaxLine is the length in bytes of the longest command that is read.
 const MaxLine = 1 << 20
 
-// A Request is one command with the arguments that it takes; the fields of other commands are empty.
+// A Request is one command with the arguments that it takes; the fields of other commands are
+// empty.
 type Request struct {
 	Command string // e.g. "search-name", as PackageKit 1.0 calls it
 	Filters Filters
 	Flags   Flags
 	Values  []string // search terms; names or package ids for resolve
-	// IDs are packages; none in update-packages: all that have an update (the older "update-system"). Before the first release
-	// packages come by their names alone.
+	// IDs are packages; none in update-packages: all that have an update (the older
+	// "update-system"). Before the first release packages come by their names alone.
 	IDs       []PackageID
 	Files     []string // absolute paths
 	Folder    string   // an absolute path; empty: the helper's cache
 	Force     bool
 	Recursive bool // depends-on, required-by: also what is required by way of others
-	// AllowDeps and Autoremove are remove-packages': packages that depend on a removed one may go too; packages that nothing
-	// needs any more go too.
+	// AllowDeps and Autoremove are remove-packages': packages that depend on a removed one may go
+	// too; packages that nothing needs any more go too.
 	AllowDeps  bool
 	Autoremove bool
-	// Name is the id of a source (repo-enable, repo-set-data), of a release (upgrade-system), a locale (set-locale), a kind of
-	// signature (install-signature).
+	// Name is the id of a source (repo-enable, repo-set-data), of a release (upgrade-system), a
+	// locale (set-locale), a kind of signature (install-signature).
 	Name      string
 	Enabled   bool   // repo-enable
 	Parameter string // repo-set-data
@@ -86,11 +89,13 @@ type PackageID struct {
 	Name    string
 	Version string // [epoch:]version-release
 	Arch    string
-	// Data is the id of the source, or "installed", or "installed:SOURCE" where this backend installed it.
+	// Data is the id of the source, or "installed", or "installed:SOURCE" where this backend
+	// installed it.
 	Data string
 }
 
-// ParsePackageID reads "name;version;arch;data"; all but the name may be empty. The error is an *Error.
+// ParsePackageID reads "name;version;arch;data"; all but the name may be empty. The error is an
+// *Error.
 func ParsePackageID(s string) (PackageID, error) {
 	f := strings.Split(s, ";")
 	if len(f) != 4 || f[0] == "" {
@@ -103,7 +108,8 @@ func (id PackageID) String() string {
 	return id.Name + ";" + id.Version + ";" + id.Arch + ";" + id.Data
 }
 
-// Text is the id as people read it, "name-version.arch", for error texts: PackageKit makes line breaks of an id's semicolons.
+// Text is the id as people read it, "name-version.arch", for error texts: PackageKit makes line
+// breaks of an id's semicolons.
 func (id PackageID) Text() string {
 	s := id.Name
 	if id.Version != "" {
@@ -131,11 +137,12 @@ const (
 	Basename  Filter = "basename"  // the program itself and not its -devel, -doc and other parts
 )
 
-// knownFilters are all of PackageKit's (lib/packagekit-glib2/pk-enum.c, 1.2). Those without a meaning here are
-// taken and change nothing.
+// knownFilters are all of PackageKit's (lib/packagekit-glib2/pk-enum.c, 1.2). Those without a
+// meaning here are taken and change nothing.
 var knownFilters = set("installed devel gui free visible supported basename newest arch source collections application downloaded")
 
-// Filters are the filters of one query: for each, true where it is wanted and false where it is negated.
+// Filters are the filters of one query: for each, true where it is wanted and false where it is
+// negated.
 type Filters map[Filter]bool
 
 func parseFilters(word string) (Filters, error) {

@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 // v0_1 is up to 0.1.9: replies about how it goes are on stderr, those about packages on stdout.
 //
-// From pk-backend-spawn.c (up to 0.1.6 pk-backend.c), pk-enum.c, pk-backend-yum.c and "Backends Spawn" of 0.1.7 to 0.1.9. That
-// document writes package and updatedetail without their first word, and details without the license; the program wants
-// them. Before 0.1.6 description had one field more, a list of files, and updatedetail two less; before 0.1.7 allow-cancel was
-// called allow-interrupt: these lines are lost there.
+// From pk-backend-spawn.c (up to 0.1.6 pk-backend.c), pk-enum.c, pk-backend-yum.c and "Backends
+// Spawn" of 0.1.7 to 0.1.9. That document writes package and updatedetail without their first word,
+// and details without the license; the program wants them. Before 0.1.6 description had one field
+// more, a list of files, and updatedetail two less; before 0.1.7 allow-cancel was called
+// allow-interrupt: these lines are lost there.
 var v0_1 = generation{
 	dialect: V0_1,
 	since:   [3]int{0, 1, 0},

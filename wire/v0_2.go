@@ -1,10 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v0_2 is 0.1.10 to 0.3.1, with one program for each command: it ends when it is done, and says no "finished".
+// v0_2 is 0.1.10 to 0.3.1, with one program for each command: it ends when it is done, and says no
+// "finished".
 //
-// From pk-backend-spawn.c, pk-enum.c, pk-backend-yum.c and "Backends Spawn" (docs/…/pk-backend-spawn.xml) of 0.2.0 to 0.2.5.
-// Two of the details differ at the ends: 0.1.10 and 0.1.11 call details a description, and 0.3.0 and 0.3.1 take updatedetail
-// with as many fields as later ones; they warn about the line and go on. The older names of commands are 0.1.11's.
+// From pk-backend-spawn.c, pk-enum.c, pk-backend-yum.c and "Backends Spawn"
+// (docs/…/pk-backend-spawn.xml) of 0.2.0 to 0.2.5. Two of the details differ at the ends: 0.1.10
+// and 0.1.11 call details a description, and 0.3.0 and 0.3.1 take updatedetail with as many fields
+// as later ones; they warn about the line and go on. The older names of commands are 0.1.11's.
 var v0_2 = generation{
 	dialect: V0_2,
 	since:   [3]int{0, 1, 10},

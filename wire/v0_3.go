@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 // v0_3 is 0.3.2 to 0.5.1, the first with a dispatcher: nothing can be simulated, and
 // only_trusted and force come from 0.5.0 on.
 //
-// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.3.2 to 0.5.1. The ids of packages are joined with "|" up to
-// 0.3.4. Categories are 0.3.7's, earlier releases warn in their log and go on.
+// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.3.2 to 0.5.1. The ids of packages
+// are joined with "|" up to 0.3.4. Categories are 0.3.7's, earlier releases warn in their log and
+// go on.
 var v0_3 = generation{
 	dialect: V0_3,
 	since:   [3]int{0, 3, 2},

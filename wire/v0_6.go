@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v0_6 is 0.5.2 to 0.7, which the XO laptops had with Fedora 14: there are no flags but booleans, and
-// commands of their own to simulate; how far one package is has no package in it.
+// v0_6 is 0.5.2 to 0.7, which the XO laptops had with Fedora 14: there are no flags but booleans,
+// and commands of their own to simulate; how far one package is has no package in it.
 //
-// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.5.2 to 0.7.6. Autoremove came in the course of 0.5; speed is
-// 0.6.12's, earlier releases warn in their log and go on.
+// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.5.2 to 0.7.6. Autoremove came in the
+// course of 0.5; speed is 0.6.12's, earlier releases warn in their log and go on.
 var v0_6 = generation{
 	dialect: V0_6,
 	since:   [3]int{0, 5, 2},

@@ -1,9 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v0_8 is 0.8, which Fedora 18 had: depends-on and required-by have older names, updating the whole system is a command, there
-// are no questions about local files, and details have no summary. (0.8.1 alone, not yet stable, drops item-progress.)
+// v0_8 is 0.8, which Fedora 18 had: depends-on and required-by have older names, updating the whole
+// system is a command, there are no questions about local files, and details have no summary.
+// (0.8.1 alone, not yet stable, drops item-progress.)
 //
-// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.8.2 to 0.8.17; update-system is 0.8.1's.
+// From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.8.2 to 0.8.17; update-system is
+// 0.8.1's.
 var v0_8 = generation{
 	dialect: V0_8,
 	since:   [3]int{0, 8, 0},

@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v0_9 is 0.9.1 to 1.0.6: in details the summary comes last. unavailable came with 1.0.4. What-provides always has the type
-// "any".
+// v0_9 is 0.9.1 to 1.0.6: in details the summary comes last. unavailable came with 1.0.4.
+// What-provides always has the type "any".
 var v0_9 = generation{
 	dialect: V0_9,
 	since:   [3]int{0, 9, 0},

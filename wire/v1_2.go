@@ -1,7 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v1_2 is 1.0.7 to 1.3.2. It drops a details line whose size is over 1 GiB (pk-backend-spawn.c). The words are those of
-// 1.0.7: critical came with 1.2.4, run-hook with 1.1.9, desktop-dde with
+// v1_2 is 1.0.7 to 1.3.2. It drops a details line whose size is over 1 GiB (pk-backend-spawn.c).
+// The words are those of 1.0.7: critical came with 1.2.4, run-hook with 1.1.9, desktop-dde with
 // 1.2.7, repo-already-set with 1.1.4.
 var v1_2 = generation{
 	dialect: V1_2,

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
-// v1_3 is the newest generation: PackageKit 1.3.3 and later. What every generation has in common is here; the others say in
-// what they differ.
+// v1_3 is the newest generation: PackageKit 1.3.3 and later. What every generation has in common is
+// here; the others say in what they differ.
 //
-// From src/pk-backend-spawn.c and lib/packagekit-glib2/pk-enum.c of 1.3.3 to 1.3.6, and from the commands that the portage and
-// yum backends send.
+// From src/pk-backend-spawn.c and lib/packagekit-glib2/pk-enum.c of 1.3.3 to 1.3.6, and from the
+// commands that the portage and yum backends send.
 var v1_3 = generation{
 	dialect: V1_3,
 	since:   [3]int{1, 3, 3},
@@ -41,7 +43,8 @@ var v1_3 = generation{
 		"what-provides":       {takes(argFilters, argValues), takes(argFilters, argType, argValues)},
 	},
 	replies: map[string]string{
-		// A package, as a query finds it or as a transaction has left it; and one that a transaction is at.
+		// A package, as a query finds it or as a transaction has left it; and one that a
+		// transaction is at.
 		"package": "package {info} {id} {summary}",
 		"working": "package {info} {id} {summary}",
 

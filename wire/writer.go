@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wire
 
 import (
@@ -63,11 +65,11 @@ const (
 	StatusRunning             Status = "running"
 )
 
-// A Writer writes the replies of one command after another. Each line is written at once, in one Write. It keeps the
-// promises of the protocol, whatever its caller does: percentages never go back within a command (those of an item within a
-// status), a status isn't repeated, nor is what was told of a package or a source, there is one error at most, nothing comes after "finished", and fields are UTF-8 without
-// tabs and newlines.
-// It may be used by several goroutines.
+// A Writer writes the replies of one command after another. Each line is written at once, in one
+// Write. It keeps the promises of the protocol, whatever its caller does: percentages never go back
+// within a command (those of an item within a status), a status isn't repeated, nor is what was
+// told of a package or a source, there is one error at most, nothing comes after "finished", and
+// fields are UTF-8 without tabs and newlines. It may be used by several goroutines.
 type Writer struct {
 	out, stderr io.Writer
 	encoder     *encoder
@@ -93,8 +95,8 @@ type item struct {
 	percent int
 }
 
-// NewWriter writes to out. When writing fails, because nobody reads any more, broken is called once; it must not call the
-// Writer.
+// NewWriter writes to out. When writing fails, because nobody reads any more, broken is called
+// once; it must not call the Writer.
 func NewWriter(out io.Writer, d Dialect, broken func()) *Writer {
 	return NewSplitWriter(out, out, d, broken)
 }
@@ -112,8 +114,8 @@ func (w *Writer) Begin() {
 	w.told = make(map[uint64]bool)
 }
 
-// Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";" of an error's text for a
-// newline: those that the text has become ",".
+// Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";"
+// of an error's text for a newline: those that the text has become ",".
 func (w *Writer) Finish(err *Error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,7 +170,8 @@ func (w *Writer) Details(d Details) {
 	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.size(d.Download))
 }
 
-// Files reports the files of a package. A path that has a ";" or a newline can't be told and is left out.
+// Files reports the files of a package. A path that has a ";" or a newline can't be told and is
+// left out.
 func (w *Writer) Files(id PackageID, paths []string) {
 	var b strings.Builder
 	for _, p := range paths {
@@ -221,8 +224,9 @@ func (w *Writer) ItemProgress(id PackageID, s Status, p int) {
 	w.line("item-progress", id.String(), string(s), strconv.Itoa(p))
 }
 
-// shows tells whether the progress of a package is to be told. Where the line doesn't say whose it is, several that go on at
-// once would make it jump: there one is followed until it is done, or busy with something else than the one at hand.
+// shows tells whether the progress of a package is to be told. Where the line doesn't say whose it
+// is, several that go on at once would make it jump: there one is followed until it is done, or
+// busy with something else than the one at hand.
 func (w *Writer) shows(id PackageID, s Status) bool {
 	if w.encoder.itemised {
 		return true
@@ -265,7 +269,8 @@ func (w *Writer) AllowCancel(allow bool) {
 	}
 }
 
-// send writes the line of a reply unless it was told already, as by a command that is carried out once more.
+// send writes the line of a reply unless it was told already, as by a command that is carried out
+// once more.
 func (w *Writer) send(reply string, values ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -299,8 +304,9 @@ func (w *Writer) line(reply string, values ...string) {
 	}
 }
 
-// plain makes a text fit for a field: a newline becomes ";", as PackageKit wants it, unless it is at an end, other control
-// characters become spaces, what is not UTF-8 becomes U+FFFD, and what would show the text around it in another order goes.
+// plain makes a text fit for a field: a newline becomes ";", as PackageKit wants it, unless it is
+// at an end, other control characters become spaces, what is not UTF-8 becomes U+FFFD, and what
+// would show the text around it in another order goes.
 func plain(s string) string {
 	ok := true
 	for i := 0; i < len(s); i++ {
@@ -319,8 +325,8 @@ func plain(s string) string {
 		case r < ' ' || r >= 0x7f && r < 0xa0:
 			return ' '
 		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			// Unicode's explicit directional formatting. Arabic and Hebrew texts need none of it here: their
-			// letters have a direction, and the marks U+200E, U+200F and U+061C stay.
+			// Unicode's explicit directional formatting. Arabic and Hebrew texts need none of it
+			// here: their letters have a direction, and the marks U+200E, U+200F and U+061C stay.
 			return -1
 		}
 		return r

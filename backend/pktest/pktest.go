@@ -1,15 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package pktest runs a real packagekitd, with the backend stub in it, on a bus of its own.
 //
-// Start builds the stub from the sources beside this package, puts it where packagekitd loads backends from, and starts
-// dbus-daemon, polkitd and packagekitd. Nothing of the host's is touched: the stub goes by a name that no other test
-// and no distribution uses, the clients are told the private bus's address, and packagekitd has folders of its own in the
-// place of /var/lib/PackageKit and /var/cache/PackageKit (where unshare is not allowed it has the host's, and two that
-// start at once may get into each other's way). The tests that use it need root, and
-// Debian's packagekit, polkitd, dbus, libpackagekit-glib2-dev and gcc; where something of it isn't there they are
+// Start builds the stub from the sources beside this package, puts it where packagekitd loads
+// backends from, and starts dbus-daemon, polkitd and packagekitd. Nothing of the host's is touched:
+// the stub goes by a name that no other test and no distribution uses, the clients are told the
+// private bus's address, and packagekitd has folders of its own in the place of /var/lib/PackageKit
+// and /var/cache/PackageKit (where unshare is not allowed it has the host's, and two that start at
+// once may get into each other's way). The tests that use it need root, and Debian's packagekit,
+// polkitd, dbus, libpackagekit-glib2-dev and gcc; where something of it isn't there they are
 // skipped, but for CI, where that is a failure.
 //
-// Nothing here sleeps or polls: every start and every answer is an event that is waited for. A wait that takes longer
-// than Patience fails the test and shows packagekitd's log.
+// Nothing here sleeps or polls: every start and every answer is an event that is waited for. A wait
+// that takes longer than Patience fails the test and shows packagekitd's log.
 package pktest
 
 import (
@@ -43,10 +46,11 @@ const (
 	busName     = "org.freedesktop.PackageKit"
 )
 
-// Options say what packagekitd is started with. The zero Options are those of the stub with the installed helper.
+// Options say what packagekitd is started with. The zero Options are those of the stub with the
+// installed helper.
 type Options struct {
-	// Helper is the path of the program that the stub starts. It's given protocol.md's environment and no other, so
-	// that what it needs beyond that has to be on its command line: see Wrap.
+	// Helper is the path of the program that the stub starts. It's given protocol.md's environment
+	// and no other, so that what it needs beyond that has to be on its command line: see Wrap.
 	Helper string
 	// Env is added to the environment of packagekitd, as NAME=value.
 	Env []string
@@ -147,8 +151,9 @@ var folders = []string{"/var/lib/PackageKit", "/var/cache/PackageKit"}
 // isolated tells whether processes may have mounts of their own.
 var isolated = sync.OnceValue(func() bool { return exec.Command("unshare", "--mount", "true").Run() == nil })
 
-// alone is the command of a process that has folders of its own: two packagekitds that open one list of transactions at
-// once end with an error, and each empties the folder of downloads when it starts.
+// alone is the command of a process that has folders of its own: two packagekitds that open one
+// list of transactions at once end with an error, and each empties the folder of downloads when it
+// starts.
 func (d *Daemon) alone(args []string, offline bool) *exec.Cmd {
 	d.t.Helper()
 	if !isolated() {
@@ -176,7 +181,8 @@ func (d *Daemon) alone(args []string, offline bool) *exec.Cmd {
 // Path is where a file that packagekitd names is for others.
 func (d *Daemon) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", d.Pid(), path) }
 
-// Client is the command of a client of this packagekitd, which sees the same files. It's killed after Patience.
+// Client is the command of a client of this packagekitd, which sees the same files. It's killed
+// after Patience.
 func (d *Daemon) Client(name string, args ...string) *exec.Cmd {
 	if isolated() {
 		args = append([]string{"--mount", "--wd=.", fmt.Sprintf("--target=%d", d.Pid()), name}, args...)
@@ -214,8 +220,8 @@ func (d *Daemon) WaitLog(text string) {
 	}
 }
 
-// Pkcon runs pkcon with the arguments, and returns what it printed to stdout and stderr, and its exit status as error.
-// As -p and -y are good for most uses, they are up to the caller.
+// Pkcon runs pkcon with the arguments, and returns what it printed to stdout and stderr, and its
+// exit status as error. As -p and -y are good for most uses, they are up to the caller.
 func (d *Daemon) Pkcon(args ...string) (string, error) {
 	out, err := d.PkconCommand(args...).CombinedOutput()
 	return string(out), err
@@ -226,8 +232,8 @@ func (d *Daemon) PkconCommand(args ...string) *exec.Cmd {
 	return d.Client("pkcon", args...)
 }
 
-// Stop ends packagekitd as an administrator does, so that the backend is destroyed, and then the rest. The test fails
-// where packagekitd crashed. It may be called more than once.
+// Stop ends packagekitd as an administrator does, so that the backend is destroyed, and then the
+// rest. The test fails where packagekitd crashed. It may be called more than once.
 func (d *Daemon) Stop() {
 	d.stop.Do(func() {
 		for i := len(d.procs) - 1; i >= 0; i-- {
@@ -242,7 +248,8 @@ func (d *Daemon) Stop() {
 	})
 }
 
-// Kill ends packagekitd with the signal, without the backend being destroyed unless it's SIGINT, and waits for its end.
+// Kill ends packagekitd with the signal, without the backend being destroyed unless it's SIGINT,
+// and waits for its end.
 func (d *Daemon) Kill(signal syscall.Signal) {
 	p := d.packagekitd()
 	p.killed = true
@@ -353,8 +360,8 @@ func (p *process) wait(t testing.TB) {
 	}
 }
 
-// Build returns the path of the stub, built with the flags. It's built once for each state of its sources, and kept in
-// the temporary folder.
+// Build returns the path of the stub, built with the flags. It's built once for each state of its
+// sources, and kept in the temporary folder.
 func Build(t testing.TB, flags ...string) string {
 	t.Helper()
 	build := filepath.Join(Source(), "build")
@@ -384,8 +391,9 @@ func Source() string {
 	return filepath.Dir(filepath.Dir(file))
 }
 
-// Wrap writes a program that runs another one with arguments before its own, and returns its path: since the stub's
-// helper is started with a fixed command line and environment, this is the way to give it more.
+// Wrap writes a program that runs another one with arguments before its own, and returns its path:
+// since the stub's helper is started with a fixed command line and environment, this is the way to
+// give it more.
 func Wrap(t testing.TB, program string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "helper")
@@ -401,7 +409,8 @@ func Wrap(t testing.TB, program string, args ...string) string {
 
 var installed atomic.Int64
 
-// install puts a backend where packagekitd loads it from, under a name of its own, until the test ends.
+// install puts a backend where packagekitd loads it from, under a name of its own, until the test
+// ends.
 func install(t testing.TB, library string) (name string) {
 	t.Helper()
 	out, err := exec.Command("pkg-config", "--variable=libdir", "packagekit-glib2").Output()

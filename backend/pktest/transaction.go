@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package pktest
 
 import (
@@ -21,8 +23,8 @@ type Transaction struct {
 	giveUp  bool
 }
 
-// Signal is one signal of a transaction. A changed property is a signal, too: its Name is "Properties", and its Body
-// has one map[string]dbus.Variant.
+// Signal is one signal of a transaction. A changed property is a signal, too: its Name is
+// "Properties", and its Body has one map[string]dbus.Variant.
 type Signal struct {
 	Name string // without the interface, such as "Package"
 	Body []any
@@ -54,7 +56,8 @@ func (r Result) Property(name string) (values []any) {
 	return values
 }
 
-// Error returns the code, a PkErrorEnum, and the text of the ErrorCode signal; 0 where there was none.
+// Error returns the code, a PkErrorEnum, and the text of the ErrorCode signal; 0 where there was
+// none.
 func (r Result) Error() (code uint32, text string) {
 	for _, body := range r.All("ErrorCode") {
 		return body[0].(uint32), body[1].(string)
@@ -78,8 +81,8 @@ func (d *Daemon) Begin(hints ...string) *Transaction {
 	return x
 }
 
-// Run is a transaction from its beginning to its end: the method of org.freedesktop.PackageKit.Transaction and its
-// arguments, with D-Bus's types.
+// Run is a transaction from its beginning to its end: the method of
+// org.freedesktop.PackageKit.Transaction and its arguments, with D-Bus's types.
 func (d *Daemon) Run(method string, args ...any) Result {
 	d.t.Helper()
 	x := d.Begin()

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A backend on PackageKit's own spawning code, for tests alone: it shows that the helper works with a stub which isn't
  * ours, as distributions may have one. pk_backend_spawn_* is exported by packagekitd 1.2.0 to 1.3.6.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One process of the helper: three pipes and a timer. Its lines are read by the main loop as they come, and become
  * signals of the job (replies.c).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Commands and lanes. There are two lanes, each with a helper process of its own: one for what only asks, one for what
  * changes the system or takes long; so that a search is answered at once while an install downloads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Commands, and the lanes in which they wait and run: see lanes.c.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Lines to signals: each reply word of the helper protocol becomes one pk_backend_job_* call.
  *

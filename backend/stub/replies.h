@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a helper says, one line at a time, as calls to packagekitd: see replies.c.
  */

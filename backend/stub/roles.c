@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Roles: what packagekitd asks a backend. It calls one entry for each role, with a job. The table ROLES says which helper
  * command that is, and how its arguments are written; the entry hands the command to a lane (lanes.c). And what the

@@ -1,11 +1,15 @@
-// Command pk-presolve is the helper that PackageKit starts: it carries out a command, then those that come on stdin.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Command pk-presolve is the helper that PackageKit starts: it carries out a command, then those
+// that come on stdin.
 //
 //	pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
 //	pk-presolve [--config FILE] --check
 //	pk-presolve --version
 //
-// Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name": links to the same file), it
-// carries out that command alone, in the dialect that the name belongs to unless the configuration has one.
+// Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name":
+// links to the same file), it carries out that command alone, in the dialect that the name belongs
+// to unless the configuration has one.
 //
 // This file and config.go are flags, configuration and wiring, nothing else.
 package main
@@ -142,8 +146,9 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 	return a, nil
 }
 
-// configuration reads the configuration, and finds the dialect: the command line's, else the configuration's, else what belongs
-// to the program's name. The dialect is there even where the error isn't nil: it has to be told in one.
+// configuration reads the configuration, and finds the dialect: the command line's, else the
+// configuration's, else what belongs to the program's name. The dialect is there even where the
+// error isn't nil: it has to be told in one.
 func (a *arguments) configuration() (*settings, wire.Dialect, error) {
 	c, file, err := readConfig(a.config)
 	if err == nil {
@@ -218,8 +223,9 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	return d.Run(a.command), nil
 }
 
-// starting gives what happens before the dispatcher runs a context that a signal ends. Calling started, once or more, gives
-// the signals to the dispatcher, one that has come meanwhile too: the first command is the one that it is for.
+// starting gives what happens before the dispatcher runs a context that a signal ends. Calling
+// started, once or more, gives the signals to the dispatcher, one that has come meanwhile too: the
+// first command is the one that it is for.
 func starting(signals chan os.Signal) (ctx context.Context, started func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -243,7 +249,8 @@ func starting(signals chan os.Signal) (ctx context.Context, started func()) {
 	})
 }
 
-// openLog opens the log that the configuration names: a file, or stderr where the dialect has no replies there.
+// openLog opens the log that the configuration names: a file, or stderr where the dialect has no
+// replies there.
 func openLog(c *settings, dialect wire.Dialect, stderr io.Writer) (hclog.Logger, func(), error) {
 	to, done := leveled(stderr), func() {}
 	if dialect.RepliesOnStderr() {
@@ -259,8 +266,8 @@ func openLog(c *settings, dialect wire.Dialect, stderr io.Writer) (hclog.Logger,
 	return hclog.New(&hclog.LoggerOptions{Name: "pk-presolve", Level: hclog.LevelFromString(c.LogLevel), Output: to}), done, nil
 }
 
-// leveled is stderr as the backend stub and systemd's journal read it: each line begins with its level, "<4>" for a warning
-// (sd-daemon(3)). A person at a terminal gets the lines alone.
+// leveled is stderr as the backend stub and systemd's journal read it: each line begins with its
+// level, "<4>" for a warning (sd-daemon(3)). A person at a terminal gets the lines alone.
 func leveled(stderr io.Writer) io.Writer {
 	if f, ok := stderr.(*os.File); !ok || term.IsTerminal(int(f.Fd())) {
 		return stderr
@@ -291,8 +298,9 @@ func (p prefixed) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// useProxies makes net/http use a SOCKS proxy where there is no other: it doesn't read all_proxy. PackageKit writes socks:// without
-// a version (pk_backend_convert_uri_socks), which means 5 to curl and GNOME.
+// useProxies makes net/http use a SOCKS proxy where there is no other: it doesn't read all_proxy.
+// PackageKit writes socks:// without a version (pk_backend_convert_uri_socks), which means 5 to
+// curl and GNOME.
 func useProxies(log hclog.Logger) {
 	if all := os.Getenv("all_proxy"); all != "" {
 		if host, ok := strings.CutPrefix(all, "socks://"); ok {
@@ -309,8 +317,9 @@ func useProxies(log hclog.Logger) {
 	}
 }
 
-// polled is stdin, read without blocking where it is a pipe: a thread that blocks in a read keeps the only processor of a small
-// computer from Go until Go's monitor takes it back, which makes a command of 50 µs one of 200.
+// polled is stdin, read without blocking where it is a pipe: a thread that blocks in a read keeps
+// the only processor of a small computer from Go until Go's monitor takes it back, which makes a
+// command of 50 µs one of 200.
 func polled(stdin *os.File) io.Reader {
 	info, err := stdin.Stat()
 	fd := stdin.Fd()
@@ -320,8 +329,8 @@ func polled(stdin *os.File) io.Reader {
 	return os.NewFile(fd, stdin.Name())
 }
 
-// patience is how long a person waits for a small file, 0 being the default. Where PackageKit knows of no network there is
-// little hope, but a school's server may be reached all the same.
+// patience is how long a person waits for a small file, 0 being the default. Where PackageKit knows
+// of no network there is little hope, but a school's server may be reached all the same.
 func patience(network string) time.Duration {
 	if network == "FALSE" {
 		return time.Second

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -36,8 +38,9 @@ func oneCommand(t *testing.T, config string, words ...string) (status int, repli
 	return status, out.String() + log.String()
 }
 
-// A source whose URL has a password fails in each way that there is: no reply, error or line of the log has the password. Whoever
-// may ask PackageKit sees the replies, and logs are sent to those who help.
+// A source whose URL has a password fails in each way that there is: no reply, error or line of the
+// log has the password. Whoever may ask PackageKit sees the replies, and logs are sent to those who
+// help.
 func TestNoPasswordIsTold(t *testing.T) {
 	const platform = "school-1-x86_64"
 	answers := func(body string) string {

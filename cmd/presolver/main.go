@@ -1,8 +1,11 @@
-// Command presolver is the server's tool: it solves the dependency trees of a platform's top-level packages and
-// publishes them for laptops to download (build), and serves a published folder (serve).
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
+// packages and publishes them for laptops to download (build), and serves a published folder
+// (serve).
 //
-// This package reads flags and the configuration, shows progress and serves files; solving is solve's, and the published
-// folder is publish's.
+// This package reads flags and the configuration, shows progress and serves files; solving is
+// solve's, and the published folder is publish's.
 package main
 
 import (
@@ -53,12 +56,13 @@ type streams struct {
 
 const interrupted = "presolver: interrupted; what was published before is as it was"
 
-// heeds is how long a command may take to end after a signal. What is C, libsolv's solver above all, can't be interrupted;
-// since all that is published appears at once, the program can be ended anywhere.
+// heeds is how long a command may take to end after a signal. What is C, libsolv's solver above
+// all, can't be interrupted; since all that is published appears at once, the program can be ended
+// anywhere.
 const heeds = 5 * time.Second
 
-// untilSignal is a context that SIGINT or SIGTERM ends. A second signal, or the end of the time that a command may take to
-// heed the first, ends the program. stop takes that back.
+// untilSignal is a context that SIGINT or SIGTERM ends. A second signal, or the end of the time
+// that a command may take to heed the first, ends the program. stop takes that back.
 func untilSignal(stderr io.Writer) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -11,8 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
-// progress shows how far a command is: as a bar on a terminal, as a few plain lines elsewhere. Its methods may be called by
-// several goroutines.
+// progress shows how far a command is: as a bar on a terminal, as a few plain lines elsewhere. Its
+// methods may be called by several goroutines.
 type progress struct {
 	w        *os.File
 	terminal bool

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -15,8 +17,8 @@ type serveCmd struct {
 	Listen string `default:":8080" placeholder:"ADDR" help:"The address and port to listen on; port 0: any that is free (${default})."`
 }
 
-// How long a client may take, so that slow or silent ones don't use up the server: for a request's header, between two
-// requests, and for taking a piece of an answer.
+// How long a client may take, so that slow or silent ones don't use up the server: for a request's
+// header, between two requests, and for taking a piece of an answer.
 const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
@@ -57,8 +59,8 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	return server.Close()
 }
 
-// patient lets an answer take as long as it needs while the client takes it piece by piece: a limit on the whole would cut
-// off large RPMs on slow links.
+// patient lets an answer take as long as it needs while the client takes it piece by piece: a limit
+// on the whole would cut off large RPMs on slow links.
 func patient(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(&patientWriter{w, http.NewResponseController(w)}, r)

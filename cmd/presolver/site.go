@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -24,8 +26,9 @@ import (
 
 // site answers requests for the files of a published folder.
 //
-// Each file has a strong ETag: its digest, which content-addressed files have in their names. Those may be kept for
-// ever; the others must be asked for again, which costs a 304. JSON is compressed for clients that ask.
+// Each file has a strong ETag: its digest, which content-addressed files have in their names. Those
+// may be kept for ever; the others must be asked for again, which costs a 304. JSON is compressed
+// for clients that ask.
 type site struct {
 	root *os.Root
 
@@ -78,7 +81,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// open opens a regular file or a folder. Nothing else is opened: a pipe would wait for a writer, a device may do something.
+// open opens a regular file or a folder. Nothing else is opened: a pipe would wait for a writer, a
+// device may do something.
 func (s *site) open(name string) (*os.File, fs.FileInfo, error) {
 	if info, err := s.root.Stat(name); err != nil {
 		return nil, nil, err
@@ -100,7 +104,8 @@ func (s *site) open(name string) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-// hidden tells whether a path has a part that is no reader's business: locks, and files that are being written.
+// hidden tells whether a path has a part that is no reader's business: locks, and files that are
+// being written.
 func hidden(name string) bool {
 	for part := range strings.SplitSeq(name, "/") {
 		if strings.HasPrefix(part, ".") && part != "." || strings.ContainsRune(part, 0) {
@@ -195,7 +200,8 @@ type zipped struct {
 	size  int // of those that are done
 }
 
-// get gives the compressed form of what has the digest. Whoever asks while another one makes it waits for that.
+// get gives the compressed form of what has the digest. Whoever asks while another one makes it
+// waits for that.
 func (z *zipped) get(digest string, content io.Reader) ([]byte, error) {
 	z.mu.Lock()
 	form := z.forms[digest]

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package main
 
 import (
@@ -204,7 +206,8 @@ func TestSiteLargeFile(t *testing.T) {
 	}
 }
 
-// What is neither a file nor a folder isn't opened: a request for a pipe would wait for somebody who writes to it.
+// What is neither a file nor a folder isn't opened: a request for a pipe would wait for somebody
+// who writes to it.
 func TestPipeInTheFolder(t *testing.T) {
 	dir, server := newTestSite(t)
 	if err := syscall.Mkfifo(filepath.Join(dir, "p", "pipe.json"), 0o644); err != nil {
@@ -220,7 +223,8 @@ func TestPipeInTheFolder(t *testing.T) {
 	}
 }
 
-// A school's laptops ask for the same file at once: it is compressed once, and one that is too large is sent as it is.
+// A school's laptops ask for the same file at once: it is compressed once, and one that is too
+// large is sent as it is.
 func TestCompressedOnce(t *testing.T) {
 	var z zipped
 	var wait sync.WaitGroup

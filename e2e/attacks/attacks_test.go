@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -137,7 +139,8 @@ func write(t testing.TB, path, content string, mode fs.FileMode) {
 	check(t, os.Chmod(path, mode))
 }
 
-// newLaptop makes a laptop of the school; sourceURL empty: the school's own. more is added to its configuration.
+// newLaptop makes a laptop of the school; sourceURL empty: the school's own. more is added to its
+// configuration.
 func newLaptop(t testing.TB, sourceURL, more string) *testbed.Laptop {
 	t.Helper()
 	l, err := school.Laptop(sourceURL, "presolve", "idle_timeout = \"60s\"\n"+more)
@@ -172,7 +175,8 @@ func start(t testing.TB, l *testbed.Laptop, env ...string) *laptoptest.Helper {
 	return laptoptest.Start(t, school.Tools, l, env)
 }
 
-// warm has a helper read all that its commands bring along by themselves: nothing of that is an attack's.
+// warm has a helper read all that its commands bring along by themselves: nothing of that is an
+// attack's.
 func warm(t testing.TB, h *laptoptest.Helper) {
 	t.Helper()
 	h.OK("refresh-cache", "no")
@@ -198,7 +202,8 @@ func ask(t testing.TB, h *laptoptest.Helper, words ...string) []string {
 	return lines
 }
 
-// refused checks that a reply has one of the errors, and none of the words that only a command that was carried out has.
+// refused checks that a reply has one of the errors, and none of the words that only a command that
+// was carried out has.
 func refused(t testing.TB, lines []string, codes ...string) {
 	t.Helper()
 	code, text, _ := strings.Cut(laptoptest.ErrorOf(lines), "\t")
@@ -252,7 +257,8 @@ func recordSize(t testing.TB, l *testbed.Laptop) int {
 // A state is all that must stay as it was, by name.
 type state map[string]string
 
-// stateOf is a laptop's state: its installed packages, its record, its cache, and other files and folders.
+// stateOf is a laptop's state: its installed packages, its record, its cache, and other files and
+// folders.
 func stateOf(t testing.TB, l *testbed.Laptop, others ...string) state {
 	t.Helper()
 	s := state{"rpm -qa": strings.Join(laptoptest.Installed(t, l), "\n")}
@@ -263,7 +269,8 @@ func stateOf(t testing.TB, l *testbed.Laptop, others ...string) state {
 	return s
 }
 
-// addRecord adds the tables of a record, but for those that say when and what was asked and not what came of it.
+// addRecord adds the tables of a record, but for those that say when and what was asked and not
+// what came of it.
 func (s state) addRecord(t testing.TB, path string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(10000)")
@@ -305,7 +312,8 @@ func (s state) addRecord(t testing.TB, path string) {
 	}
 }
 
-// addFiles adds what is at a path and below it: owner, mode and content. Files that only locks are made of are left out.
+// addFiles adds what is at a path and below it: owner, mode and content. Files that only locks are
+// made of are left out.
 func (s state) addFiles(t testing.TB, path string) {
 	t.Helper()
 	err := filepath.WalkDir(path, func(path string, e fs.DirEntry, err error) error {
@@ -380,7 +388,8 @@ type gate struct {
 	once  sync.Once
 }
 
-// newGate makes a gate to a server that holds back what is asked for by paths that end so, until it's opened.
+// newGate makes a gate to a server that holds back what is asked for by paths that end so, until
+// it's opened.
 func newGate(t testing.TB, server, ending string) *gate {
 	t.Helper()
 	target, err := url.Parse(server)

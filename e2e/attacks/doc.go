@@ -1,5 +1,8 @@
-// Package attacks does to a laptop what a local user, a stick or a lying server may do to it, and finds that nothing came of
-// it. The programs, rpm, packagekitd and polkitd are the real ones; who attacks as a local user really is one, of the uid
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package attacks does to a laptop what a local user, a stick or a lying server may do to it, and
+// finds that nothing came of it. The programs, rpm, packagekitd and polkitd are the real ones; who
+// attacks as a local user really is one, of the uid
 // 65534. What must not change is compared before and after: the RPM database, the record, the cache, the files that were the
 // targets. Memory is what the kernel says that the helper had at most.
 //
@@ -10,6 +13,6 @@
 //	server_test.go      presolver: repositories that are bombs, words in them, passwords
 //	packagekit_test.go  the same through packagekitd, where that is a local user's way in
 //
-// A test whose name is that of an attack is the right place to begin reading. They need root; where that or a program is
-// missing they are skipped, but for CI, where that is a failure.
+// A test whose name is that of an attack is the right place to begin reading. They need root; where
+// that or a program is missing they are skipped, but for CI, where that is a failure.
 package attacks

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -54,7 +56,8 @@ func TestRootsRPMThroughALink(t *testing.T) {
 	before.same(t, stateOf(t, l, dir, vault))
 }
 
-// What a user can read, and nobody else, can be looked at and installed; root's helper isn't a user's.
+// What a user can read, and nobody else, can be looked at and installed; root's helper isn't a
+// user's.
 func TestOnesOwnRPM(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, "", "")
@@ -90,7 +93,8 @@ const (
 	typeI18N        = 9
 )
 
-// header is one of an RPM's headers, as it says itself that it is: entries and bytes may be other numbers than there are.
+// header is one of an RPM's headers, as it says itself that it is: entries and bytes may be other
+// numbers than there are.
 func header(entries, bytes uint32, index []entry, store string) string {
 	b := []byte("\x8e\xad\xe8\x01\x00\x00\x00\x00")
 	b = binary.BigEndian.AppendUint32(b, entries)
@@ -186,7 +190,8 @@ var helper386 = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// A file of whatever content is answered with an error, and neither ends the helper nor makes it large.
+// A file of whatever content is answered with an error, and neither ends the helper nor makes it
+// large.
 func TestHeaderBomb(t *testing.T) {
 	dir := home(t)
 	all := bombs()

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -25,8 +27,8 @@ const (
 	exitSuccess, exitFails = 1, 2
 )
 
-// callPackageKit calls a method of a new transaction on a bus, and prints its signals until the last. Arguments are "t:NUMBER", "b:true",
-// "s:TEXT", "as:WORD|WORD", or "words:N" for N words.
+// callPackageKit calls a method of a new transaction on a bus, and prints its signals until the
+// last. Arguments are "t:NUMBER", "b:true", "s:TEXT", "as:WORD|WORD", or "words:N" for N words.
 func callPackageKit(address string, args []string) error {
 	const name = "org.freedesktop.PackageKit"
 	conn, err := dbus.Connect(address)
@@ -97,7 +99,8 @@ func callPackageKit(address string, args []string) error {
 	}
 }
 
-// helpers are the processes of a packagekitd that have the configuration of a laptop on their command lines.
+// helpers are the processes of a packagekitd that have the configuration of a laptop on their
+// command lines.
 func helpers(t testing.TB, l *testbed.Laptop) (pids []int) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/cmdline")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -25,7 +27,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// repository writes a repository as somebody may who needs no RPMs for it: the packages of its primary metadata.
+// repository writes a repository as somebody may who needs no RPMs for it: the packages of its
+// primary metadata.
 func repository(t testing.TB, dir string, primary []byte, location string) {
 	t.Helper()
 	check(t, os.MkdirAll(filepath.Join(dir, "repodata"), 0o755))
@@ -54,7 +57,8 @@ func pkg(name, summary, requires string) string {
 `, name, sha256.Sum256([]byte(name)), summary, name, requires)
 }
 
-// presolverConfig writes a configuration of presolver and gives its path and the folder that it publishes.
+// presolverConfig writes a configuration of presolver and gives its path and the folder that it
+// publishes.
 func presolverConfig(t testing.TB, repository, rpms, toplevel string) (config, output string) {
 	t.Helper()
 	dir := folder(t)
@@ -76,7 +80,8 @@ func presolve(t testing.TB, config string, limit time.Duration) (out string, err
 	return string(all), err
 }
 
-// A package that needs a million things that nobody has is reported like any other; and presolver ends when it's told to.
+// A package that needs a million things that nobody has is reported like any other; and presolver
+// ends when it's told to.
 func TestMillionRequires(t *testing.T) {
 	var requires strings.Builder
 	for n := range 1_000_000 {

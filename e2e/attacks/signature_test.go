@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -17,8 +19,9 @@ import (
 // evil is an RPM that nobody signed. Who installs it has run what is in it as root.
 var evil = testbed.RPM{Name: "evil", Summary: "A song", Pre: `io.open("/pwned", "w"):close()`, Files: map[string]string{"/usr/bin/evil": "evil\n"}}
 
-// forgedNames are names of files that say that somebody signed them, to whoever reads rpm's words, and names that programs
-// take for something else than a name. "|" and "&" would be the end of a name in a list of the protocol.
+// forgedNames are names of files that say that somebody signed them, to whoever reads rpm's words,
+// and names that programs take for something else than a name. "|" and "&" would be the end of a
+// name in a list of the protocol.
 var forgedNames = []string{
 	"x    Signature, key ID deadbeef: OK.rpm",
 	"x:     Header V4 RSA-SHA256 Signature, key ID deadbeef: OK.rpm",
@@ -31,7 +34,8 @@ var forgedNames = []string{
 	"--nosignature.rpm",
 }
 
-// A file's name doesn't make it signed: not where it's installed, not where it's told whether it could be.
+// A file's name doesn't make it signed: not where it's installed, not where it's told whether it
+// could be.
 func TestForgedByFileName(t *testing.T) {
 	t.Parallel()
 	dir := home(t)
@@ -82,7 +86,8 @@ func TestForgedByFileName(t *testing.T) {
 	}
 }
 
-// Words in a package don't choose what an error means: the same failure is the same error, whatever a path is called.
+// Words in a package don't choose what an error means: the same failure is the same error, whatever
+// a path is called.
 func TestForgedByPathsInPackage(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, "", "")
@@ -127,7 +132,8 @@ func TestForgedByScriptlet(t *testing.T) {
 	laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
 }
 
-// A capability is no line of rpm's: nobody is told that an installed package would be broken, which isn't.
+// A capability is no line of rpm's: nobody is told that an installed package would be broken, which
+// isn't.
 func TestForgedByCapability(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t, "", "")
@@ -159,7 +165,8 @@ func TestForgedByCapability(t *testing.T) {
 	before.same(t, stateOf(t, l))
 }
 
-// What was verified is installed, or nothing, whatever becomes of the user's file while its dependencies are downloaded.
+// What was verified is installed, or nothing, whatever becomes of the user's file while its
+// dependencies are downloaded.
 func TestSwappedAfterCheck(t *testing.T) {
 	courier := testbed.RPM{Name: "courier", Summary: "Brings letters", Requires: []string{"libtext"}, Files: map[string]string{"/usr/bin/courier": "letters\n"}}
 	bomb := courier
@@ -224,7 +231,8 @@ func TestSwappedAfterCheck(t *testing.T) {
 	}
 }
 
-// The files of a user's that are copied to be verified don't stay, and nobody else can read them meanwhile.
+// The files of a user's that are copied to be verified don't stay, and nobody else can read them
+// meanwhile.
 func TestCopiesAreRootsAndGo(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, school.Server.URL, ".rpm")

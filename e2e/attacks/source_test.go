@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -26,8 +28,9 @@ import (
 // object is a published object, as anybody may write it: with any fields of any kind.
 type object = map[string]any
 
-// A forgery is what the school publishes, changed by somebody who can make the digests right again. Its files are read and
-// written as JSON, and not by way of the package tree, whose types say only what may be.
+// A forgery is what the school publishes, changed by somebody who can make the digests right again.
+// Its files are read and written as JSON, and not by way of the package tree, whose types say only
+// what may be.
 type forgery struct {
 	t        testing.TB
 	dir      string // that is published
@@ -98,7 +101,8 @@ func (f *forgery) packages() (all []object) {
 	return all
 }
 
-// shard makes a shard of lines, and what refers to it, with the numbers that format 1 may have of it.
+// shard makes a shard of lines, and what refers to it, with the numbers that format 1 may have of
+// it.
 func (f *forgery) shard(lines []byte, entries int) object {
 	f.t.Helper()
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
@@ -130,7 +134,8 @@ func (f *forgery) sealPlatform() {
 // fileURL is the source of a laptop that has what is published in a folder.
 func (f *forgery) fileURL() string { return "file://" + f.dir }
 
-// serve serves a folder; the school's until it is told otherwise. The server is a lying one: it gives what it has.
+// serve serves a folder; the school's until it is told otherwise. The server is a lying one: it
+// gives what it has.
 func serve(t testing.TB) (url string, dir *atomic.Value) {
 	dir = new(atomic.Value)
 	dir.Store(school.Published())
@@ -141,7 +146,8 @@ func serve(t testing.TB) (url string, dir *atomic.Value) {
 	return s.URL, dir
 }
 
-// secretOf writes a file that only root can read, of a size, and gives its path and the words that would give it away.
+// secretOf writes a file that only root can read, of a size, and gives its path and the words that
+// would give it away.
 func secretOf(t testing.TB, size int) (path string, words []string) {
 	t.Helper()
 	content := []byte(strings.Repeat("secret! ", size/8+1)[:size])
@@ -231,7 +237,8 @@ func TestStickLink(t *testing.T) {
 				more := "log_level = \"trace\"\n[transport]\nretry_for = \"1s\"\n"
 				id := helloID
 				if from == "a stick" {
-					// The school's server has all but RPMs, or nothing at all where the stick's own metadata is what attacks.
+					// The school's server has all but RPMs, or nothing at all where the stick's own
+					// metadata is what attacks.
 					alone := !strings.Contains(name, "RPM") && name != "a FIFO"
 					server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						if alone || strings.HasSuffix(r.URL.Path, ".rpm") {
@@ -259,7 +266,8 @@ func TestStickLink(t *testing.T) {
 	}
 }
 
-// undisclosed has a laptop take from a source whatever it takes, and checks that nothing of a secret came of it.
+// undisclosed has a laptop take from a source whatever it takes, and checks that nothing of a
+// secret came of it.
 func undisclosed(t *testing.T, source, more, id, secret string, words []string) {
 	t.Helper()
 	l := newLaptop(t, source, more)
@@ -294,7 +302,8 @@ func undisclosed(t *testing.T, source, more, id, secret string, words []string) 
 	}
 }
 
-// A catalogue that is small on the wire and huge on the disk is refused, whether or not it says how large it is.
+// A catalogue that is small on the wire and huge on the disk is refused, whether or not it says how
+// large it is.
 func TestCatalogueBomb(t *testing.T) {
 	const shards, text = 64, 15 << 20
 	bomb := forge(t)
@@ -389,7 +398,8 @@ func TestRefreshIsCancelled(t *testing.T) {
 	}
 }
 
-// A Sugar Network node whose files are large is refused, or taken in pieces: its bytes are not all kept.
+// A Sugar Network node whose files are large is refused, or taken in pieces: its bytes are not all
+// kept.
 func TestSugarBomb(t *testing.T) {
 	t.Parallel()
 	const names = 600
@@ -497,7 +507,8 @@ func TestTreeBomb(t *testing.T) {
 	}
 }
 
-// What an RPM says that it is counts: one that a tree leads to as another is refused before rpm runs.
+// What an RPM says that it is counts: one that a tree leads to as another is refused before rpm
+// runs.
 func TestOtherPackage(t *testing.T) {
 	lib := testbed.RPM{Name: "libtext", Version: "0.9", Epoch: 2, Arch: "x86_64", Summary: "Text for everybody", Pre: evil.Pre,
 		Files: map[string]string{"/usr/lib64/libtext.so.0": "ELF\n"}}
@@ -546,7 +557,8 @@ func TestOtherPackage(t *testing.T) {
 	}
 }
 
-// Names that look like others, or mean something to a program that gets them, are refused in all that is published.
+// Names that look like others, or mean something to a program that gets them, are refused in all
+// that is published.
 func TestOddNames(t *testing.T) {
 	url, dir := serve(t)
 	l := newLaptop(t, url, "")

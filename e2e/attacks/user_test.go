@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package attacks
 
 import (
@@ -17,7 +19,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// A user can't lock what commands wait for: nothing of it can be opened, in an installation from before that was so either.
+// A user can't lock what commands wait for: nothing of it can be opened, in an installation from
+// before that was so either.
 func TestLocksByAnybody(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, school.Server.URL, ".rpm")
@@ -146,7 +149,8 @@ func TestLockedCommandIsCancelled(t *testing.T) {
 	}
 }
 
-// Who downloads into a folder gets there what they could have put there themselves, and nothing else is written.
+// Who downloads into a folder gets there what they could have put there themselves, and nothing
+// else is written.
 func TestDownloadIntoALink(t *testing.T) {
 	const file = "hello-1.0-1.noarch.rpm"
 	// The folder to download to is dir/to; vault is root's.
@@ -247,7 +251,8 @@ func TestDownloadIntoALink(t *testing.T) {
 	}
 }
 
-// A query of any length is answered, or refused in so many words; never is it a fault of the program, and never long.
+// A query of any length is answered, or refused in so many words; never is it a fault of the
+// program, and never long.
 func TestManyWords(t *testing.T) {
 	l := newLaptop(t, "", "")
 	h := start(t, l, asNobody...)
@@ -294,7 +299,8 @@ func TestManyWords(t *testing.T) {
 	h.OK("search-name", "none", "hello")
 }
 
-// A key's file has that key given to RPM, and nothing else that is in it: a subkey of somebody else's would sign as the key does.
+// A key's file has that key given to RPM, and nothing else that is in it: a subkey of somebody
+// else's would sign as the key does.
 func TestForeignSubkey(t *testing.T) {
 	t.Parallel()
 	l := trusting(t, "", "") // so that key is there
@@ -349,7 +355,8 @@ func TestForeignSubkey(t *testing.T) {
 	h.OK("install-files", "only-trusted", song)
 }
 
-// packets calls each with the packets of an OpenPGP file as gpg writes it: with old headers (RFC 4880, 4.2.1).
+// packets calls each with the packets of an OpenPGP file as gpg writes it: with old headers (RFC
+// 4880, 4.2.1).
 func packets(t testing.TB, data []byte, each func(tag byte, whole, body []byte)) {
 	t.Helper()
 	for len(data) > 0 {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package conformance
 
 import (
@@ -222,7 +224,8 @@ func (h *helper) end() int {
 // environment is as bare as PackageKit's.
 var environment = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "NETWORK=TRUE"}
 
-// program runs the program of a command: a link to the helper. Up to 0.1.11 its command line is cut at the spaces.
+// program runs the program of a command: a link to the helper. Up to 0.1.11 its command line is cut
+// at the spaces.
 func (l *laptop) program(name string, args []string) {
 	link := filepath.Join(l.Dir, name)
 	if err := os.Symlink(school.Helper, link); err != nil && !errors.Is(err, os.ErrExist) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -10,7 +12,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// Sugar's word processor, 36 real packages, comes over a link that drops every 256 KiB. The packages are not the project's.
+// Sugar's word processor, 36 real packages, comes over a link that drops every 256 KiB. The
+// packages are not the project's.
 func TestInstallWrite(t *testing.T) {
 	if !long {
 		t.Skip("in the long tier: PRESOLVE_LONG=1")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -12,7 +14,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
 
-// TestRecordDamagedInTheMiddleOfAnAnswer has a list of which a part is told when the damage is met. Each package is told once.
+// TestRecordDamagedInTheMiddleOfAnAnswer has a list of which a part is told when the damage is met.
+// Each package is told once.
 func TestRecordDamagedInTheMiddleOfAnAnswer(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)
@@ -41,8 +44,8 @@ func packages(lines []string) (all []string) {
 	return all
 }
 
-// TestRecordDamagedWhileRPMRuns damages the record in the middle of an install. Another helper answers meanwhile, and what was
-// installed is known to be this backend's.
+// TestRecordDamagedWhileRPMRuns damages the record in the middle of an install. Another helper
+// answers meanwhile, and what was installed is known to be this backend's.
 func TestRecordDamagedWhileRPMRuns(t *testing.T) {
 	for name, tables := range map[string][]string{
 		"everything": nil,
@@ -98,8 +101,8 @@ func TestRecordDamagedWhileRPMRuns(t *testing.T) {
 	}
 }
 
-// TestKeptTreeSpoilt spoils the trees that a record keeps, so that the file is whole and they are not what was kept: what reads them is
-// answered after a rebuild.
+// TestKeptTreeSpoilt spoils the trees that a record keeps, so that the file is whole and they are
+// not what was kept: what reads them is answered after a rebuild.
 func TestKeptTreeSpoilt(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -392,8 +394,8 @@ func addSource(t *testing.T, l *testbed.Laptop, url string) {
 	config.Close()
 }
 
-// secondRefuses has a second source that hangs up on everybody: with the first one's catalogue here it is asked once by each helper,
-// and by each refresh.
+// secondRefuses has a second source that hangs up on everybody: with the first one's catalogue here
+// it is asked once by each helper, and by each refresh.
 func secondRefuses(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -432,7 +434,8 @@ func secondRefuses(t *testing.T) {
 	}
 }
 
-// secondIsOld is a second source, and then the only one, that fails when what is known of it is old, and then has come back.
+// secondIsOld is a second source, and then the only one, that fails when what is known of it is
+// old, and then has come back.
 func secondIsOld(t *testing.T) {
 	var asked atomic.Int64
 	server := newFront(t, func(http.Handler) http.Handler {
@@ -581,7 +584,8 @@ func readOnlyWhole(t *testing.T) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
-// partFails lets rpm install a program without the library that it needs: the next install brings that.
+// partFails lets rpm install a program without the library that it needs: the next install brings
+// that.
 func partFails(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	fail := filepath.Join(laptop.Root, "fail")
@@ -596,7 +600,8 @@ func partFails(t *testing.T) {
 	whole(t, h, laptop, moody)
 }
 
-// noNetwork is a laptop without any network: at once it says so, and everything that is there still works.
+// noNetwork is a laptop without any network: at once it says so, and everything that is there still
+// works.
 func noNetwork(t *testing.T) {
 	cut := withoutNetwork(t)
 	l := lay(t, newFront(t, nil).URL, weather{})
@@ -623,7 +628,8 @@ func noNetwork(t *testing.T) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 1.03) // swarm's tree too
 }
 
-// powerCut ends an install in the middle of its downloads, and leaves zeros at their ends as UBIFS does.
+// powerCut ends an install in the middle of its downloads, and leaves zeros at their ends as UBIFS
+// does.
 func powerCut(t *testing.T, layout string) {
 	l := lay(t, newFront(t, nil).URL, weather{Rate: 4 << 20})
 	laptop := makeLaptop(t, l.URL, layout, "")
@@ -649,7 +655,8 @@ func powerCut(t *testing.T, layout string) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 1.1)
 }
 
-// cachedDamaged damages one whole RPM that no digest is known of, so that rpm finds it: that one alone is downloaded again.
+// cachedDamaged damages one whole RPM that no digest is known of, so that rpm finds it: that one
+// alone is downloaded again.
 func cachedDamaged(t *testing.T) {
 	for _, damage := range []func(t *testing.T, path string){
 		func(t *testing.T, path string) { zeroEnd(t, path, 4*kib) },

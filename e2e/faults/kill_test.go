@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -24,8 +26,8 @@ func points() int {
 	return 12
 }
 
-// TestKilledHelper kills the helper, as a flat battery would, after one line of its protocol after another. rpm goes on by
-// itself.
+// TestKilledHelper kills the helper, as a flat battery would, after one line of its protocol after
+// another. rpm goes on by itself.
 func TestKilledHelper(t *testing.T) {
 	all := len(linesOf(t))
 	for i := range points() {
@@ -87,8 +89,8 @@ func TestKilledRPM(t *testing.T) {
 	}
 }
 
-// TestKilledInScriptlet kills rpm while a package's %post runs: the package is in the database and its files are whole, and
-// still it isn't installed.
+// TestKilledInScriptlet kills rpm while a package's %post runs: the package is in the database and
+// its files are whole, and still it isn't installed.
 func TestKilledInScriptlet(t *testing.T) {
 	t.Parallel()
 	k := newKilling(t)
@@ -140,7 +142,8 @@ func newKilling(t *testing.T) *killing {
 	return k
 }
 
-// completes tells whether the next install brings everything right, without asking again for what was there.
+// completes tells whether the next install brings everything right, without asking again for what
+// was there.
 func (k *killing) completes(program []testbed.RPM) {
 	t := k.t
 	t.Helper()

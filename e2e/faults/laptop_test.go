@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -28,9 +30,9 @@ var long = os.Getenv("PRESOLVE_LONG") == "1"
 // school is made once, and only read.
 var school *testbed.School
 
-// What the school offers beside its usual programs: atlas, a few large packages; swarm, many small ones; slowpoke, whose
-// library's %post waits for as long as there is a pipe in the root; moody, whose library can't be installed while there is a
-// file "fail" in it.
+// What the school offers beside its usual programs: atlas, a few large packages; swarm, many small
+// ones; slowpoke, whose library's %post waits for as long as there is a pipe in the root; moody,
+// whose library can't be installed while there is a file "fail" in it.
 var (
 	atlas = []testbed.RPM{
 		{Name: "atlas", Summary: "The world", Requires: []string{"atlas-maps", "atlas-photos"}, Files: noise("atlas", 2, 300<<10)},
@@ -173,7 +175,8 @@ func lay(t *testing.T, serverURL string, w weather) *testbed.Link {
 	return l
 }
 
-// makeLaptop makes a laptop whose source has a URL. Layout sugar-network gets the platform's folder.
+// makeLaptop makes a laptop whose source has a URL. Layout sugar-network gets the platform's
+// folder.
 func makeLaptop(t *testing.T, url, layout, more string) *testbed.Laptop {
 	t.Helper()
 	if layout == "" {

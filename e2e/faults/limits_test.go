@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -40,8 +42,8 @@ func inCache(t *testing.T, l *testbed.Laptop, part string) (n int64) {
 	return n
 }
 
-// cacheLimited has a cache that holds swarm and a bit more. What was downloaded for later goes for atlas; what was begun of atlas and
-// not finished stays, and swarm is refused.
+// cacheLimited has a cache that holds swarm and a bit more. What was downloaded for later goes for
+// atlas; what was begun of atlas and not finished stays, and swarm is refused.
 func cacheLimited(t *testing.T) {
 	limit := sizeOf(t, swarm)>>10 + 200
 	server := newFront(t, cuts(300*kib))
@@ -113,7 +115,8 @@ func limitLowered(t *testing.T) {
 	whole(t, h, laptop, atlas)
 }
 
-// limitUnknown has a source that doesn't tell sizes: they aren't bound, and what came isn't refused when it is to be installed.
+// limitUnknown has a source that doesn't tell sizes: they aren't bound, and what came isn't refused
+// when it is to be installed.
 func limitUnknown(t *testing.T) {
 	laptop := makeLaptop(t, school.Server.URL, "sugar-network", `cache_limit = "64 KiB"`)
 	h := start(t, laptop)
@@ -200,7 +203,8 @@ func limitBusy(t *testing.T) {
 	other.OK(later("swarm")...) // now it may go
 }
 
-// repairKeeps repairs systems whose record is gone or damaged: RPMs, whole and in part, are not downloaded again.
+// repairKeeps repairs systems whose record is gone or damaged: RPMs, whole and in part, are not
+// downloaded again.
 func repairKeeps(t *testing.T) {
 	for _, how := range []string{"removed", "wiped"} {
 		server := newFront(t, cuts(300*kib))
@@ -246,7 +250,8 @@ func nobodys(t *testing.T) testbed.Tools {
 	return tools
 }
 
-// noPermission is a helper that may not write to one thing after the other. Each time it says to what, and loses nothing.
+// noPermission is a helper that may not write to one thing after the other. Each time it says to
+// what, and loses nothing.
 func noPermission(t *testing.T) {
 	nobody := nobodys(t)
 	l := lay(t, newFront(t, nil).URL, weather{})
@@ -333,8 +338,9 @@ func recordDiskFull(t *testing.T) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
-// everythingFull has system, record and cache on one disk without a byte left, when a helper starts and when one runs. What the record
-// has is told, what is removed makes room, and so does what the cache doesn't need.
+// everythingFull has system, record and cache on one disk without a byte left, when a helper starts
+// and when one runs. What the record has is told, what is removed makes room, and so does what the
+// cache doesn't need.
 func everythingFull(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
 	laptop := makeLaptop(t, l.URL, "", "")
@@ -402,7 +408,8 @@ func everythingFull(t *testing.T) {
 	}
 }
 
-// rootDiskFull has a root that a file fills after the arithmetic, before the RPMs come: rpm meets it.
+// rootDiskFull has a root that a file fills after the arithmetic, before the RPMs come: rpm meets
+// it.
 func rootDiskFull(t *testing.T) {
 	filled := make(chan struct{})
 	l := lay(t, newFront(t, func(good http.Handler) http.Handler {
@@ -468,8 +475,8 @@ func rootReadOnly(t *testing.T) {
 	count(t, l.Received.Load(), sizeOf(t, atlas), 0)
 }
 
-// clockAhead is a computer whose clock was ten years ahead when it looked last, and is right now, or was set back to 1970: it looks
-// again.
+// clockAhead is a computer whose clock was ten years ahead when it looked last, and is right now,
+// or was set back to 1970: it looks again.
 func clockAhead(t *testing.T) {
 	var asked atomic.Int64
 	laptop := makeLaptop(t, newFront(t, func(good http.Handler) http.Handler {
@@ -503,7 +510,8 @@ func clockAhead(t *testing.T) {
 	}
 }
 
-// throughSOCKS installs from a server whose name only a SOCKS proxy knows, as PackageKit tells of one.
+// throughSOCKS installs from a server whose name only a SOCKS proxy knows, as PackageKit tells of
+// one.
 func throughSOCKS(t *testing.T) {
 	proxy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -10,7 +12,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
 
-// TestSoak gives one helper very many commands of all kinds: it must not grow from the first tenth to the end.
+// TestSoak gives one helper very many commands of all kinds: it must not grow from the first tenth
+// to the end.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	commands := 20_000

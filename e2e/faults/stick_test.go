@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package faults
 
 import (
@@ -51,7 +53,8 @@ func rpmOn(stick string, r testbed.RPM) string {
 	return filepath.Join(stick, "presolve", testbed.Platform, "rpms", r.Name+"-1.0-1.noarch.rpm")
 }
 
-// metadata is more than the bytes of all that tells what the school offers, the RPMs of which come from elsewhere.
+// metadata is more than the bytes of all that tells what the school offers, the RPMs of which come
+// from elsewhere.
 const metadata = 16 * kib
 
 // few tells whether no more than so many bytes came over the wire.
@@ -129,8 +132,8 @@ func stickIsCopy(t *testing.T) {
 	few(t, l, metadata)
 }
 
-// stickMeanwhile begins an install over a link and puts the stick in when the helper says something. From then on few bytes come
-// over the wire, at most so many.
+// stickMeanwhile begins an install over a link and puts the stick in when the helper says
+// something. From then on few bytes come over the wire, at most so many.
 func stickMeanwhile(t *testing.T, w weather, at string, most int64) {
 	l := lay(t, newFront(t, nil).URL, w)
 	s := newSlot(t, "required")
@@ -170,7 +173,8 @@ func stickEndsSlowness(t *testing.T) {
 	stickMeanwhile(t, weather{Rate: 256 * kib}, "item-progress\t", 512*kib)
 }
 
-// stickIsPulled pulls the stick out when some of it has been read: its files end there, as those of a disk that is gone do.
+// stickIsPulled pulls the stick out when some of it has been read: its files end there, as those of
+// a disk that is gone do.
 func stickIsPulled(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
 	s := newSlot(t, "required")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package laptoptest
 
 import (
@@ -9,7 +11,8 @@ import (
 	"testing"
 )
 
-// A Key is an OpenPGP key of gpg's, in a keyring of its own, with an RSA key that signs and no subkeys.
+// A Key is an OpenPGP key of gpg's, in a keyring of its own, with an RSA key that signs and no
+// subkeys.
 type Key struct {
 	Home        string // gpg's folder
 	Fingerprint string // in lower case

@@ -1,5 +1,7 @@
-// Package laptoptest talks to the helper of a testbed's laptop for the end-to-end tests, failing the test where it can't, and
-// compares what the helper tells with what rpm does.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package laptoptest talks to the helper of a testbed's laptop for the end-to-end tests, failing
+// the test where it can't, and compares what the helper tells with what rpm does.
 //
 // Only tests import it.
 package laptoptest
@@ -25,7 +27,8 @@ type Helper struct {
 	t testing.TB
 }
 
-// NewSchool makes a school of the test's own, with more programs beside its usual ones. It needs what ./setup installs.
+// NewSchool makes a school of the test's own, with more programs beside its usual ones. It needs
+// what ./setup installs.
 func NewSchool(t testing.TB, more ...testbed.RPM) *testbed.School {
 	t.Helper()
 	dir := t.TempDir()
@@ -41,7 +44,8 @@ func NewSchool(t testing.TB, more ...testbed.RPM) *testbed.School {
 	return school
 }
 
-// Start starts the helper of a laptop, which is killed when the test ends. env are variables beside the test's own.
+// Start starts the helper of a laptop, which is killed when the test ends. env are variables beside
+// the test's own.
 func Start(t testing.TB, tools testbed.Tools, l *testbed.Laptop, env []string, args ...string) *Helper {
 	t.Helper()
 	h, err := tools.Start(l.Config, env, args...)
@@ -104,7 +108,8 @@ func Installed(t testing.TB, l *testbed.Laptop) []string {
 	return all
 }
 
-// Agrees tells whether the record, as the reply to get-packages tells it, and "rpm -qa" name the same packages.
+// Agrees tells whether the record, as the reply to get-packages tells it, and "rpm -qa" name the
+// same packages.
 func Agrees(t testing.TB, l *testbed.Laptop, lines []string) {
 	t.Helper()
 	var record []string
@@ -128,8 +133,9 @@ type Write struct {
 	Base      []string // RPM files of the standard installation
 }
 
-// ServeWrite publishes it, in both layouts, from the real packages beside the repository; root is the path of the repository from the
-// test's folder. They are not the project's: where they aren't there the test is skipped.
+// ServeWrite publishes it, in both layouts, from the real packages beside the repository; root is
+// the path of the repository from the test's folder. They are not the project's: where they aren't
+// there the test is skipped.
 func ServeWrite(t testing.TB, tools testbed.Tools, root string) *Write {
 	t.Helper()
 	corpus, err := filepath.Abs(filepath.Join(root, "../shared/corpus"))
@@ -171,8 +177,9 @@ func ServeWrite(t testing.TB, tools testbed.Tools, root string) *Write {
 // Record is the file of a laptop's record.
 func Record(l *testbed.Laptop) string { return filepath.Join(l.State, "record.sqlite") }
 
-// Wipe overwrites with zeros the pages of a laptop's record that hold the tables and indexes of these names, in place, as a disk that
-// lies does. "sqlite_schema" is in the first page; no names are all pages.
+// Wipe overwrites with zeros the pages of a laptop's record that hold the tables and indexes of
+// these names, in place, as a disk that lies does. "sqlite_schema" is in the first page; no names
+// are all pages.
 func Wipe(t testing.TB, l *testbed.Laptop, names ...string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+Record(l))

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -25,7 +27,8 @@ func (l *laptop) stalledInstall(ids ...string) *pktest.Transaction {
 	return x
 }
 
-// installInRPM begins an install of patient, and returns when rpm is in the middle of it. Closing the gate lets rpm go on.
+// installInRPM begins an install of patient, and returns when rpm is in the middle of it. Closing
+// the gate lets rpm go on.
 func (l *laptop) installInRPM() (*pktest.Transaction, *os.File) {
 	l.t.Helper()
 	path := filepath.Join(l.Root, testbed.Gate)
@@ -150,7 +153,8 @@ func parent(t *testing.T, pid int) (parent int) {
 	return parent
 }
 
-// A cancelled download ends while the server still stalls; what came is kept, and isn't downloaded again.
+// A cancelled download ends while the server still stalls; what came is kept, and isn't downloaded
+// again.
 func TestCancelDownload(t *testing.T) {
 	l := start(t)
 	x := l.stalledInstall(hello)

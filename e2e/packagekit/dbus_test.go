@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -76,7 +78,8 @@ func answer(l *laptop, r pktest.Result) string {
 var infos = map[uint32]string{infoInstalled: "installed", infoAvailable: "available", infoInstalling: "installing", infoRemoving: "removing",
 	infoUpdating: "updating", infoCleanup: "cleanup", infoObsoleting: "obsoleting"}
 
-// packages are the packages that were reported, but for those being downloaded and those that are done, sorted.
+// packages are the packages that were reported, but for those being downloaded and those that are
+// done, sorted.
 func packages(r pktest.Result) string {
 	var all []string
 	for _, p := range r.All("Package") {
@@ -89,7 +92,8 @@ func packages(r pktest.Result) string {
 	return strings.Join(all, ", ")
 }
 
-// grows checks that the percentages of a transaction, and of each package within what is done to it, only grow.
+// grows checks that the percentages of a transaction, and of each package within what is done to
+// it, only grow.
 func grows(t *testing.T, r pktest.Result) {
 	t.Helper()
 	last := uint32(0)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -34,8 +36,9 @@ func (l *laptop) desktop(command, name string, each func(told)) {
 	check(l.t, cmd.Wait())
 }
 
-// A desktop's progress bar: it only grows, and says how fast and how long, over a link whose speed is known. (What
-// PackageKit itself calls the remaining time is always 0, up to 1.3.6: desktops divide what remains by the speed.)
+// A desktop's progress bar: it only grows, and says how fast and how long, over a link whose speed
+// is known. (What PackageKit itself calls the remaining time is always 0, up to 1.3.6: desktops
+// divide what remains by the speed.)
 func TestDesktopInstall(t *testing.T) {
 	l := start(t)
 	l.Fault(testbed.Slow)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -16,8 +18,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// "task install" puts everything where it belongs below DESTDIR, "task uninstall" takes it away again, and both leave an
-// edited configuration alone.
+// "task install" puts everything where it belongs below DESTDIR, "task uninstall" takes it away
+// again, and both leave an edited configuration alone.
 func TestInstallation(t *testing.T) {
 	build, dest := t.TempDir(), t.TempDir()
 	for name, from := range map[string]string{"pk-presolve": school.Tools.Helper, "presolver": school.Presolver, "libpk_backend_presolve.so": pktest.Build(t)} {
@@ -87,7 +89,8 @@ func files(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// The configuration to start with says what is missing; with its keys switched on it is a right one.
+// The configuration to start with says what is missing; with its keys switched on it is a right
+// one.
 func TestConfigurationToStartWith(t *testing.T) {
 	data, err := os.ReadFile("../../dist/presolve.toml")
 	check(t, err)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -44,8 +46,8 @@ var update = flag.Bool("update", false, "write what was said into the transcript
 //
 // $WORK is the script's folder, $LAPTOP the laptop's, $SCHOOL the URL of its source.
 //
-// What PackageKit says by itself of any transaction is left out. So are percentages: they only have to grow. How often a source was
-// tried that hung up is N: the pauses between are left to chance.
+// What PackageKit says by itself of any transaction is left out. So are percentages: they only have
+// to grow. How often a source was tried that hung up is N: the pauses between are left to chance.
 func TestPkcon(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
@@ -78,7 +80,8 @@ func TestPkcon(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Values["test"] = env.T().(testing.TB)
 			env.Values["laptop"] = &laptop{School: school}
-			// A pkcon without a login session has the rights of nobody, which must get at the script's own files.
+			// A pkcon without a login session has the rights of nobody, which must get at the
+			// script's own files.
 			for dir := env.WorkDir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 				if err := os.Chmod(dir, 0o755); err != nil {
 					return err

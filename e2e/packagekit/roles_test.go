@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -50,7 +52,8 @@ var roles = []role{
 	{32, "RepoRemove", []any{uint64(0), "school", true}, ""},
 }
 
-// Each role that the stub claims works, each that it doesn't claim isn't supported, and none is left out here.
+// Each role that the stub claims works, each that it doesn't claim isn't supported, and none is
+// left out here.
 func TestRoles(t *testing.T) {
 	l := start(t)
 	claimed := l.Property("Roles").(uint64)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -7,7 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// Sugar's own way: one Resolve for a hundred names, some of which nobody knows, then InstallPackages with the ids.
+// Sugar's own way: one Resolve for a hundred names, some of which nobody knows, then
+// InstallPackages with the ids.
 func TestSugar(t *testing.T) {
 	l := start(t)
 	var names []string

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package packagekit
 
 import (
@@ -115,8 +117,8 @@ func TestUpdateDetail(t *testing.T) {
 	}
 }
 
-// What is updated, brought in, obsoleted and cleaned up is told as such, in a simulation and for real, and that the
-// computer should be restarted. Afterwards nothing is left to update.
+// What is updated, brought in, obsoleted and cleaned up is told as such, in a simulation and for
+// real, and that the computer should be restarted. Afterwards nothing is left to update.
 func TestUpdateSignals(t *testing.T) {
 	l := springLaptop(t)
 	const plan = "installing greetings, obsoleting libgreet, updating hello, updating libtext, updating paint, updating paint-data"
@@ -150,7 +152,8 @@ func TestUpdateSignals(t *testing.T) {
 	}
 }
 
-// Without leave what others need stays; with it they go, too; what nothing needs any more goes where that is asked for.
+// Without leave what others need stays; with it they go, too; what nothing needs any more goes
+// where that is asked for.
 func TestRemove(t *testing.T) {
 	l := start(t)
 	succeeds(t, l.Run("InstallPackages", uint64(flagsNone), []string{hello}))

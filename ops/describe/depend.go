@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package describe
 
 import (
@@ -11,9 +13,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// dependsOn answers depends-on. For a package that is offered: the packages of the tree that it requires, itself or, if
-// recursive, by way of others; for a whole tree also the base's packages that it needs. For a package as it is installed: what
-// the RPM database says.
+// dependsOn answers depends-on. For a package that is offered: the packages of the tree that it
+// requires, itself or, if recursive, by way of others; for a whole tree also the base's packages
+// that it needs. For a package as it is installed: what the RPM database says.
 func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
 	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
@@ -69,9 +71,10 @@ func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) e
 	return nil
 }
 
-// requiredBy answers required-by: the installed packages that require a package, as the RPM database says, and those on offer
-// whose trees say so. The trees that this computer has are looked into, not all that are published: those of packages that were
-// installed, downloaded or asked about.
+// requiredBy answers required-by: the installed packages that require a package, as the RPM
+// database says, and those on offer whose trees say so. The trees that this computer has are looked
+// into, not all that are published: those of packages that were installed, downloaded or asked
+// about.
 func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
 	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
@@ -127,8 +130,9 @@ func (t *teller) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) err
 	return nil
 }
 
-// requirers are the indexes of the packages in a tree that require a package. Which of them needs a package of the base is not
-// told: the top-level package does, by way of others or, where it is alone, itself.
+// requirers are the indexes of the packages in a tree that require a package. Which of them needs a
+// package of the base is not told: the top-level package does, by way of others or, where it is
+// alone, itself.
 func requirers(t *tree.Tree, of tree.NEVRA, recursive bool) []int {
 	top := len(t.Packages) - 1
 	is := func(p tree.NEVRA) bool { return p.Name == of.Name && p.Arch == of.Arch } // in whatever version

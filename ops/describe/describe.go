@@ -1,5 +1,7 @@
-// Package describe has the ops that tell more about packages whose ids or files are known: get-details and get-files, the
-// same of local files, depends-on and required-by.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package describe has the ops that tell more about packages whose ids or files are known:
+// get-details and get-files, the same of local files, depends-on and required-by.
 package describe
 
 import (
@@ -34,8 +36,8 @@ func each(s *ops.System, answer func(context.Context, *ops.System, *wire.Writer,
 	})
 }
 
-// details answers get-details. The size is what PackageKit's clients show as such: on disk for an installed package, to be
-// downloaded, the tree included, for a top-level package.
+// details answers get-details. The size is what PackageKit's clients show as such: on disk for an
+// installed package, to be downloaded, the tree included, for a top-level package.
 func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
 	p, err := s.FindInstalled(ctx, id)
 	if err != nil {
@@ -72,7 +74,8 @@ func text(description, summary string) string {
 	return description
 }
 
-// files answers get-files: from the RPM database for an installed package, else from what the platform publishes.
+// files answers get-files: from the RPM database for an installed package, else from what the
+// platform publishes.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
 	p, err := s.FindInstalled(ctx, id)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package describe
 
 import (
@@ -10,15 +12,16 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A graph is which installed packages require which others, as the RPM database tells. A requirement is met by each package that
-// provides its name, or has its file, in whatever version: the versions fit, or the packages could not have been installed.
+// A graph is which installed packages require which others, as the RPM database tells. A
+// requirement is met by each package that provides its name, or has its file, in whatever version:
+// the versions fit, or the packages could not have been installed.
 type graph struct {
 	packages []tree.NEVRA
 	requires [][]int // by index in packages
 }
 
-// readGraph reads the headers twice, one at a time: first what is required, then who provides that. So only names that
-// are required are kept in memory, and no paths but those.
+// readGraph reads the headers twice, one at a time: first what is required, then who provides that.
+// So only names that are required are kept in memory, and no paths but those.
 func readGraph(ctx context.Context, d rpm.Database) (*graph, error) {
 	g := &graph{}
 	index := make(map[string]int)    // of packages, by the digest of the header
@@ -113,8 +116,8 @@ func (g *graph) reach(p tree.NEVRA, edges [][]int, recursive bool) []tree.NEVRA 
 	return all
 }
 
-// namesIn are the names in a requirement: one, or in a rich dependency ("(a or b >= 2)") each that may be required. What is
-// a condition ("if c") is no requirement.
+// namesIn are the names in a requirement: one, or in a rich dependency ("(a or b >= 2)") each that
+// may be required. What is a condition ("if c") is no requirement.
 func namesIn(requirement string) []string {
 	if !strings.HasPrefix(requirement, "(") {
 		return []string{requirement}

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package install has the ops that bring packages:
 //
 //	install.go    install-packages

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package install
 
 import (
@@ -12,8 +14,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// files plans install-files. What the files need and neither they nor this computer have comes from the platform's trees, in
-// the same transaction.
+// files plans install-files. What the files need and neither they nor this computer have comes from
+// the platform's trees, in the same transaction.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusQuery)
 	if err := s.SyncInstalled(ctx); err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package install
 
 import (
@@ -26,7 +28,8 @@ func planned(s *ops.System, plan func(context.Context, *ops.System, *wire.Writer
 	})
 }
 
-// packages plans install-packages. Every reason for which the install would fail that can be known now is found now.
+// packages plans install-packages. Every reason for which the install would fail that can be known
+// now is found now.
 func packages(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
 	if err := s.SyncInstalled(ctx); err != nil {
@@ -90,8 +93,8 @@ func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p 
 	return "", p.Add(s, o, transaction.Why{Asked: true})
 }
 
-// lacking adds what a program of ours that is installed lacks: rpm goes on with a program whose library it could not install. there
-// names the program where it lacks nothing.
+// lacking adds what a program of ours that is installed lacks: rpm goes on with a program whose
+// library it could not install. there names the program where it lacks nothing.
 func lacking(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, installed *db.Package) (there string, err error) {
 	there = installed.NEVRA.String()
 	if installed.Source == "" {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package install
 
 import (
@@ -14,12 +16,13 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// maxTrees is how many bytes of trees and file lists one search for dependencies downloads at most. They stay in the record.
+// maxTrees is how many bytes of trees and file lists one search for dependencies downloads at most.
+// They stay in the record.
 const maxTrees = 8 << 20
 
-// providers finds packages of the platform's trees that meet dependencies. Trees don't tell all that packages provide; what is
-// known of them is looked through from the cheapest on: names, what top-level packages provide, the trees' members, and, for
-// libraries and paths, the files in them.
+// providers finds packages of the platform's trees that meet dependencies. Trees don't tell all
+// that packages provide; what is known of them is looked through from the cheapest on: names, what
+// top-level packages provide, the trees' members, and, for libraries and paths, the files in them.
 type providers struct {
 	s   *ops.System
 	w   *wire.Writer
@@ -33,7 +36,8 @@ type tops struct {
 	tree *tree.Tree
 }
 
-// provider is a package that meets a dependency, as rpm writes it; nil where none does. rpm itself has the last word.
+// provider is a package that meets a dependency, as rpm writes it; nil where none does. rpm itself
+// has the last word.
 func (f *providers) provider(ctx context.Context, dependency string) (*offers.Offer, error) {
 	name, _, _ := strings.Cut(dependency, " ")
 	if strings.HasPrefix(dependency, "(") {
@@ -93,8 +97,8 @@ func (f *providers) load(ctx context.Context) error {
 	return nil
 }
 
-// spent tells whether this file is one too many for one search. What is kept isn't downloaded, but counts as if: the
-// bound is on work, too.
+// spent tells whether this file is one too many for one search. What is kept isn't downloaded, but
+// counts as if: the bound is on work, too.
 func (f *providers) spent(ref tree.Ref) bool {
 	f.got += ref.Size
 	return f.got > maxTrees
@@ -138,7 +142,8 @@ func (f *providers) offer(ctx context.Context, t tops, is func(*tree.Package) bo
 	return nil, nil
 }
 
-// withFile is a package with a path, or with the library that a dependency like "libgreet.so.1()(64bit)" is about.
+// withFile is a package with a path, or with the library that a dependency like
+// "libgreet.so.1()(64bit)" is about.
 func (f *providers) withFile(ctx context.Context, name string) (*offers.Offer, error) {
 	library, _, isLibrary := strings.Cut(name, "(")
 	isLibrary = isLibrary && strings.Contains(library, ".so")

@@ -1,5 +1,7 @@
-// Package locale has the op set-locale, which sets the language of summaries and descriptions. Where PackageKit doesn't send it
-// the environment's LANG has it.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package locale has the op set-locale, which sets the language of summaries and descriptions.
+// Where PackageKit doesn't send it the environment's LANG has it.
 package locale
 
 import (

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package locale_test
 
 import (
@@ -18,7 +20,8 @@ const appstream = `<?xml version="1.0" encoding="UTF-8"?>
   <component type="desktop"><id>strange.desktop</id><pkgname>strange</pkgname><summary xml:lang="de">Nicht im Angebot</summary></component>
 </components>`
 
-// What a repository has in other languages reaches those who want it, and costs nobody else anything.
+// What a repository has in other languages reaches those who want it, and costs nobody else
+// anything.
 func TestLocale(t *testing.T) {
 	school := laptoptest.NewSchool(t)
 	file := filepath.Join(school.Dir, "appstream.xml")

@@ -1,4 +1,7 @@
-// Package platform has the ops about the platform as a whole: get-distro-upgrades and upgrade-system.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package platform has the ops about the platform as a whole: get-distro-upgrades and
+// upgrade-system.
 package platform
 
 import (
@@ -67,8 +70,9 @@ func release(platform, arch string) (family, version string) {
 	return name[:i], name[i+1:]
 }
 
-// upgrade answers upgrade-system. Trees are solved against a standard installation that comes as an image: to become another
-// platform a computer gets another image. Pretending otherwise would leave it half-way.
+// upgrade answers upgrade-system. Trees are solved against a standard installation that comes as an
+// image: to become another platform a computer gets another image. Pretending otherwise would leave
+// it half-way.
 func upgrade(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	all, err := upgrades(ctx, s, w)
 	if err != nil {

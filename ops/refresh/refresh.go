@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package refresh has the op refresh-cache, which asks the sources what they offer.
 package refresh
 

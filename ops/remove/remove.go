@@ -1,5 +1,7 @@
-// Package remove has the op remove-packages. It removes only what this backend installed; the base stays as it is. What it
-// plans is carried out by package transaction.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package remove has the op remove-packages. It removes only what this backend installed; the base
+// stays as it is. What it plans is carried out by package transaction.
 package remove
 
 import (
@@ -24,7 +26,8 @@ func Register(m ops.Mux, s *ops.System) {
 	})
 }
 
-// plan is what goes: what others depend on goes after them, and what nothing needs any more goes last.
+// plan is what goes: what others depend on goes after them, and what nothing needs any more goes
+// last.
 func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	w.Status(wire.StatusDepResolve)
 	asked, err := installed(ctx, s, r.IDs)
@@ -93,8 +96,8 @@ func notInstalled(s *ops.System, id wire.PackageID) error {
 	return wire.Errorf(wire.PackageNotInstalled, "%s is not installed", id.Name)
 }
 
-// dependents are the installed packages that can't stay without others: they depend on them, or on one that does. Those that depend on
-// more than what goes before come first.
+// dependents are the installed packages that can't stay without others: they depend on them, or on
+// one that does. Those that depend on more than what goes before come first.
 func dependents(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Package, error) {
 	var all []db.Package
 	for {

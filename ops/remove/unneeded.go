@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package remove
 
 import (
@@ -12,8 +14,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// broughtIn are the packages that this backend installed only for programs that go: nobody asked for them, and no other
-// program has them in its tree. Some of them may go already.
+// broughtIn are the packages that this backend installed only for programs that go: nobody asked
+// for them, and no other program has them in its tree. Some of them may go already.
 func broughtIn(s *ops.System, gone []db.Package) ([]db.Package, error) {
 	owned, err := s.Record.OwnPackages()
 	if err != nil {
@@ -31,7 +33,8 @@ func broughtIn(s *ops.System, gone []db.Package) ([]db.Package, error) {
 	return all, nil
 }
 
-// unneeded are the packages that those that go brought in, and that nothing else needs or depends on.
+// unneeded are the packages that those that go brought in, and that nothing else needs or depends
+// on.
 func unneeded(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Package, error) {
 	all, err := broughtIn(s, gone)
 	if err != nil {
@@ -53,8 +56,8 @@ func unneeded(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Packa
 	return all, nil
 }
 
-// without takes out of packages those that meet what would be unmet, e.g. by something that was installed by hand. Where they can't
-// be told, all stay.
+// without takes out of packages those that meet what would be unmet, e.g. by something that was
+// installed by hand. Where they can't be told, all stay.
 func without(ctx context.Context, s *ops.System, packages []db.Package, unmet []rpm.Unmet) ([]db.Package, error) {
 	wanted := make(map[string]bool)
 	for _, u := range unmet {

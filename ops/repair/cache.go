@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package repair
 
 import (
@@ -21,8 +23,8 @@ import (
 // inName is the beginning of the digest in the name of an RPM in the cache (transaction.CachePath).
 var inName = regexp.MustCompile(`^([0-9a-f]{16})-`)
 
-// cache removes from the cache what is damaged. All else is kept, though nobody may ask for it again: nothing is downloaded twice,
-// and what nothing needs goes when the room is needed.
+// cache removes from the cache what is damaged. All else is kept, though nobody may ask for it
+// again: nothing is downloaded twice, and what nothing needs goes when the room is needed.
 func (p *repair) cache(ctx context.Context) error {
 	entries, err := os.ReadDir(p.s.CacheFolder())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

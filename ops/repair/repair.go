@@ -1,12 +1,16 @@
-// Package repair has the op repair-system, which brings record, cache and RPM database into agreement:
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package repair has the op repair-system, which brings record, cache and RPM database into
+// agreement:
 //
 //   - transactions that were cut off are ended as the RPM database says;
 //   - where the RPM database can't be read, rpm writes it anew;
 //   - the record's file is checked, and rebuilt where it is damaged; what it has of installed packages is read anew;
 //   - RPMs in the cache that are damaged are removed.
 //
-// What it did is told as packages with the info cleanup, whose summaries say what was done to them; what is no package is told as
-// record (the version: how many parts of it), rpm-database or a file of the cache. With the flag simulate it tells what it would do.
+// What it did is told as packages with the info cleanup, whose summaries say what was done to them;
+// what is no package is told as record (the version: how many parts of it), rpm-database or a file
+// of the cache. With the flag simulate it tells what it would do.
 package repair
 
 import (
@@ -57,7 +61,8 @@ func (p *repair) told(id wire.PackageID, format string, args ...any) {
 	p.w.Package(wire.InfoCleanup, id, text)
 }
 
-// thing is the id of what is no package. It has all parts: pkcon shows "record-2.noarch (forgotten)", and never a summary.
+// thing is the id of what is no package. It has all parts: pkcon shows "record-2.noarch
+// (forgotten)", and never a summary.
 func thing(name, version, done string) wire.PackageID {
 	return wire.PackageID{Name: name, Version: version, Arch: "noarch", Data: done}
 }
@@ -94,7 +99,8 @@ func (p *repair) rest(ctx context.Context) error {
 	return nil
 }
 
-// readable tells whether all of the RPM database can be read. Being cancelled is no reason to rebuild it: it isn't asked for that.
+// readable tells whether all of the RPM database can be read. Being cancelled is no reason to
+// rebuild it: it isn't asked for that.
 func (p *repair) readable() bool {
 	nothing := func(string) bool { return false }
 	err := p.s.RPM.Read(context.Background(), nothing, func(string, *rpm.Header) error { return nil })

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package resolve has the op resolve, which turns names into package ids.
 package resolve
 
@@ -16,8 +18,9 @@ import (
 // Register puts the family's op into m.
 func Register(m ops.Mux, s *ops.System) { m["resolve"] = resolve(s) }
 
-// resolve reports the packages of each name, or, for a value that is a package id, that very package. Names that nobody
-// knows are passed over, as PackageKit's clients expect of a list; where none of them is known, that is an error.
+// resolve reports the packages of each name, or, for a value that is a package id, that very
+// package. Names that nobody knows are passed over, as PackageKit's clients expect of a list; where
+// none of them is known, that is an error.
 func resolve(s *ops.System) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
@@ -60,7 +63,8 @@ func resolve(s *ops.System) ops.Op {
 	})
 }
 
-// few names the first of some names: a request may have a hundred thousand, and no client shows them all.
+// few names the first of some names: a request may have a hundred thousand, and no client shows
+// them all.
 func few(names []string) string {
 	const most = 10
 	if len(names) <= most {
@@ -115,8 +119,9 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 	return 0, err
 }
 
-// newer are the newer versions of a package that came with programs, as their trees have it now: what get-updates tells can be named.
-// Trees that are not in the record are not asked for. Top-level packages are left out: they are known without that.
+// newer are the newer versions of a package that came with programs, as their trees have it now:
+// what get-updates tells can be named. Trees that are not in the record are not asked for.
+// Top-level packages are left out: they are known without that.
 func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 	programs, err := s.Record.Renewed(id.Name)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package search
 
 import (
@@ -10,10 +12,12 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// files answers search-file: the packages that have one of these files. A value that begins with "/" is a whole path, another
-// one is a file's name, or the end of its path, in any folder; upper and lower case differ (PackageKit's SearchFiles).
+// files answers search-file: the packages that have one of these files. A value that begins with
+// "/" is a whole path, another one is a file's name, or the end of its path, in any folder; upper
+// and lower case differ (PackageKit's SearchFiles).
 //
-// Of what is offered the top-level packages are found, by their own files: what else is in their trees isn't offered.
+// Of what is offered the top-level packages are found, by their own files: what else is in their
+// trees isn't offered.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
 	if err := checkCount(r.Values); err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package search
 
 import (
@@ -11,8 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// groups are PackageKit's (pk-enum.c, PK_GROUP_ENUM_*), with how a menu shows them: the icons have the names of the
-// freedesktop.org naming specification.
+// groups are PackageKit's (pk-enum.c, PK_GROUP_ENUM_*), with how a menu shows them: the icons have
+// the names of the freedesktop.org naming specification.
 var groups = []struct{ id, name, icon string }{
 	{"accessibility", "Accessibility", "preferences-desktop-accessibility"},
 	{"accessories", "Accessories", "applications-accessories"},
@@ -51,8 +53,9 @@ var groups = []struct{ id, name, icon string }{
 	{"unknown", "Unsorted", "package-x-generic"},
 }
 
-// inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories and PackageKit's
-// document name them, "category:GROUP" and "repo:SOURCE". A package that one of them is for is found.
+// inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories
+// and PackageKit's document name them, "category:GROUP" and "repo:SOURCE". A package that one of
+// them is for is found.
 func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, error) {
 	var q db.Query
 	if err := checkCount(values); err != nil {
@@ -83,7 +86,8 @@ func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, er
 	return q, nil
 }
 
-// categories answers get-categories: the groups that packages on offer are in, and the sources. search-group takes each id.
+// categories answers get-categories: the groups that packages on offer are in, and the sources.
+// search-group takes each id.
 func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	w.Status(wire.StatusQuery)
 	unready := ready(ctx, s, w, nil)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package search
 
 import (
@@ -12,9 +14,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// provides answers what-provides: the packages that provide one of these things. A value is the name of a package, a capability
-// as packages write it, "mimehandler(image/png)", what stands between its parentheses, as old clients send it, or the path
-// of a file.
+// provides answers what-provides: the packages that provide one of these things. A value is the
+// name of a package, a capability as packages write it, "mimehandler(image/png)", what stands
+// between its parentheses, as old clients send it, or the path of a file.
 func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
 	if err := checkCount(r.Values); err != nil {
@@ -66,12 +68,14 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 	return unready
 }
 
-// kinds are the capabilities that a value without one may mean: those that dnf's and zypp's backends try.
+// kinds are the capabilities that a value without one may mean: those that dnf's and zypp's
+// backends try.
 var kinds = []string{
 	"gstreamer0.10", "gstreamer1", "font", "mimehandler", "postscriptdriver", "plasma4", "plasma5", "language", "modalias", "application",
 }
 
-// A want is one thing that is asked for: the name of a package, or kind and what is in the parentheses.
+// A want is one thing that is asked for: the name of a package, or kind and what is in the
+// parentheses.
 type want struct{ text, kind string }
 
 // spellings are what a value may mean.
@@ -118,7 +122,8 @@ func (t want) by(provided string) bool {
 	return false
 }
 
-// base is "gstreamer1(decoder-audio/mpeg)" of "gstreamer1(decoder-audio/mpeg)(mpegversion=4)()(64bit)".
+// base is "gstreamer1(decoder-audio/mpeg)" of
+// "gstreamer1(decoder-audio/mpeg)(mpegversion=4)()(64bit)".
 func base(codec string) string {
 	if i := strings.IndexByte(codec, ')'); i >= 0 {
 		return codec[:i+1]
@@ -126,8 +131,8 @@ func base(codec string) string {
 	return codec
 }
 
-// details are what follows the base: "mpegversion": "4". The suffix that RPM marks 64 bit packages with says nothing here: all
-// packages are for this computer.
+// details are what follows the base: "mpegversion": "4". The suffix that RPM marks 64 bit packages
+// with says nothing here: all packages are for this computer.
 func details(codec string) map[string]string {
 	all := make(map[string]string)
 	rest := strings.TrimSuffix(strings.TrimPrefix(codec, base(codec)), "()(64bit)")
@@ -139,8 +144,9 @@ func details(codec string) map[string]string {
 	return all
 }
 
-// compatible tells whether a codec with some details may be what is asked for with others: as caps can intersect, what one
-// side leaves open doesn't matter. A side may have several values, "{ 1, 2 }" or "[ 1, 3 ]": that is not looked into.
+// compatible tells whether a codec with some details may be what is asked for with others: as caps
+// can intersect, what one side leaves open doesn't matter. A side may have several values, "{ 1, 2
+// }" or "[ 1, 3 ]": that is not looked into.
 func compatible(a, b map[string]string) bool {
 	for key, value := range a {
 		if other, ok := b[key]; ok && other != value && !strings.ContainsAny(value+other, "{[") {

@@ -1,5 +1,8 @@
-// Package search has the ops that look for packages: by what a person types (search-name, search-details, get-packages), by group
-// (search-group, get-categories), by file (search-file), and by what they provide (what-provides).
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package search has the ops that look for packages: by what a person types (search-name,
+// search-details, get-packages), by group (search-group, get-categories), by file (search-file),
+// and by what they provide (what-provides).
 package search
 
 import (
@@ -28,8 +31,8 @@ func Register(m ops.Mux, s *ops.System) {
 	m["what-provides"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return provides(ctx, s, w, r) })
 }
 
-// search lists the packages that a query is for. Each word must be found: PackageKit's SearchDetails says that the
-// operator is AND.
+// search lists the packages that a query is for. Each word must be found: PackageKit's
+// SearchDetails says that the operator is AND.
 func search(s *ops.System, query func(context.Context, *wire.Request) (db.Query, error)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
@@ -45,8 +48,8 @@ func search(s *ops.System, query func(context.Context, *wire.Request) (db.Query,
 	})
 }
 
-// ready makes the catalogue ready for a search of all of it. What is installed is known without any source: the error is for
-// the end.
+// ready makes the catalogue ready for a search of all of it. What is installed is known without any
+// source: the error is for the end.
 func ready(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters) (unready error) {
 	if f.Pass(wire.Installed, false) {
 		unready = s.Ready(ctx, w, nil)
@@ -64,7 +67,8 @@ func words(values []string) ([]string, error) {
 	return all, checkCount(all)
 }
 
-// Bounds on what one search looks for. Each term costs a look at all that is installed and on offer; people type a few.
+// Bounds on what one search looks for. Each term costs a look at all that is installed and on
+// offer; people type a few.
 const (
 	maxTerms     = 64
 	maxTermBytes = 4096 // of all terms

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package search
 
 import (
@@ -155,7 +157,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// A search for more than anybody types is refused with what would be right, whichever way the terms come.
+// A search for more than anybody types is refused with what would be right, whichever way the terms
+// come.
 func TestTooManyTerms(t *testing.T) {
 	for _, values := range [][]string{
 		{strings.Repeat("a ", maxTerms+1)}, slices.Repeat([]string{"a"}, 100_000), {strings.Repeat("a", maxTermBytes+1)},

@@ -1,8 +1,11 @@
-// Package signature has the op install-signature: a key that a person trusts goes into RPM's keyring and into the
-// configured folder of keys.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package signature has the op install-signature: a key that a person trusts goes into RPM's
+// keyring and into the configured folder of keys.
 //
-// The key itself comes from where it can be had: the folder of keys, the keys that the distribution put into the system, or the source
-// of the package that is signed with it. Wherever it comes from, it must be the one whose id the person agreed to.
+// The key itself comes from where it can be had: the folder of keys, the keys that the distribution
+// put into the system, or the source of the package that is signed with it. Wherever it comes from,
+// it must be the one whose id the person agreed to.
 package signature
 
 import (

@@ -1,5 +1,8 @@
-// Package sources has the ops that show and change where software comes from: get-repo-list, repo-enable and repo-set-data. What
-// they change is the configuration file; it counts at once, in a helper that runs beside this one too.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package sources has the ops that show and change where software comes from: get-repo-list,
+// repo-enable and repo-set-data. What they change is the configuration file; it counts at once, in
+// a helper that runs beside this one too.
 package sources
 
 import (
@@ -23,7 +26,8 @@ func Register(m ops.Mux, s *ops.System) {
 	})
 }
 
-// list answers get-repo-list. PackageKit's filters have no meaning for sources: none is for development or for source code.
+// list answers get-repo-list. PackageKit's filters have no meaning for sources: none is for
+// development or for source code.
 func list(s *ops.System) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error {
 		w.Status(wire.StatusQuery)

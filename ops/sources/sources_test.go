@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package sources_test
 
 import (
@@ -11,7 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// What one helper changes, and what a person writes into the file, counts in another helper that runs.
+// What one helper changes, and what a person writes into the file, counts in another helper that
+// runs.
 func TestTwoHelpers(t *testing.T) {
 	school := laptoptest.NewSchool(t)
 	laptop, err := school.Laptop("", "presolve", "")

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -18,8 +20,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources' files of one name don't
-// meet.
+// CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources'
+// files of one name don't meet.
 func CachePath(s *ops.System, source string, p *tree.Package) string {
 	unique := source
 	if p.SHA256 != "" {
@@ -82,9 +84,10 @@ func lookIntoCache(s *ops.System) (all []*kept, used int64, err error) {
 	return all, used, nil
 }
 
-// makeRoom removes RPMs until the cache can take so many bytes more within its limit, and until so many are free that its disk is
-// short of; it says so where the limit is too low. First goes what nothing needs, whole and partial, the oldest first; then whole RPMs
-// of what failed. What these downloads are stays, what another process is at, and what is there in part of what was begun.
+// makeRoom removes RPMs until the cache can take so many bytes more within its limit, and until so
+// many are free that its disk is short of; it says so where the limit is too low. First goes what
+// nothing needs, whole and partial, the oldest first; then whole RPMs of what failed. What these
+// downloads are stays, what another process is at, and what is there in part of what was begun.
 func makeRoom(s *ops.System, downloads []transport.File, more, short int64) error {
 	all, used, err := lookIntoCache(s)
 	if err != nil {

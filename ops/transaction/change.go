@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -16,8 +18,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// Change runs f, which changes the system, while no other process does. First it ends what a process that died in the
-// middle left in the journal. f gives the lock to the rpm that it runs.
+// Change runs f, which changes the system, while no other process does. First it ends what a
+// process that died in the middle left in the journal. f gives the lock to the rpm that it runs.
 func Change(ctx context.Context, s *ops.System, w *wire.Writer, f func(lock *os.File) error) error {
 	file, err := takeLock(ctx, s, w)
 	if err != nil {
@@ -31,8 +33,8 @@ func Change(ctx context.Context, s *ops.System, w *wire.Writer, f func(lock *os.
 	return f(file)
 }
 
-// Repair is Change for repair-system: first comes before what was cut off is ended, since that needs an RPM database that can be
-// read.
+// Repair is Change for repair-system: first comes before what was cut off is ended, since that
+// needs an RPM database that can be read.
 func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func(lock *os.File) error) error {
 	file, err := takeLock(ctx, s, w)
 	if err != nil {
@@ -48,8 +50,8 @@ func Repair(ctx context.Context, s *ops.System, w *wire.Writer, first, then func
 	return then(file)
 }
 
-// recoverUnfinished ends the transactions that a process began and did not live to end. The RPM database says what became of
-// them; what they downloaded is in the cache and will be used.
+// recoverUnfinished ends the transactions that a process began and did not live to end. The RPM
+// database says what became of them; what they downloaded is in the cache and will be used.
 func recoverUnfinished(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File) error {
 	unfinished, err := s.Record.Unfinished()
 	if err != nil || len(unfinished) == 0 {
@@ -72,9 +74,10 @@ func recoverUnfinished(ctx context.Context, s *ops.System, w *wire.Writer, lock 
 	return nil
 }
 
-// takeLock takes the lock file, or says who has it. The kernel gives it back when its holder and the rpm that the holder ran
-// are gone. An rpm whose helper was killed is waited for: it will end. Where the disk is full the reserve is given up first: what is to
-// come may free space, and rpm needs some for its database.
+// takeLock takes the lock file, or says who has it. The kernel gives it back when its holder and
+// the rpm that the holder ran are gone. An rpm whose helper was killed is waited for: it will end.
+// Where the disk is full the reserve is given up first: what is to come may free space, and rpm
+// needs some for its database.
 func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, error) {
 	if s.Record.Spare() {
 		s.Log.Warn("the disk is full: the reserve is given up", "folder", s.State)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -11,9 +13,10 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// Complete adds to a plan what its changes bring with them. Where a package is updated that other programs have in their trees too,
-// those trees are brought forward with it: a platform's trees are made to fit together, and an old program need not fit a
-// new library. And it finds the packages that are obsoleted.
+// Complete adds to a plan what its changes bring with them. Where a package is updated that other
+// programs have in their trees too, those trees are brought forward with it: a platform's trees are
+// made to fit together, and an old program need not fit a new library. And it finds the packages
+// that are obsoleted.
 func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	for i := 0; i < len(p.Items); i++ { // the plan grows
 		it := p.Items[i]
@@ -39,7 +42,8 @@ func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) erro
 	return p.Obsolete(s)
 }
 
-// Obsolete finds the installed packages that the plan's obsolete; it is an error where one belongs to the base.
+// Obsolete finds the installed packages that the plan's obsolete; it is an error where one belongs
+// to the base.
 func (p *Plan) Obsolete(s *ops.System) error {
 	for _, it := range p.Items {
 		if err := p.obsolete(s, it, it.pkg.Obsoletes); err != nil {
@@ -49,8 +53,8 @@ func (p *Plan) Obsolete(s *ops.System) error {
 	return nil
 }
 
-// bringForward brings a program forward because it shares something with another one. Where that can't be done it stays, and rpm has the
-// last word on whether it goes with the new packages.
+// bringForward brings a program forward because it shares something with another one. Where that
+// can't be done it stays, and rpm has the last word on whether it goes with the new packages.
 func (p *Plan) bringForward(ctx context.Context, s *ops.System, w *wire.Writer, name string) error {
 	installed, err := s.FindInstalled(ctx, wire.PackageID{Name: name})
 	if err != nil || installed == nil {

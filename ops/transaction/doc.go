@@ -1,6 +1,8 @@
-// Package transaction carries out what changes the system, and keeps two helpers from doing so at once. Each command that does
-// (install-packages, install-files, update-packages, remove-packages) makes a Plan in its own way; from there on all go the
-// same way:
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package transaction carries out what changes the system, and keeps two helpers from doing so at
+// once. Each command that does (install-packages, install-files, update-packages, remove-packages)
+// makes a Plan in its own way; from there on all go the same way:
 //
 //	change.go     Change and Repair: the lock, and what a change that was cut off left in the journal
 //	recover.go    what an rpm that was killed left half-done

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -19,7 +21,8 @@ type Plan struct {
 	// Kept are packages of the trees that are installed already: only who needs them is recorded.
 	Kept  []db.Planned
 	Erase []db.Package
-	// Reinstall and Downgrade let what is asked for take the place of the same version, or of a newer one.
+	// Reinstall and Downgrade let what is asked for take the place of the same version, or of a
+	// newer one.
 	Reinstall, Downgrade bool
 
 	tops   map[string]bool // the packages whose trees are in the plan
@@ -31,8 +34,8 @@ type Item struct {
 	db.Planned
 	Summary string
 	Action  wire.Info // installing, updating, reinstalling or downgrading
-	// Old are the installed versions that it takes the place of, Obsoleted the installed packages of other names. All of them
-	// are this backend's own.
+	// Old are the installed versions that it takes the place of, Obsoleted the installed packages
+	// of other names. All of them are this backend's own.
 	Old, Obsoleted []db.Package
 	Restart        string // what has to be started anew afterwards; empty: nothing
 
@@ -232,8 +235,8 @@ func Compare(s *ops.System, p *tree.Package) (Over, error) {
 	return over, nil
 }
 
-// needsMet tells whether the laptop has the packages of the base that a tree was solved with. Newer ones will do: rpm has
-// the last word.
+// needsMet tells whether the laptop has the packages of the base that a tree was solved with. Newer
+// ones will do: rpm has the last word.
 func needsMet(s *ops.System, o *offers.Offer) error {
 	var lacking []string
 	for _, need := range o.Tree.Needs {

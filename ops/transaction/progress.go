@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -58,7 +60,8 @@ func (g *progress) downloaded(it *Item, p transport.Progress) {
 	}
 }
 
-// list lists what rpm will do. What is installed comes first, so that of a package that is reinstalled its installation counts.
+// list lists what rpm will do. What is installed comes first, so that of a package that is
+// reinstalled its installation counts.
 func (g *progress) list() {
 	g.works = make(map[string]*work)
 	add := func(p tree.NEVRA, k work) {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -14,9 +16,10 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// finishInstalling puts right what an rpm left that was killed, or may have been. What it had not registered yet are files with temporary
-// names: they go, since a later rpm stumbles over them. What it had registered may lack the end of its scriptlets, which the RPM
-// database doesn't tell: it is installed once more, from the cache.
+// finishInstalling puts right what an rpm left that was killed, or may have been. What it had not
+// registered yet are files with temporary names: they go, since a later rpm stumbles over them.
+// What it had registered may lack the end of its scriptlets, which the RPM database doesn't tell:
+// it is installed once more, from the cache.
 func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *os.File, t *db.Transaction) error {
 	w.Status(wire.StatusCleanup)
 	files, err := filepath.Glob(filepath.Join(s.CacheFolder(), "*.rpm"))
@@ -48,8 +51,9 @@ func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *
 	w.AllowCancel(false)
 	defer w.AllowCancel(true)
 	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, s.SignedRPMs, func(rpm.Step) {}); err != nil {
-		// Some scriptlets don't bear to run twice. The packages are as registered as before, and all that can be known is that they are
-		// whole: a laptop that never installs anything again would be worse.
+		// Some scriptlets don't bear to run twice. The packages are as registered as before, and
+		// all that can be known is that they are whole: a laptop that never installs anything again
+		// would be worse.
 		s.Log.Error("what a transaction that was cut off has left can't be installed once more", "command", t.Command, "error", err)
 	}
 	for _, path := range registered {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -66,8 +68,8 @@ type change struct {
 	progress *progress
 }
 
-// carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no digests that would have told
-// before, is downloaded anew once.
+// carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no
+// digests that would have told before, is downloaded anew once.
 func (c *change) carryOut(ctx context.Context) error {
 	if err := c.verifyLocal(ctx); err != nil {
 		return err
@@ -102,7 +104,8 @@ func (c *change) carryOut(ctx context.Context) error {
 	return nil
 }
 
-// dropInstalled removes the RPMs from the cache: what is installed is not downloaded again; the space is worth more.
+// dropInstalled removes the RPMs from the cache: what is installed is not downloaded again; the
+// space is worth more.
 func (c *change) dropInstalled() {
 	for _, it := range c.Items {
 		if !it.local {
@@ -111,8 +114,9 @@ func (c *change) dropInstalled() {
 	}
 }
 
-// dropDamaged removes, after an rpm that failed, the downloaded RPMs whose digests are not known and that rpm finds damaged when it is
-// asked of each, and tells whether there were any. What rpm wrote when it failed doesn't matter.
+// dropDamaged removes, after an rpm that failed, the downloaded RPMs whose digests are not known
+// and that rpm finds damaged when it is asked of each, and tells whether there were any. What rpm
+// wrote when it failed doesn't matter.
 func (c *change) dropDamaged(ctx context.Context, err error) (any bool) {
 	var failed *rpm.Error
 	if !errors.As(err, &failed) || failed.Kind == rpm.Killed || failed.Kind == rpm.NotFound {
@@ -150,16 +154,17 @@ func (c *change) fetch(ctx context.Context) error {
 	return err
 }
 
-// sortDownloads puts items in the order in which they are downloaded: one tree after the other, so that what is complete when the
-// link ends for good can be installed alone. Of a tree the largest first, or the last connection would be left alone with it: a
-// fifth of the time on a slow link.
+// sortDownloads puts items in the order in which they are downloaded: one tree after the other, so
+// that what is complete when the link ends for good can be installed alone. Of a tree the largest
+// first, or the last connection would be left alone with it: a fifth of the time on a slow link.
 func sortDownloads(items []*Item) {
 	slices.SortStableFunc(items, func(a, b *Item) int {
 		return cmp.Or(cmp.Compare(a.tree, b.tree), cmp.Compare(b.file.Size, a.file.Size))
 	})
 }
 
-// runRPM has rpm carry out the plan and records what became of it. From here on there is no way back.
+// runRPM has rpm carry out the plan and records what became of it. From here on there is no way
+// back.
 func (c *change) runRPM(ctx context.Context) error {
 	c.w.AllowCancel(false)
 	defer c.w.AllowCancel(true)
@@ -176,7 +181,8 @@ func (c *change) runRPM(ctx context.Context) error {
 	if failed != nil {
 		state = db.Failed
 	}
-	// Whatever rpm says, the database tells what is installed. It has to be written down though the helper is to end.
+	// Whatever rpm says, the database tells what is installed. It has to be written down though the
+	// helper is to end.
 	ctx = context.WithoutCancel(ctx)
 	err := c.s.RebuildingRecord(ctx, func() error {
 		if err := c.s.SyncInstalledNow(ctx); err != nil || killed {
@@ -207,7 +213,8 @@ func (c *change) rpm() error {
 	if c.replaces() {
 		return c.s.RPM.Upgrade(c.lock, paths, rpm.Again{Same: c.acts(wire.InfoReinstalling), Older: c.acts(wire.InfoDowngrading)}, c.allSigned(), c.progress.changed)
 	}
-	// What isn't in the plan can't be touched by "rpm -i", whatever somebody else installed meanwhile.
+	// What isn't in the plan can't be touched by "rpm -i", whatever somebody else installed
+	// meanwhile.
 	return c.s.RPM.Install(c.lock, paths, c.allSigned(), c.progress.changed)
 }
 

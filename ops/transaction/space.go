@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -11,8 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// prepare gives each file its place in the cache, and looks whether there is space. install is false where the plan only
-// downloads.
+// prepare gives each file its place in the cache, and looks whether there is space. install is
+// false where the plan only downloads.
 func (p *Plan) prepare(s *ops.System, install bool) error {
 	if len(p.Items) == 0 {
 		return nil
@@ -31,8 +33,8 @@ func (p *Plan) prepare(s *ops.System, install bool) error {
 	return Room(s, files, installed, 0)
 }
 
-// recordGrowth is what the record and its log may grow by in a transaction, and as much again: nothing is begun that lives on the
-// reserve alone.
+// recordGrowth is what the record and its log may grow by in a transaction, and as much again:
+// nothing is begun that lives on the reserve alone.
 const recordGrowth = 2 << 20
 
 // Room makes the space that files in the cache need, each at its Path, packages of so many bytes in

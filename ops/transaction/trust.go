@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package transaction
 
 import (
@@ -14,9 +16,11 @@ import (
 // infoUntrusted tells in a simulation of a package that isn't trusted.
 const infoUntrusted wire.Info = "untrusted"
 
-// inspect reads from the RPMs themselves what their sources don't vouch for: that they are the packages that they should be, their
-// epochs, what they obsolete, and who signed them. A digest only says that an RPM is the one that the tree leads to. What can't be used
-// doesn't stay in the cache; anew tells that another download may bring what can: where no digest says that the same would come.
+// inspect reads from the RPMs themselves what their sources don't vouch for: that they are the
+// packages that they should be, their epochs, what they obsolete, and who signed them. A digest
+// only says that an RPM is the one that the tree leads to. What can't be used doesn't stay in the
+// cache; anew tells that another download may bring what can: where no digest says that the same
+// would come.
 func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 	var wrong error // of the first that can't be used; the others are still looked at, so that all of them go
 	changed := false
@@ -66,10 +70,12 @@ func (c *change) read(it *Item) (*rpm.Header, error) {
 	return h, nil
 }
 
-// drop removes an RPM that can't be used from the cache, and tells whether it was there. A user's own file stays.
+// drop removes an RPM that can't be used from the cache, and tells whether it was there. A user's
+// own file stays.
 func (c *change) drop(it *Item) bool { return !it.local && os.Remove(it.file.Path) == nil }
 
-// verifyLocal verifies the user's own files before anything is downloaded for them; inspect does again, right before rpm runs.
+// verifyLocal verifies the user's own files before anything is downloaded for them; inspect does
+// again, right before rpm runs.
 func (c *change) verifyLocal(ctx context.Context) error {
 	for _, it := range c.Items {
 		if it.local {
@@ -90,14 +96,16 @@ func (c *change) verify(ctx context.Context, it *Item) error {
 	return signed(ctx, c.s, it)
 }
 
-// needsSignature tells whether an item may only be installed with a signature that RPM's keyring knows. A tree's digest vouches
-// for an RPM as a signature would, through the source that the configuration trusts; so PackageKit's only-trusted asks for signatures
-// where there is no digest: of a user's own files, and of Sugar Network's.
+// needsSignature tells whether an item may only be installed with a signature that RPM's keyring
+// knows. A tree's digest vouches for an RPM as a signature would, through the source that the
+// configuration trusts; so PackageKit's only-trusted asks for signatures where there is no digest:
+// of a user's own files, and of Sugar Network's.
 func (p *Plan) needsSignature(s *ops.System, it *Item, onlyTrusted bool) bool {
 	return s.SignedRPMs || onlyTrusted && it.file.SHA256 == ""
 }
 
-// allSigned tells whether every RPM of the plan needs a signature: then the rpm that installs them verifies that itself.
+// allSigned tells whether every RPM of the plan needs a signature: then the rpm that installs them
+// verifies that itself.
 func (c *change) allSigned() bool {
 	return !slices.ContainsFunc(c.Items, func(it *Item) bool { return !c.needsSignature(c.s, it, c.flags[wire.OnlyTrusted]) })
 }
@@ -129,8 +137,8 @@ func unless(s *ops.System) string {
 	return ""
 }
 
-// tellUntrusted tells in a simulation which packages only-trusted would refuse, as far as that is known before they are downloaded:
-// PackageKit then asks the user at once.
+// tellUntrusted tells in a simulation which packages only-trusted would refuse, as far as that is
+// known before they are downloaded: PackageKit then asks the user at once.
 func (p *Plan) tellUntrusted(ctx context.Context, s *ops.System, w *wire.Writer, onlyTrusted bool) error {
 	for _, it := range p.Items {
 		if !onlyTrusted || !p.needsSignature(s, it, onlyTrusted) || !it.local && s.SignedRPMs {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package update
 
 import (
@@ -13,7 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// A program is one that was asked for and whose tree has newer versions of packages that this backend installed.
+// A program is one that was asked for and whose tree has newer versions of packages that this
+// backend installed.
 type program struct {
 	offer   *offers.Offer
 	updates []update
@@ -96,7 +99,8 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) 
 	return p, p.explain(ctx, s)
 }
 
-// explain finds what the repositories say of why the updates came. Where that can't be had the updates are offered all the same.
+// explain finds what the repositories say of why the updates came. Where that can't be had the
+// updates are offered all the same.
 func (p *program) explain(ctx context.Context, s *ops.System) error {
 	all, err := s.Offers.Notices(ctx, p.offer.Source, p.offer.Tree)
 	if offers.Ends(err) {

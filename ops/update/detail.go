@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package update
 
 import (
@@ -11,7 +13,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// detail answers get-update-detail: what each update takes the place of, and what the repositories say of it.
+// detail answers get-update-detail: what each update takes the place of, and what the repositories
+// say of it.
 func detail(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	programs, err := available(ctx, s, w)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Package update has the ops for newer versions of what this backend installed:
 //
 //	available.go  which updates there are: the trees of the programs that were asked for, as the sources have them now

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package update
 
 import (
@@ -7,9 +9,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// list answers get-updates. An update that this computer can't have, since it would touch the base, is told as blocked.
-// What an update brings in beside is told by a simulation. The filters that mean something for what is neither only installed nor
-// only available are none.
+// list answers get-updates. An update that this computer can't have, since it would touch the base,
+// is told as blocked. What an update brings in beside is told by a simulation. The filters that
+// mean something for what is neither only installed nor only available are none.
 func list(ctx context.Context, s *ops.System, w *wire.Writer, _ *wire.Request) error {
 	programs, err := available(ctx, s, w)
 	if err != nil {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package update
 
 import (
@@ -18,8 +20,8 @@ func Register(m ops.Mux, s *ops.System) {
 	})
 }
 
-// plan plans update-packages: the whole trees of the programs whose packages are named are brought forward; without
-// names, those of all programs that can be.
+// plan plans update-packages: the whole trees of the programs whose packages are named are brought
+// forward; without names, those of all programs that can be.
 func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (*transaction.Plan, error) {
 	programs, err := available(ctx, s, w)
 	if err != nil {
@@ -50,8 +52,9 @@ func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (
 	return p, nil
 }
 
-// choose are the programs to be brought forward, and the updates that were named and can't be had. "pkcon update" names all that
-// get-updates tells, the blocked ones too: what can be done is done. It is an error where nothing can.
+// choose are the programs to be brought forward, and the updates that were named and can't be had.
+// "pkcon update" names all that get-updates tells, the blocked ones too: what can be done is done.
+// It is an error where nothing can.
 func choose(s *ops.System, programs []*program, ids []wire.PackageID) (chosen []*program, blocked []update, err error) {
 	named := make([]bool, len(ids))
 	var reason error

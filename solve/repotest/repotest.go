@@ -1,5 +1,7 @@
-// Package repotest makes real RPMs, repositories and RPM databases for the server's tests, in few words: what testbed
-// makes, from NEVRAs, failing the test where it can't.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package repotest makes real RPMs, repositories and RPM databases for the server's tests, in few
+// words: what testbed makes, from NEVRAs, failing the test where it can't.
 //
 // It knows nothing of solving. Only tests import it.
 package repotest
@@ -15,8 +17,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A Package is an RPM to make. NEVRA is e.g. "laby-0.7-1.noarch"; the lists are dependencies as spec files have them,
-// Files absolute paths.
+// A Package is an RPM to make. NEVRA is e.g. "laby-0.7-1.noarch"; the lists are dependencies as
+// spec files have them, Files absolute paths.
 type Package struct {
 	NEVRA                                                string
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
@@ -35,7 +37,8 @@ func New(t testing.TB, packages ...Package) string {
 // URL is the file URL of a folder.
 func URL(dir string) string { return "file://" + dir }
 
-// Write makes the RPMs of packages in a folder and, with createrepo_c, the metadata of all RPMs there.
+// Write makes the RPMs of packages in a folder and, with createrepo_c, the metadata of all RPMs
+// there.
 func Write(t testing.TB, dir string, packages ...Package) {
 	t.Helper()
 	WriteRPMs(t, dir, packages...)

@@ -1,6 +1,9 @@
-// Package wiretest reads replies as the PackageKit of each generation does, and says what it would refuse, drop or show
-// wrongly. It is for tests, knows nothing of package wire, and is written from PackageKit's sources alone, generation by
-// generation, so that an error has to be made twice to go unseen.
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+// Package wiretest reads replies as the PackageKit of each generation does, and says what it would
+// refuse, drop or show wrongly. It is for tests, knows nothing of package wire, and is written from
+// PackageKit's sources alone, generation by generation, so that an error has to be made twice to go
+// unseen.
 package wiretest
 
 import (
@@ -11,8 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// lines are the lines that each generation reads (pk_backend_spawn_parse_stdout; up to 0.1.9 …_parse_common_output and
-// …_parse_common_error): the word, and each field as NAME:KIND. What begins with "!" is read on stderr.
+// lines are the lines that each generation reads (pk_backend_spawn_parse_stdout; up to 0.1.9
+// …_parse_common_output and …_parse_common_error): the word, and each field as NAME:KIND. What
+// begins with "!" is read on stderr.
 var lines = map[string]string{
 	"1.3": `package info:info id:id summary:text
 		details id:id summary:text license:text group:group description:text url:text size:number download:number
@@ -193,7 +197,8 @@ func (r *Reader) line(word string, stderr bool) (fields []string, ok bool) {
 	return nil, false
 }
 
-// Read reads a line, without its end, of stdout or stderr. The error says why PackageKit would refuse it.
+// Read reads a line, without its end, of stdout or stderr. The error says why PackageKit would
+// refuse it.
 func (r *Reader) Read(line string, stderr bool) (reply Reply, err error) {
 	defer func() {
 		if err != nil {

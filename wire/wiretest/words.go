@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 package wiretest
 
 // words are what the fields of a generation's lines may be, by the kind of field.
 //
-// They are those of the first release of each generation that later ones of it understand (enum_info, enum_status, enum_error,
-// enum_group, enum_restart, enum_update_state, enum_upgrade in pk-enum.c).
+// They are those of the first release of each generation that later ones of it understand
+// (enum_info, enum_status, enum_error, enum_group, enum_restart, enum_update_state, enum_upgrade in
+// pk-enum.c).
 var words = map[string]map[string]string{
 	"1.3": { // 1.3.3
 		"info": `installed available unavailable low normal important security bugfix enhancement blocked downloading updating

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Fuzzes what the stub does with a helper's lines (replies.c), under AddressSanitizer and UndefinedBehaviorSanitizer:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A packagekitd that has just enough for a backend, for what can't be tested with the real one: other releases of
  * PackageKit, environments that need a login session, and leaks.

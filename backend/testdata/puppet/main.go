@@ -1,9 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
 // Puppet is a helper that does what a test tells it to, and nothing else.
 //
 //	puppet SOCKET [--dialect D] [COMMAND [ARG…]]
 //
-// It connects to the test's socket, tells what happens to it, and carries out what the test says; both as JSON, one
-// object a line. It ends when the test closes the connection, so that no test leaves one behind.
+// It connects to the test's socket, tells what happens to it, and carries out what the test says;
+// both as JSON, one object a line. It ends when the test closes the connection, so that no test
+// leaves one behind.
 package main
 
 import (
@@ -18,7 +21,8 @@ import (
 	"time"
 )
 
-// Event is what happened: "start" (Argv, Env, Pid), "command" (Line), "eof", "signal" (Line: its name).
+// Event is what happened: "start" (Argv, Env, Pid), "command" (Line), "eof", "signal" (Line: its
+// name).
 type Event struct {
 	Event string   `json:"event"`
 	Argv  []string `json:"argv,omitempty"`
@@ -27,8 +31,9 @@ type Event struct {
 	Line  string   `json:"line,omitempty"`
 }
 
-// Order is what to do: "write" (Data to stdout), "log" (Data to stderr), "exit" (Code), "kill" (Code: a signal to
-// itself), "close" (stdout), "close-stdin", "auto" (answer each command with Data from now on, and tell nothing of it).
+// Order is what to do: "write" (Data to stdout), "log" (Data to stderr), "exit" (Code), "kill"
+// (Code: a signal to itself), "close" (stdout), "close-stdin", "auto" (answer each command with
+// Data from now on, and tell nothing of it).
 type Order struct {
 	Do   string `json:"do"`
 	Data []byte `json:"data,omitempty"`
