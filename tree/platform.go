@@ -16,10 +16,11 @@ type Platform struct {
 	Format   int    `json:"format"`
 	Platform string `json:"platform"` // e.g. "fedora-18-i686"
 	Arch     string `json:"arch"`     // as RPM names it
-	// Serial grows with each build whose content differs; a reader never goes back to a lower one.
+	// Serial grows with each build whose content differs. A reader takes a lower one than it has seen
+	// only when it is forced to, or from a stick.
 	Serial    int64      `json:"serial"`
 	Created   time.Time  `json:"created"`
-	Expires   time.Time  `json:"expires"`
+	Expires   time.Time  `json:"expires"` // nothing reads it until platforms are signed
 	Base      Base       `json:"base"`
 	Catalogue []ShardRef `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
 	// Texts are summaries and descriptions by language; none where the repositories have none.

@@ -7,7 +7,8 @@
 // stdin, one a line, the words separated by tabs. The helper answers each with lines on stdout, a
 // word and its fields separated by tabs, the last one "finished" (PackageKit's document "Backends
 // Spawn", and src/pk-backend-spawn.c of each release). Every generation of PackageKit has its own
-// dialect of this; what is known of a dialect is known here and nowhere else.
+// dialect of this. How a dialect is written is this package's matter alone: beside it only its tests
+// (wiretest), the stub's reader of the newest (backend/stub/replies.c) and doc/protocol.md tell it.
 //
 // A dialect is a table in a file of its own: v1_3.go has the newest one, v1_2.go in what the one
 // before it differs, and so on to external.go. Ops know none of this: a Request has PackageKit

@@ -55,8 +55,8 @@ type kept struct {
 	used  time.Time // when the latest was written
 }
 
-// lookIntoCache is what the cache has, and how many bytes.
-func lookIntoCache(s *ops.System) (all []*kept, used int64, err error) {
+// listCache is what the cache has, and how many bytes.
+func listCache(s *ops.System) (all []*kept, used int64, err error) {
 	entries, err := os.ReadDir(s.CacheFolder())
 	if err != nil {
 		return nil, 0, fmt.Errorf("looking into the cache: %w", err)
@@ -89,7 +89,7 @@ func lookIntoCache(s *ops.System) (all []*kept, used int64, err error) {
 // nothing needs, whole and partial, the oldest first; then whole RPMs of what failed. What these
 // downloads are stays, what another process is at, and what is there in part of what was begun.
 func makeRoom(s *ops.System, downloads []transport.File, more, short int64) error {
-	all, used, err := lookIntoCache(s)
+	all, used, err := listCache(s)
 	if err != nil {
 		return err
 	}

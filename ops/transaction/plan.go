@@ -199,19 +199,19 @@ func (i *Item) inherit(s *ops.System, old db.Package) error {
 	return nil
 }
 
-// Over is what is installed of a package's name and in its place.
-type Over struct {
+// Versions are the installed versions of a package, against the one that it is compared with.
+type Versions struct {
 	Same, Newer *db.Package
 	Older       []db.Package // only where there is neither of the others
 }
 
 // Compare tells what is installed in the place of a package.
-func Compare(s *ops.System, p *tree.Package) (Over, error) {
+func Compare(s *ops.System, p *tree.Package) (Versions, error) {
 	installed, err := s.Record.InstalledByName(p.Name)
 	if err != nil {
-		return Over{}, err
+		return Versions{}, err
 	}
-	var over Over
+	var over Versions
 	for i, q := range installed {
 		if q.Arch != p.Arch && q.Arch != "noarch" && p.Arch != "noarch" {
 			continue

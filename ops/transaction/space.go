@@ -60,7 +60,7 @@ func Room(s *ops.System, files []transport.File, installed, beside int64) error 
 		}
 	}
 	for _, d := range disks {
-		if err := d.look(); err != nil { // again: room was made
+		if err := d.measure(); err != nil { // again: room was made
 			return err
 		}
 		if d.need > d.free {
@@ -83,7 +83,7 @@ type diskSpace struct {
 	free, need int64 // bytes
 }
 
-func (d *diskSpace) look() error {
+func (d *diskSpace) measure() error {
 	var err error
 	d.free, d.id, err = offers.Free(d.folder)
 	return err
@@ -92,7 +92,7 @@ func (d *diskSpace) look() error {
 // OnDisk tells whether a folder is on a disk, which is known by its number.
 func OnDisk(folder string, disk uint64) bool {
 	d := &diskSpace{folder: folder}
-	return d.look() == nil && d.id == disk
+	return d.measure() == nil && d.id == disk
 }
 
 // findDisks are the disks of folders, in their order, each once with all that is needed of it.
@@ -100,7 +100,7 @@ func findDisks(needs []need) ([]*diskSpace, error) {
 	var all []*diskSpace
 	for _, n := range needs {
 		d := &diskSpace{folder: n.folder, need: n.bytes}
-		if err := d.look(); err != nil {
+		if err := d.measure(); err != nil {
 			return nil, err
 		}
 		if i := slices.IndexFunc(all, func(o *diskSpace) bool { return o.id == d.id }); i >= 0 {
