@@ -135,7 +135,7 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	}
 	return o.try(ctx, attempt{source, true}, another, func(ctx context.Context) error {
 		err := o.load(ctx, p, source, platform.Catalogue, wanted, nil)
-		if notFound(err) { // the source has moved on
+		if movedOn(err) {
 			return renew(ctx)
 		}
 		if err == nil && names == nil {
@@ -161,6 +161,7 @@ func (o *Offers) tooOld(source Source) (bool, error) {
 // older than the one that is here.
 func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	clear(o.failed)
+	clear(o.caughtUp)
 	if err := o.readView(ctx); err != nil {
 		return err
 	}
@@ -197,13 +198,22 @@ func unreachable(err error) bool { return kindOf(err) == transport.NoNetwork }
 // (nil: all), and wherever something was loaded before. Only when all of that is here does the new
 // catalogue take the place of the old one. done, if not nil, is told how many parts are loaded.
 func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []string, force bool, done func(part, of int)) error {
-	p.Doing(Asking)
-	listing, platform, err := o.layout(source).ask(ctx, source, force)
-	if err != nil {
-		return err
-	}
-	if platform != nil {
-		if err := o.load(ctx, p, source, platform.Catalogue, o.wanted(source, platform, names), done); err != nil {
+	var listing *db.Listing
+	for again := false; ; again = true {
+		p.Doing(Asking)
+		var platform *tree.Platform
+		var err error
+		if listing, platform, err = o.layout(source).ask(ctx, source, force); err != nil {
+			return err
+		}
+		if platform == nil {
+			break
+		}
+		err = o.load(ctx, p, source, platform.Catalogue, o.wanted(source, platform, names), done)
+		if err == nil {
+			break
+		}
+		if again || !movedOn(err) { // another build may just have been published
 			return err
 		}
 	}

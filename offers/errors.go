@@ -16,6 +16,9 @@ import (
 var (
 	// ErrNotOffered says that no source offers a package.
 	ErrNotOffered = errors.New("no source offers it")
+	// ErrSuperseded says that the source offered a package until a moment ago, and now offers a
+	// newer version in its place. It is an ErrNotOffered.
+	ErrSuperseded = fmt.Errorf("%w any more", ErrNotOffered)
 	// ErrNoSource says that there is no source to ask: none is configured, or each is switched off.
 	ErrNoSource = errors.New("there is no source")
 	// ErrUnknownSource says that no source has an id.

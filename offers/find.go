@@ -4,6 +4,7 @@ package offers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -74,10 +75,17 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 	if entry != nil {
 		p.Doing(LoadingTree)
 		t, err := o.Tree(ctx, source, entry)
-		if err != nil {
+		if err == nil {
+			return &Offer{Source: source, Tree: t, Index: len(t.Packages) - 1, Entry: entry}, nil
+		}
+		if err := o.CatchUp(ctx, p, source, []string{w.Name}, err); err != nil {
 			return nil, err
 		}
-		return &Offer{Source: source, Tree: t, Index: len(t.Packages) - 1, Entry: entry}, nil
+		found, err := o.Find(ctx, p, w)
+		if errors.Is(err, ErrNotOffered) {
+			err = ErrSuperseded
+		}
+		return found, err
 	}
 	trees, err := o.Record.TreesWith(w.Name, w.EVR, w.Arch)
 	if err != nil {

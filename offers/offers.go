@@ -41,6 +41,7 @@ type Offers struct {
 	sticks     *sticks           // nil: nobody has looked yet, or nobody may
 	asked      map[string]string // which stick, by source id, was asked what it offers
 	failed     map[attempt]failure
+	caughtUp   map[string]time.Time     // by source id: see CatchUp
 	folders    atomic.Pointer[[]string] // of the enabled file sources of the configuration
 	mounted    atomic.Pointer[sticks]   // sticks, for other goroutines
 	languages  []string                 // that summaries and descriptions are wanted in, the best first
@@ -48,7 +49,7 @@ type Offers struct {
 
 // New makes Offers, and tells the record which sources there are. The caller closes them.
 func New(ctx context.Context, c Config) (*Offers, error) {
-	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure)}
+	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure), caughtUp: make(map[string]time.Time)}
 	c.Net.Folders = o.readable
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		o.watchMounts()

@@ -20,41 +20,48 @@ import (
 // Run has a plan made and carries it out, or, with the flag simulate, tells what it is.
 func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, plan func() (*Plan, error)) error {
 	if r.Flags[wire.Simulate] {
-		p, err := plan()
-		if err != nil {
-			return err
-		}
-		defer p.Drop()
-		p.Tell(w)
-		return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
+		return upToDate(ctx, s, w, r, func() error {
+			p, err := plan()
+			if err != nil {
+				return err
+			}
+			defer p.Drop()
+			p.Tell(w)
+			return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
+		})
 	}
 	return Change(ctx, s, w, func(lock *os.File) error {
-		w.Percentage(0)
-		p, err := plan()
-		if err != nil {
-			return err
-		}
-		defer p.Drop()
-		if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
-			return err
-		}
-		c := &change{Plan: p, s: s, w: w, lock: lock, flags: r.Flags, journal: &db.Transaction{Began: time.Now(), Command: r.Command, Plan: p.planned()}}
-		c.progress = newProgress(w, p, r.Flags[wire.OnlyDownload])
-		if err := s.Record.Begin(ctx, c.journal); err != nil {
-			return err
-		}
-		if err := c.carryOut(ctx); err != nil {
-			if c.journal.State == db.Downloading {
-				err = errors.Join(err, s.RebuildingRecord(context.WithoutCancel(ctx), func() error { return s.Record.SetState(c.journal, db.Failed) }))
-			} // else rpm ran: it is concluded, or will be at the next start
-			if c.journal.State == db.Installing {
-				p.keep() // they are needed for that
-			}
-			return err
-		}
-		w.Percentage(100)
-		return nil
+		return upToDate(ctx, s, w, r, func() error { return run(ctx, s, w, r, lock, plan) })
 	})
+}
+
+// run has a plan made and carries it out.
+func run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, lock *os.File, plan func() (*Plan, error)) error {
+	w.Percentage(0)
+	p, err := plan()
+	if err != nil {
+		return err
+	}
+	defer p.Drop()
+	if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
+		return err
+	}
+	c := &change{Plan: p, s: s, w: w, lock: lock, flags: r.Flags, journal: &db.Transaction{Began: time.Now(), Command: r.Command, Plan: p.planned()}}
+	c.progress = newProgress(w, p, r.Flags[wire.OnlyDownload])
+	if err := s.Record.Begin(ctx, c.journal); err != nil {
+		return err
+	}
+	if err := c.carryOut(ctx); err != nil {
+		if c.journal.State == db.Downloading {
+			err = errors.Join(err, s.RebuildingRecord(context.WithoutCancel(ctx), func() error { return s.Record.SetState(c.journal, db.Failed) }))
+		} // else rpm ran: it is concluded, or will be at the next start
+		if c.journal.State == db.Installing {
+			p.keep() // they are needed for that
+		}
+		return err
+	}
+	w.Percentage(100)
+	return nil
 }
 
 // A change is a plan that is being carried out.
@@ -151,7 +158,10 @@ func (c *change) fetch(ctx context.Context) error {
 	}
 	err := c.s.Net.Fetch(ctx, files, func(p transport.Progress) { c.progress.downloaded(items[p.File], p) })
 	c.w.Speed(0) // or the last one would stand while rpm runs
-	return err
+	if err != nil {
+		return c.catchUp(ctx, items, err)
+	}
+	return nil
 }
 
 // sortDownloads puts items in the order in which they are downloaded: one tree after the other, so
