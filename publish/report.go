@@ -4,12 +4,9 @@ package publish
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -74,15 +71,4 @@ func (r *Report) decode(data []byte) {
 	if json.Unmarshal(data, r) != nil {
 		*r = Report{}
 	}
-}
-
-// baseOf is what platform.json says of a base.
-func baseOf(packages []tree.NEVRA) tree.Base {
-	lines := make([]string, len(packages))
-	for i, p := range packages {
-		lines[i] = p.String() + "\n"
-	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
-	return tree.Base{SHA256: hex.EncodeToString(sum[:]), Packages: len(packages)}
 }

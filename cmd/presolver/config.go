@@ -49,7 +49,7 @@ type repository struct {
 }
 
 func defaults() settings {
-	return settings{RPMs: "upstream", Layouts: []string{"presolve"}, ValidFor: config.Duration(720 * time.Hour)}
+	return settings{RPMs: "upstream", Layouts: []string{publish.Presolve.Name}, ValidFor: config.Duration(720 * time.Hour)}
 }
 
 // readConfig reads and checks a configuration file, and looks whether the files that it names are
@@ -93,7 +93,7 @@ func (c *settings) check(file *config.File) error {
 	case c.Output == "":
 		return bad("output", `output is missing: name the folder to publish in, e.g. output = "/srv/presolve"`)
 	case len(c.Layouts) == 0:
-		return bad("layouts", `layouts is empty: give "presolve", "sugar-network" or both, or leave it out`)
+		return bad("layouts", "layouts is empty: give at least one, %s, or leave it out", config.Either(publish.LayoutNames()...))
 	case time.Duration(c.ValidFor) < time.Minute:
 		return bad("valid_for", `valid_for = "%s" is less than a minute: give hours and minutes, e.g. "720h" for thirty days`, c.ValidFor)
 	case len(c.Repository) == 0:
@@ -121,11 +121,11 @@ func (c *settings) check(file *config.File) error {
 	}
 	for i, l := range c.Layouts {
 		key := fmt.Sprintf("layouts.%d", i)
-		if err := file.OneOf(key, l, "presolve", "sugar-network"); err != nil {
+		if err := file.OneOf(key, l, publish.LayoutNames()...); err != nil {
 			return err
 		}
-		if l == "sugar-network" && c.RPMs != "copy" {
-			return bad(key, `the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`)
+		if publish.LayoutNamed(l).NeedsRPMs && c.RPMs != "copy" {
+			return bad(key, `the layout %q holds the RPMs itself: set rpms = "copy"`, l)
 		}
 	}
 	for _, list := range []struct {
@@ -262,7 +262,7 @@ func (c *settings) solve(note func(string)) solve.Config {
 	s := solve.Config{
 		Arch:             c.Arch,
 		WeakDependencies: c.WeakDependencies,
-		FileLists:        slices.Contains(c.Layouts, "presolve"),
+		FileLists:        slices.ContainsFunc(c.layouts(), func(l *publish.Layout) bool { return l.FileLists }),
 		Base:             c.base(),
 		Note:             func(text string) { note(c.hide(text)) },
 	}
@@ -275,12 +275,18 @@ func (c *settings) solve(note func(string)) solve.Config {
 // publish is the part of the configuration that publishing needs.
 func (c *settings) publish() publish.Options {
 	return publish.Options{
-		Platform:     c.Platform,
-		Arch:         c.Arch,
-		Output:       string(c.Output),
-		Copy:         c.RPMs == "copy",
-		Presolve:     slices.Contains(c.Layouts, "presolve"),
-		SugarNetwork: slices.Contains(c.Layouts, "sugar-network"),
-		ValidFor:     time.Duration(c.ValidFor),
+		Platform: c.Platform,
+		Arch:     c.Arch,
+		Output:   string(c.Output),
+		Copy:     c.RPMs == "copy",
+		Layouts:  c.layouts(),
+		ValidFor: time.Duration(c.ValidFor),
 	}
+}
+
+func (c *settings) layouts() (all []*publish.Layout) {
+	for _, name := range c.Layouts {
+		all = append(all, publish.LayoutNamed(name))
+	}
+	return all
 }

@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -58,7 +60,7 @@ toplevel.packages = ["sugar-write-activity"]`))
 	if !reflect.DeepEqual(c, short) {
 		t.Errorf("what is left out isn't the default:\n%+v\n%+v", c, short)
 	}
-	if p := c.publish(); p.Platform != "debian-12-x86_64" || p.Copy || !p.Presolve || p.SugarNetwork || p.ValidFor != 720*time.Hour {
+	if p := c.publish(); p.Platform != "debian-12-x86_64" || p.Copy || !slices.Equal(p.Layouts, []*publish.Layout{publish.Presolve}) || p.ValidFor != 720*time.Hour {
 		t.Errorf("to publish: %+v", p)
 	}
 	if s := c.solve(func(string) {}); s.Arch != "x86_64" || s.Repositories[0].URL != "http://mirror/fedora/18/i386" || s.Base.Packages[0] != "sugar-session" || !s.FileLists {
@@ -108,7 +110,7 @@ func TestConfigRefuses(t *testing.T) {
 		{`layouts  = ["presolve"]`, `layouts = "presolve"`, `5: layouts = "presolve" should be a list: write layouts = ["presolve"]`},
 		{`layouts  = ["presolve"]`, "layouts = [\n\"presolve\",\n\"sugar_network\"]", `7: layouts has "sugar_network", which should be "presolve" or "sugar-network": did you mean "sugar-network"?`},
 		{`layouts  = ["presolve"]`, `layouts = ["sugar-network"]`, `5: the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`},
-		{`layouts  = ["presolve"]`, `layouts = []`, `5: layouts is empty: give "presolve", "sugar-network" or both, or leave it out`},
+		{`layouts  = ["presolve"]`, `layouts = []`, `5: layouts is empty: give at least one, "presolve" or "sugar-network", or leave it out`},
 		{`weak_dependencies = false`, `weak_dependencies = "no"`, `6: weak_dependencies = "no" should be true or false`},
 		{`valid_for = "720h"`, `valid_for = "30 days"`, `7: valid_for = "30 days" is not a time like "5s", "10m" or "720h" for thirty days`},
 		{`valid_for = "720h"`, `valid_for = 720`, `7: valid_for = 720 has no unit: write valid_for = "720h"`},
