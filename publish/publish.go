@@ -79,6 +79,9 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	slices.Sort(names)
 	names = slices.Compact(names)
 	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), until: o.Now.Add(o.ValidFor)}
+	for _, name := range p.Misnamed() {
+		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
+	}
 	b.home = newFolder(o.home(), []string{""}, before)
 	unlock, err := b.home.lock() // whatever the layouts, it is a build of this platform
 	if err != nil {

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -608,6 +610,114 @@ func TestCopy(t *testing.T) {
 		if err != nil || strings.HasPrefix(url, "file:") != os.SameFile(in, inFolder) {
 			t.Errorf("%s: hard link to the repository: %v", url, os.SameFile(in, inFolder))
 		}
+	}
+}
+
+// A symbolic link in a repository isn't published, but what it leads to, where that is the RPM.
+func TestLinksInARepository(t *testing.T) {
+	dir, pool := repotest.New(t, first...), t.TempDir()
+	moved := filepath.Join(pool, "lib")
+	if err := os.Rename(filepath.Join(dir, "lib-1-1.x86_64.rpm"), moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(moved, filepath.Join(dir, "lib-1-1.x86_64.rpm")); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t)
+	o.Copy, o.Layouts = true, Layouts
+	mustBuild(t, open(t, repotest.URL(dir)), o)
+	mustFollow(t, o)
+	there, err := os.Stat(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"test-1-x86_64/rpms", "packages/presolve/test-1-x86_64"} {
+		info, err := os.Lstat(filepath.Join(o.Output, name, "lib-1-1.x86_64.rpm"))
+		if err != nil || !info.Mode().IsRegular() || !os.SameFile(info, there) {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// What the repositories name oddly is told, in a form that plays no tricks.
+func TestLeftOut(t *testing.T) {
+	dir := repotest.New(t, first...)
+	renamePackage(t, dir, "same", "s\u202eame")
+	p := open(t, repotest.URL(dir))
+	o := options(t)
+	mustBuild(t, p, o)
+	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
+	var r Report
+	if err != nil || json.Unmarshal(data, &r) != nil || !slices.Equal(r.LeftOut, []string{`s\u202eame`}) || r.Totals.Names != 4 {
+		t.Errorf("%v: %s", err, data)
+	}
+}
+
+// renamePackage changes a package's name in a repository's primary.xml.
+func renamePackage(t *testing.T, dir, from, to string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "repodata", "*primary.xml*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	plain := filepath.Join(t.TempDir(), "primary.xml")
+	unpack := exec.Command("sh", "-c", `case $0 in *.gz) zcat $0;; *.zst) zstdcat $0;; *) cat $0;; esac`, files[0])
+	data, err := unpack.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(data, []byte("<name>"+from+"</name>"), []byte("<name>"+to+"</name>"), 1)
+	if bytes.Equal(data, changed) {
+		t.Fatalf("there is no package %s", from)
+	}
+	if err := os.WriteFile(plain, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--remove", "primary"}, {"--mdtype=primary", plain}} {
+		if out, err := exec.Command("modifyrepo_c", append(args, filepath.Join(dir, "repodata"))...).CombinedOutput(); err != nil {
+			t.Fatalf("modifyrepo_c: %v: %s", err, out)
+		}
+	}
+}
+
+// A build that waits, or has much to do, ends with its context and leaves a whole one.
+func TestABuildEndsWithItsContext(t *testing.T) {
+	o := options(t)
+	mustBuild(t, openRepo(t, first), o)
+	lock, err := os.OpenFile(filepath.Join(o.Output, ".lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil { // as a build of another platform does
+		t.Fatal(err)
+	}
+	p := openRepo(t, second)
+	for _, at := range []string{"write trees/", "write catalogue/", "rename platform.json"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		_, err := build(ctx, p, p.Names(), o, func(what string) error {
+			if strings.HasPrefix(what, at) {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled at %q: %v", at, err)
+		}
+		mustFollow(t, o)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := flock(ctx, lock); err != nil { // it has that lock
+		t.Error(err)
+	}
+	again, err := os.Open(lock.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := flock(ctx, again); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for the lock: %v", err)
 	}
 }
 

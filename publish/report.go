@@ -20,6 +20,9 @@ type Report struct {
 	Solved   []Solved   `json:"solved"`
 	Unsolved []Unsolved `json:"unsolved"`
 	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+	// LeftOut are the names of packages of the repositories that are none that rpm takes, as
+	// solve.Visible writes them. They are no names that can be asked for.
+	LeftOut []string `json:"left_out"`
 
 	Changed bool `json:"-"` // whether the build differs from the one before
 }
@@ -47,7 +50,7 @@ type Unsolved struct {
 }
 
 func newReport(platform string) *Report {
-	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}}
+	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}, LeftOut: []string{}}
 }
 
 func (r *Report) sort() {

@@ -168,41 +168,16 @@ func (c *settings) checkRepository(file *config.File, i int) error {
 		return file.Errorf(key+"url", "the repository %s has no url: name what holds repodata/", r.ID)
 	case !isRepositoryURL(r.URL):
 		return file.Errorf(key+"url", "%s is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", config.Shown(r.URL))
-	case c.RPMs == "upstream" && strings.Contains(authority(r.URL), "@"):
+	case c.RPMs == "upstream" && hasUser(r.URL):
 		return file.Errorf(key+"url", `the url %s has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`, config.Shown(r.URL))
 	}
 	return nil
 }
 
-// authority is who and where in a URL that isRepositoryURL takes: user:password@host:port.
-func authority(text string) string {
-	_, rest, _ := strings.Cut(text, "://")
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return rest
-}
-
-// hide takes out of a text who logs in to the repositories.
-func (c *settings) hide(text string) string {
-	for _, r := range c.Repository {
-		who, _, ok := cutLast(authority(r.URL), "@")
-		if !ok {
-			continue
-		}
-		text = strings.ReplaceAll(text, "//"+who+"@", "//xxxxx@")
-		if u, err := url.Parse(r.URL); err == nil && u.User != nil { // as the URL's parts are put together again
-			text = strings.ReplaceAll(text, "//"+u.User.String()+"@", "//xxxxx@")
-		}
-	}
-	return text
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+// hasUser tells whether a URL that isRepositoryURL takes has a user name or a password.
+func hasUser(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.User != nil
 }
 
 // look tells whether the files that the configuration names are there.
@@ -264,7 +239,7 @@ func (c *settings) solve(note func(string)) solve.Config {
 		WeakDependencies: c.WeakDependencies,
 		FileLists:        slices.ContainsFunc(c.layouts(), func(l *publish.Layout) bool { return l.FileLists }),
 		Base:             c.base(),
-		Note:             func(text string) { note(c.hide(text)) },
+		Note:             note,
 	}
 	for _, r := range c.Repository {
 		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL})
