@@ -286,6 +286,9 @@ func (b *builder) publish(ctx context.Context) error {
 			return err
 		}
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	for _, f := range b.folders() {
 		if err := f.commit(); err != nil {
 			return err

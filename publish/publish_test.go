@@ -693,7 +693,8 @@ func TestABuildEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := openRepo(t, second)
-	for _, at := range []string{"write trees/", "write catalogue/", "rename platform.json"} {
+	defer time.AfterFunc(time.Minute, func() { panic("a build waits for ever") }).Stop()
+	for i, at := range []string{"write trees/", "write catalogue/", "rename platform.json"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		_, err := build(ctx, p, p.Names(), o, func(what string) error {
 			if strings.HasPrefix(what, at) {
@@ -702,9 +703,11 @@ func TestABuildEndsWithItsContext(t *testing.T) {
 			return nil
 		})
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled at %q: %v", at, err)
+			t.Fatalf("cancelled at %q: %v", at, err)
 		}
-		mustFollow(t, o)
+		if serial := mustFollow(t, o).platform.Serial; serial != []int64{1, 1, 2}[i] {
+			t.Fatalf("cancelled at %q: the serial is %d", at, serial)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
