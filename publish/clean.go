@@ -3,50 +3,58 @@
 package publish
 
 import (
-	"path"
-	"strings"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"time"
 )
 
-// keep is what the cleaning leaves: what this build and the last refer to.
-type keep struct {
-	paths map[string]bool // in the platform's folder
-	nodes map[string]bool // in the Sugar Network layout's
-}
+// waiting is the file in a layout's folder that tells until when files are kept that the last build
+// doesn't have. A damaged one counts as none: then they wait anew.
+const waiting = ".waiting.json"
 
-func newKeep() *keep { return &keep{make(map[string]bool), make(map[string]bool)} }
-
-func (k *keep) add(path string) { k.paths[path] = true }
-
-func (k *keep) addOld(o *old) {
-	for _, p := range o.paths {
-		k.paths[p] = true
+// clean removes what no reader can ask for any more. A reader may go on with what was published
+// until that expires, so a file that is no longer published waits until then: it is kept until the
+// time until, which is not before the expiry of what was published last, counted from the first
+// build that doesn't have it.
+func (f *folder) clean(ctx context.Context, now, until time.Time, of func(name string) fate) error {
+	was, next := make(map[string]time.Time), make(map[string]time.Time)
+	if data, err := os.ReadFile(f.path(waiting)); err == nil && json.Unmarshal(data, &was) != nil {
+		clear(was)
 	}
-	for _, p := range o.sugar {
-		k.nodes[p] = true
-	}
-}
-
-// clean removes what only builds before the last referred to.
-func (b *builder) clean(k *keep) error {
-	if err := b.cleanPresolve(k); err != nil || b.sugar == nil {
+	err := f.each(func(name string) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if f.has[name] {
+			return nil
+		}
+		switch of(name) {
+		case goes:
+			return f.remove(name)
+		case waits:
+			end, ok := was[name]
+			switch {
+			case !ok:
+				end = until.UTC()
+			case now.After(end):
+				return f.remove(name)
+			}
+			next[name] = end
+		}
+		return nil
+	})
+	if err != nil || maps.EqualFunc(was, next, time.Time.Equal) {
 		return err
 	}
-	return b.sugar.each(func(name string) error {
-		if path.Dir(name) != "." || strings.HasPrefix(name, ".") || k.nodes[name] {
-			return nil
-		}
-		return b.sugar.remove(name)
-	})
-}
-
-func (b *builder) cleanPresolve(k *keep) error {
-	if !b.Presolve {
-		return nil // what another configuration published there is not this build's
+	content, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", waiting, err)
 	}
-	return b.folder.each(func(name string) error {
-		if path.Dir(name) == "." || strings.HasPrefix(path.Base(name), ".") || k.paths[name] {
-			return nil
-		}
-		return b.folder.remove(name)
-	})
+	if err := f.write(waiting, content); err != nil {
+		return err
+	}
+	return f.appear(waiting)
 }

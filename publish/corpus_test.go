@@ -40,7 +40,7 @@ func TestCorpusAsSugarNetworkHasIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	o := Options{Platform: "debian-12-x86_64", Arch: "x86_64", Output: t.TempDir(), Presolve: true, SugarNetwork: true, Copy: true, ValidFor: time.Hour, Now: time.Now()}
+	o := Options{Platform: "debian-12-x86_64", Arch: "x86_64", Output: t.TempDir(), Layouts: Layouts, Copy: true, ValidFor: time.Hour, Now: time.Now()}
 	if r := mustBuild(t, p, o); r.Totals.Solved != 115 {
 		t.Errorf("%d of 115 are solved: %v", r.Totals.Solved, r.Unsolved)
 	}

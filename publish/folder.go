@@ -3,10 +3,12 @@
 package publish
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,16 +22,18 @@ const aside = ".new-"
 // methods but lock, commit and abandon may be called by several goroutines.
 type folder struct {
 	dir    string
+	subs   []string                // the folders in it that have files; "" is itself
 	before func(what string) error // called before each change
 
 	mu      sync.Mutex
-	pending []string // paths whose new content is written aside
+	has     map[string]bool // the files that the build has, new or not
+	pending []string        // of these those whose new content is written aside
+	last    []string        // the same, to appear after all others, in this order
 	dirs    map[string]bool
-	last    []string // the same, to appear after all others, in this order
 }
 
-func newFolder(dir string, before func(string) error) *folder {
-	return &folder{dir: dir, before: before, dirs: make(map[string]bool)}
+func newFolder(dir string, subs []string, before func(string) error) *folder {
+	return &folder{dir: dir, subs: subs, before: before, has: make(map[string]bool), dirs: make(map[string]bool)}
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
@@ -69,9 +73,9 @@ func (f *folder) removeLeftovers() error {
 	})
 }
 
-// each calls do with the name of each file in the folder and in the folders of what never changes.
+// each calls do with the name of each file in the folder and those in it that have files.
 func (f *folder) each(do func(name string) error) error {
-	for _, sub := range []string{"", "catalogue", "trees", "files", "notices", "texts", "rpms"} {
+	for _, sub := range f.subs {
 		entries, err := os.ReadDir(f.path(sub))
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("looking into the platform's folder: %w", err)
@@ -88,8 +92,16 @@ func (f *folder) each(do func(name string) error) error {
 	return nil
 }
 
+// holds notes that the build has a file.
+func (f *folder) holds(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.has[name] = true
+}
+
 // add writes a file that is named by its content, where it isn't there already.
 func (f *folder) add(name string, content []byte) error {
+	f.holds(name)
 	if info, err := os.Stat(f.path(name)); err == nil && info.Size() == int64(len(content)) {
 		return nil
 	}
@@ -102,9 +114,13 @@ func (f *folder) add(name string, content []byte) error {
 	return nil
 }
 
-// replace writes a file that changes in place. It appears after those that were added, and those
-// that were replaced before.
+// replace writes a file that changes in place, where it is new or different. It appears after those
+// that were added, and those that were replaced before.
 func (f *folder) replace(name string, content []byte) error {
+	f.holds(name)
+	if was, err := os.ReadFile(f.path(name)); err == nil && bytes.Equal(was, content) {
+		return nil
+	}
 	if err := f.write(name, content); err != nil {
 		return err
 	}
@@ -196,9 +212,10 @@ func (f *folder) sync() error {
 
 // abandon removes what was written and has not appeared.
 func (f *folder) abandon() {
-	for _, name := range append(f.pending, f.last...) {
+	for _, name := range slices.Concat(f.pending, f.last) {
 		os.Remove(f.aside(name))
 	}
+	f.pending, f.last = nil, nil
 }
 
 // remove removes a file that readers may have seen.

@@ -3,10 +3,12 @@
 package publish
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,13 +18,14 @@ import (
 // writePlatforms writes platforms.json, by which a laptop knows which other platforms are published
 // beside its own: those whose folders are there. A build of another platform at the same time is
 // waited for.
-func writePlatforms(output string, before func(string) error) error {
+func writePlatforms(ctx context.Context, b *builder) error {
+	output := b.Output
 	lock, err := os.OpenFile(filepath.Join(output, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("locking the output: %w", err)
 	}
 	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+	if err := flock(ctx, lock); err != nil {
 		return fmt.Errorf("locking the output: %w", err)
 	}
 	entries, err := os.ReadDir(output) // sorted
@@ -43,13 +46,27 @@ func writePlatforms(output string, before func(string) error) error {
 	if err != nil {
 		return err
 	}
-	f := newFolder(output, before)
+	f := newFolder(output, []string{""}, b.before)
 	defer f.abandon()
-	if old, err := os.ReadFile(f.path("platforms.json")); err == nil && bytes.Equal(old, content) {
-		return nil
-	}
 	if err := f.replace("platforms.json", content); err != nil {
 		return err
 	}
 	return f.commit()
+}
+
+// flock waits for a lock on a file until ctx ends.
+func flock(ctx context.Context, file *os.File) error {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-again.C:
+		}
+	}
 }

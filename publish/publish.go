@@ -6,19 +6,16 @@
 // A reader may come at any moment, so no reader ever sees half a build. What is below platform.json
 // is named by its content and never changes: it is written under names that begin with ".new-",
 // synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
-// last build referred to stays until the next one. A build that fails anywhere leaves the last one
-// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// last build referred to stays until that expires. A build that fails anywhere leaves the last one as
+// it was. Where nothing changed nothing is written, but for a new expiry when it is due.
 //
 // This package knows nothing of configuration files, terminals or web servers.
 package publish
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,12 +33,10 @@ type Options struct {
 	Output   string
 	// Copy puts the RPMs into the folder, as hard links where the repository is on the same file
 	// system. Otherwise trees point to the repositories.
-	Copy bool
-	// Presolve and SugarNetwork choose the layouts; SugarNetwork needs Copy.
-	Presolve     bool
-	SugarNetwork bool
-	// ValidFor is how long readers trust what is published. It is renewed when less than half of it
-	// is left.
+	Copy    bool
+	Layouts []*Layout // of those in Layouts, one or more
+	// ValidFor is how long readers may go on with what is published: for so long what the next
+	// build no longer has is kept for them. The expiry is renewed when less than half of it is left.
 	ValidFor time.Duration
 	// Strict refuses to publish where a name couldn't be solved.
 	Strict bool
@@ -72,70 +67,111 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if private := p.Private(); len(private) > 0 && !o.Copy {
 		return nil, fmt.Errorf("the repository %s wants a user name and a password, which laptops would lack: trees may not point to its RPMs; build with rpms = \"copy\"", private[0])
 	}
+	if len(o.Layouts) == 0 {
+		return nil, errors.New("there is no layout to publish")
+	}
+	for _, l := range o.Layouts {
+		if l.NeedsRPMs && !o.Copy {
+			return nil, fmt.Errorf("the layout %s needs copies of the RPMs", l.Name)
+		}
+	}
 	names = slices.Clone(names)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	b := &builder{Options: o, solved: p, folder: newFolder(filepath.Join(o.Output, o.Platform), before), report: newReport(o.Platform)}
-	if o.SugarNetwork {
-		b.sugar = newFolder(filepath.Join(o.Output, "packages", Project, o.Platform), before)
+	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), until: o.Now.Add(o.ValidFor)}
+	for _, name := range p.Misnamed() {
+		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
 	}
-	for _, f := range b.folders() {
-		unlock, err := f.lock()
-		if err != nil {
-			return nil, err
-		}
-		defer unlock()
-		defer f.abandon()
-		if err := f.removeLeftovers(); err != nil {
-			return nil, err
-		}
-	}
-	old, err := b.readOld()
+	b.home = newFolder(o.home(), []string{""}, before)
+	unlock, err := b.home.lock() // whatever the layouts, it is a build of this platform
 	if err != nil {
 		return nil, err
 	}
+	defer unlock()
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	defer b.abandon()
 	if err := b.solve(ctx, names); err != nil {
 		return nil, err
 	}
 	if o.Strict && len(b.report.Unsolved) > 0 {
 		return b.report, &UnsolvedError{b.report.Unsolved}
 	}
-	if len(b.entries) == 0 {
+	if len(b.report.Solved) == 0 {
 		return b.report, b.nothing()
 	}
-	if err := b.publish(old); err != nil {
+	if err := b.publish(ctx); err != nil {
 		return nil, err
-	}
-	if o.Presolve {
-		if err := writePlatforms(o.Output, before); err != nil {
-			return nil, err
-		}
 	}
 	return b.report, nil
 }
 
+// home is the platform's own folder, which has the lock and the report.
+func (o *Options) home() string { return filepath.Join(o.Output, o.Platform) }
+
 type builder struct {
 	Options
-	solved *solve.Platform
-	folder *folder // <output>/<platform>
-	sugar  *folder // the Sugar Network layout's, or nil
+	solved  *solve.Platform
+	before  func(string) error
+	home    *folder
+	targets []target
+	serial  int64     // of what is published; 0: nothing is
+	until   time.Time // for so long readers may go on with what is published
 
-	mu      sync.Mutex // guards what is below
-	entries []*tree.Entry
-	notices []string // their paths
-	nodes   []node   // the Sugar Network layout's entries
-	report  *Report
+	reportMu sync.Mutex
+	report   *Report
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
-	files   sync.Map // *solve.Package: func() []string
 }
 
-func (b *builder) folders() []*folder {
-	if b.sugar != nil {
-		return []*folder{b.folder, b.sugar}
+// open looks at what is published, and removes what a build that was killed wrote aside.
+func (b *builder) open() error {
+	if data, err := os.ReadFile(b.home.path("report.json")); err == nil {
+		var was Report
+		was.decode(data)
+		b.serial = was.Serial
 	}
-	return []*folder{b.folder}
+	for _, l := range Layouts {
+		if !slices.Contains(b.Layouts, l) {
+			continue
+		}
+		f := b.home
+		if dir := l.dir(&b.Options); dir == f.dir {
+			f.subs = l.subs
+		} else {
+			f = newFolder(dir, l.subs, b.before)
+		}
+		w, err := l.open(b, f)
+		if err != nil {
+			return err
+		}
+		b.targets = append(b.targets, target{l, f, w})
+	}
+	for _, f := range b.folders() {
+		if err := f.removeLeftovers(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folders are all that the build writes to, the platform's own last: what appears there leads
+// readers to all other.
+func (b *builder) folders() (all []*folder) {
+	for _, t := range b.targets {
+		if t.folder != b.home {
+			all = append(all, t.folder)
+		}
+	}
+	return append(all, b.home)
+}
+
+func (b *builder) abandon() {
+	for _, f := range b.folders() {
+		f.abandon()
+	}
 }
 
 // nothing is the error for a build that has nothing to offer.
@@ -151,10 +187,10 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 	done := 0
 	err := b.solved.Solve(ctx, names, func(r solve.Result) error {
 		err := b.add(ctx, r)
-		b.mu.Lock()
+		b.reportMu.Lock()
 		done++
 		n := done
-		b.mu.Unlock()
+		b.reportMu.Unlock()
 		if b.Progress != nil {
 			b.Progress(n, len(names))
 		}
@@ -163,7 +199,6 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(b.entries, func(x, y *tree.Entry) int { return cmp.Compare(x.Name, y.Name) })
 	b.report.sort()
 	return nil
 }
@@ -172,8 +207,8 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 func (b *builder) add(ctx context.Context, r solve.Result) error {
 	switch {
 	case r.InBase:
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		b.reportMu.Lock()
+		defer b.reportMu.Unlock()
 		b.report.InBase = append(b.report.InBase, r.Name)
 		return nil
 	case r.Unsolvable != "":
@@ -190,340 +225,94 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 			if err != nil {
 				return err
 			}
-			entry.Location, entry.SHA256, entry.URLs = rpm.location, rpm.sha256, nil
+			entry.Location, entry.SHA256, entry.URLs = rpms+rpm.name, rpm.sha256, nil
 		} else if entry.SHA256 == "" {
 			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
 			return nil
 		}
 		t.Packages = append(t.Packages, entry)
 	}
-	if b.Presolve {
-		if err := b.addNotices(t, r.Packages); err != nil {
-			return err
-		}
-	}
-	content, err := t.Encode()
+	encoded, err := t.Encode()
 	if err != nil {
 		return err
 	}
-	if _, err := tree.ParseTree(content, b.Platform, r.Name); err != nil {
+	if _, err := tree.ParseTree(encoded, b.Platform, r.Name); err != nil {
 		b.unsolved(r.Name, "laptops would refuse it: "+err.Error())
 		return nil
 	}
-	return b.offer(t, r, content)
-}
-
-// offer writes a tree and its file lists and puts it into the catalogue.
-func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
-	top := t.Top()
-	e := &tree.Entry{
-		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
-		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
-	}
-	for _, pkg := range t.Packages {
-		e.Download += pkg.Size
-	}
-	if b.Presolve {
-		e.Tree = tree.NewRef("trees/"+t.Name+"@", content, ".json")
-		if err := b.folder.add(e.Tree.Path, content); err != nil {
+	for _, target := range b.targets {
+		if err := target.add(t, encoded, r); err != nil {
 			return err
 		}
-		files, err := b.fileLists(r)
-		if err != nil {
-			return err
-		}
-		if files != nil {
-			e.Files = tree.NewRef("files/"+t.Name+"@", files, ".json")
-			if err := b.folder.add(e.Files.Path, files); err != nil {
-				return err
-			}
-		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.entries = append(b.entries, e)
-	if b.sugar != nil {
-		b.nodes = append(b.nodes, newNode(t))
-	}
-	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: top.EVR(), Packages: len(t.Packages), Download: e.Download})
+	b.reportMu.Lock()
+	defer b.reportMu.Unlock()
+	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: t.Top().EVR(), Packages: len(t.Packages), Download: download(t)})
 	return nil
 }
 
-// addNotices writes what the repositories say of why the tree's versions came, where they say
-// something that laptops read.
-func (b *builder) addNotices(t *tree.Tree, packages []*solve.Package) error {
-	about := b.solved.Notices(packages)
-	if len(about) == 0 {
-		return nil
+// download is how many bytes the RPMs of a tree have.
+func download(t *tree.Tree) (bytes int64) {
+	for _, pkg := range t.Packages {
+		bytes += pkg.Size
 	}
-	content, err := (&tree.Notices{Format: tree.Format, Platform: b.Platform, Name: t.Name, Notices: about}).Encode()
-	if err != nil {
-		return err
-	}
-	if _, err := tree.ParseNotices(content, b.Platform, t.Name); err != nil {
-		return nil
-	}
-	t.Notices = tree.NewRef("notices/"+t.Name+"@", content, ".json")
-	b.mu.Lock()
-	b.notices = append(b.notices, t.Notices.Path)
-	b.mu.Unlock()
-	return b.folder.add(t.Notices.Path, content)
+	return bytes
 }
 
 func (b *builder) unsolved(name, reason string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.reportMu.Lock()
+	defer b.reportMu.Unlock()
 	b.report.Unsolved = append(b.report.Unsolved, Unsolved{name, reason})
 }
 
-// fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that
-// no laptop reads them.
-func (b *builder) fileLists(r solve.Result) ([]byte, error) {
-	if !b.solved.HasFiles() {
-		return nil, nil
+// publish makes all that was written appear, and removes what nobody can ask for any more.
+func (b *builder) publish(ctx context.Context) error {
+	for _, t := range b.targets {
+		changed, err := t.index(ctx)
+		if err != nil {
+			return err
+		}
+		b.report.Changed = b.report.Changed || changed
 	}
-	lists := &tree.FileLists{Format: tree.Format, Platform: b.Platform, Name: r.Name}
-	for _, pkg := range r.Packages {
-		once, _ := b.files.LoadOrStore(pkg, sync.OnceValue(func() []string { return files(b.solved.Files(pkg)) }))
-		if paths := once.(func() []string)(); len(paths) > 0 {
-			lists.Packages = append(lists.Packages, tree.FileList{NEVRA: pkg.NEVRA, Files: paths})
+	b.report.Serial = b.serial
+	if b.report.Changed {
+		b.report.Serial++
+	}
+	if err := b.writeReport(); err != nil {
+		return err
+	}
+	for _, t := range b.targets {
+		if err := t.head(b.report.Serial); err != nil {
+			return err
 		}
 	}
-	if len(lists.Packages) == 0 {
-		return nil, nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	content, err := lists.Encode()
-	if err != nil {
-		return nil, err
+	for _, f := range b.folders() {
+		if err := f.commit(); err != nil {
+			return err
+		}
 	}
-	if _, err := tree.ParseFileLists(content, b.Platform, r.Name); err != nil {
-		return nil, nil
+	for _, t := range b.targets {
+		if err := t.folder.clean(ctx, b.Now, b.until, t.fate); err != nil {
+			return err
+		}
+		if t.after == nil {
+			continue
+		}
+		if err := t.after(ctx, b); err != nil {
+			return err
+		}
 	}
-	return content, nil
+	return nil
 }
 
-// publish makes all that was written appear.
-func (b *builder) publish(old *old) error {
-	keep := newKeep()
-	var platform []byte
-	if b.Presolve {
-		var err error
-		if platform, err = b.platform(old, keep); err != nil {
-			return err
-		}
-	}
-	if b.sugar != nil {
-		if err := b.writeNodes(keep); err != nil {
-			return err
-		}
-	}
-	if !b.Presolve {
-		b.report.Changed = len(b.sugar.last) > 0
-		b.report.Serial = old.report.Serial
-		if b.report.Changed {
-			b.report.Serial++
-		}
-	}
+// writeReport adds report.json.
+func (b *builder) writeReport() error {
 	report, err := b.report.encode()
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(report, old.reportJSON) {
-		if err := b.folder.replace("report.json", report); err != nil {
-			return err
-		}
-	}
-	if platform != nil {
-		if err := b.folder.replace("platform.json", platform); err != nil {
-			return err
-		}
-	}
-	if b.sugar != nil {
-		if err := b.sugar.commit(); err != nil {
-			return err
-		}
-	}
-	if err := b.folder.commit(); err != nil {
-		return err
-	}
-	if !b.report.Changed {
-		return nil
-	}
-	keep.addOld(old)
-	return b.clean(keep)
-}
-
-// platform adds the catalogue and returns the new platform.json, nil where the old one is good.
-func (b *builder) platform(old *old, keep *keep) ([]byte, error) {
-	next := &tree.Platform{
-		Format: tree.Format, Platform: b.Platform, Arch: b.Arch, Serial: 1,
-		Created: b.Now.UTC().Truncate(time.Second),
-		Expires: b.Now.Add(b.ValidFor).UTC().Truncate(time.Second),
-		Base:    baseOf(b.solved.Base()),
-		Keys:    b.Keys,
-	}
-	for _, e := range b.entries {
-		keep.add(e.Tree.Path)
-		keep.add(e.Files.Path)
-	}
-	for _, path := range b.notices {
-		keep.add(path)
-	}
-	shards, err := b.shards()
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range shards {
-		if err := b.folder.add(s.ref.Path, s.content); err != nil {
-			return nil, err
-		}
-		keep.add(s.ref.Path)
-		next.Catalogue = append(next.Catalogue, s.ref)
-	}
-	if err := b.addTexts(next, keep); err != nil {
-		return nil, err
-	}
-	b.rpms.Range(func(_, once any) bool {
-		if r, err := once.(func() (rpm, error))(); err == nil {
-			keep.add(r.location)
-		}
-		return true
-	})
-	if was := old.platform; was != nil {
-		next.Serial = was.Serial
-		if same(was, next) {
-			b.report.Serial = was.Serial
-			next.Created = was.Created
-			if half := b.Now.Add(b.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(next.Expires) {
-				return nil, nil
-			}
-			return encodePlatform(next)
-		}
-		next.Serial++
-	}
-	b.report.Changed = true
-	b.report.Serial = next.Serial
-	return encodePlatform(next)
-}
-
-// A shard is one as it is published.
-type shard struct {
-	content []byte
-	ref     tree.ShardRef
-}
-
-// shards are the catalogue's: as many as there are entries for, or more where one would be larger
-// than laptops take.
-func (b *builder) shards() ([]shard, error) {
-	for n := tree.Shards(len(b.entries)); ; n *= 2 {
-		entries := make([][]*tree.Entry, n)
-		for _, e := range b.entries {
-			i := tree.Shard(e.Name, n)
-			entries[i] = append(entries[i], e)
-		}
-		all, fit := make([]shard, n), true
-		for i := range all {
-			var err error
-			if all[i].content, all[i].ref, err = tree.EncodeShard(entries[i]); err != nil {
-				return nil, err
-			}
-			fit = fit && all[i].ref.Unpacked <= tree.MaxShard && all[i].ref.Size <= tree.MaxShardFile
-		}
-		if fit || n >= tree.MaxShards {
-			return all, nil // platform.json is looked at as a whole
-		}
-	}
-}
-
-// encodePlatform is platform.json, where laptops would take it.
-func encodePlatform(p *tree.Platform) ([]byte, error) {
-	content, err := p.Encode()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tree.ParsePlatform(content, p.Platform); err != nil {
-		return nil, fmt.Errorf("laptops would refuse what would be published: %w: offer fewer packages", err)
-	}
-	return content, nil
-}
-
-// same tells whether two platforms offer the same.
-func same(a, b *tree.Platform) bool {
-	return a.Arch == b.Arch && a.Serial == b.Serial && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && slices.Equal(a.Keys, b.Keys)
-}
-
-// old is what was published before.
-type old struct {
-	platform   *tree.Platform // nil: nothing
-	report     Report
-	reportJSON []byte
-	paths      []string // of all files that it refers to, relative to the platform's folder
-	sugar      []string // the RPMs that the Sugar Network layout refers to
-}
-
-func (b *builder) readOld() (*old, error) {
-	o := new(old)
-	var err error
-	if o.reportJSON, err = os.ReadFile(b.folder.path("report.json")); err == nil {
-		o.report.decode(o.reportJSON)
-	}
-	if b.sugar != nil {
-		if o.sugar, err = readNodes(b.sugar); err != nil {
-			return nil, err
-		}
-	}
-	data, err := os.ReadFile(b.folder.path("platform.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return o, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what was published before: %w", err)
-	}
-	if o.platform, err = tree.ParsePlatform(data, b.Platform); err != nil {
-		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it to start with serial 1, which laptops that know a higher one refuse", b.folder.path("platform.json"), err)
-	}
-	o.paths = b.oldPaths(o.platform)
-	return o, nil
-}
-
-// oldPaths follows platform.json to all that it refers to. What is missing or damaged is left out:
-// it needs no keeping.
-func (b *builder) oldPaths(p *tree.Platform) []string {
-	var paths []string
-	_, err := os.Stat(b.folder.path("rpms"))
-	treesMatter := err == nil // they refer to further files
-	if _, err := os.Stat(b.folder.path("notices")); err == nil {
-		treesMatter = true
-	}
-	for _, ref := range p.Texts {
-		paths = append(paths, ref.Path)
-	}
-	for i, shard := range p.Catalogue {
-		paths = append(paths, shard.Path)
-		data, err := os.ReadFile(b.folder.path(shard.Path))
-		if err != nil || shard.Check(data) != nil {
-			continue
-		}
-		tree.ParseShard(data, shard, i, len(p.Catalogue), func(e *tree.Entry) error {
-			paths = append(paths, e.Tree.Path)
-			if !e.Files.IsZero() {
-				paths = append(paths, e.Files.Path)
-			}
-			if !treesMatter {
-				return nil
-			}
-			data, err := os.ReadFile(b.folder.path(e.Tree.Path))
-			if err != nil {
-				return nil
-			}
-			if t, err := tree.ParseTree(data, b.Platform, e.Name); err == nil {
-				paths = append(paths, t.Notices.Path)
-				for _, pkg := range t.Packages {
-					paths = append(paths, pkg.Location)
-				}
-			}
-			return nil
-		})
-	}
-	return paths
+	return b.home.replace("report.json", report)
 }

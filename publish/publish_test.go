@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -64,7 +66,7 @@ func openRepo(t testing.TB, packages pkgs) *solve.Platform {
 }
 
 func options(t testing.TB) Options {
-	return Options{Platform: "test-1-x86_64", Arch: "x86_64", Output: t.TempDir(), Presolve: true, ValidFor: 10 * time.Hour, Now: noon}
+	return Options{Platform: "test-1-x86_64", Arch: "x86_64", Output: t.TempDir(), Layouts: []*Layout{Presolve}, ValidFor: 10 * time.Hour, Now: noon}
 }
 
 func mustBuild(t testing.TB, p *solve.Platform, o Options) *Report {
@@ -234,7 +236,10 @@ func snapshot(t testing.TB, dir string) map[string]string {
 func TestNothingChangedChangesNothing(t *testing.T) {
 	for _, copies := range []bool{false, true} {
 		o := options(t)
-		o.Copy, o.SugarNetwork = copies, copies
+		o.Copy = copies
+		if copies {
+			o.Layouts = Layouts
+		}
 		p := openRepo(t, first)
 		mustBuild(t, p, o)
 		before := snapshot(t, o.Output)
@@ -268,10 +273,14 @@ func TestNothingChangedChangesNothing(t *testing.T) {
 func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 	for _, copies := range []bool{false, true} {
 		o := options(t)
-		o.Copy, o.SugarNetwork = copies, copies
+		o.Copy = copies
+		if copies {
+			o.Layouts = Layouts
+		}
 		dir := filepath.Join(o.Output, o.Platform)
 		var paths [3][]string // what each serial refers to
 		for i, packages := range []pkgs{first, second, third} {
+			o.Now = noon.Add(time.Duration(i) * (o.ValidFor + time.Minute))
 			if r := mustBuild(t, openRepo(t, packages), o); !r.Changed || r.Serial != int64(i+1) {
 				t.Errorf("build %d: changed %v, serial %d", i+1, r.Changed, r.Serial)
 			}
@@ -305,6 +314,100 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 	}
 }
 
+// What a laptop was told of is there until that expires, however many builds there were; then the next
+// build removes it, even one that changes nothing else.
+func TestWhatHasNotExpiredIsKept(t *testing.T) {
+	for _, layouts := range [][]*Layout{{Presolve}, Layouts, {SugarNetwork}} {
+		o := options(t)
+		o.Copy, o.Layouts = true, layouts
+		mustBuild(t, openRepo(t, first), o)
+		told := snapshot(t, o.Output) // what the first platform.json leads to, and more
+		for name := range told {
+			if base := filepath.Base(name); strings.HasSuffix(base, ".json") && !strings.Contains(base, "@") || base[0] == '.' || !strings.Contains(base, ".") {
+				delete(told, name) // changes in place
+			}
+		}
+		missing := func() (names []string) {
+			for name := range told {
+				if !exists(filepath.Join(o.Output, name)) {
+					names = append(names, name)
+				}
+			}
+			return names
+		}
+		o.Now = noon.Add(6 * time.Hour)
+		mustBuild(t, openRepo(t, first), o) // the expiry moves to the 16th hour
+		for i, packages := range []pkgs{second, third, second} {
+			o.Now = noon.Add(time.Duration(7+i) * time.Hour)
+			mustBuild(t, openRepo(t, packages), o)
+			if m := missing(); len(m) > 0 {
+				t.Errorf("%d builds later %s are gone", i+1, m)
+			}
+		}
+		// A build that fails, or publishes nothing, removes nothing.
+		o.Now = noon.Add(30 * time.Hour)
+		if _, err := Build(context.Background(), openRepo(t, first), []string{"bad"}, o); err == nil || len(missing()) > 0 {
+			t.Errorf("a build of nothing: %v, %s are gone", err, missing())
+		}
+		o.Now = noon.Add(17 * time.Hour)
+		if r := mustBuild(t, openRepo(t, second), o); r.Changed || len(missing()) != 0 {
+			t.Errorf("at the 17th hour: changed %v, gone %v", r.Changed, missing())
+		}
+		o.Now = o.Now.Add(time.Minute)
+		r := mustBuild(t, openRepo(t, second), o)
+		for _, name := range missing() {
+			delete(told, name)
+		}
+		for name := range told {
+			if stem := filepath.Base(name); !strings.HasPrefix(stem, "same") { // that is still published
+				t.Errorf("%s is still there when nobody can ask for it", name)
+			}
+		}
+		if len(told) == 0 || r.Changed {
+			t.Errorf("changed %v, left %v", r.Changed, told)
+		}
+		if slices.Contains(layouts, Presolve) {
+			mustFollow(t, o)
+		}
+		if slices.Contains(layouts, SugarNetwork) {
+			followNodes(t, o)
+		}
+	}
+}
+
+// A record of what waits that is damaged has it wait anew.
+func TestDamagedWaiting(t *testing.T) {
+	o := options(t)
+	mustBuild(t, openRepo(t, first), o)
+	old := mustFollow(t, o).entries["write"].Tree.Path
+	mustBuild(t, openRepo(t, second), o)
+	dir := filepath.Join(o.Output, o.Platform)
+	for i, there := range []bool{true, true, false} {
+		if i == 0 {
+			if err := os.WriteFile(filepath.Join(dir, waiting), []byte(`{"trees`), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.Now = noon.Add(11*time.Hour + time.Duration(i)*6*time.Hour)
+		mustBuild(t, openRepo(t, second), o)
+		if exists(filepath.Join(dir, old)) != there {
+			t.Errorf("build %d: %s: %v", i, old, !there)
+		}
+	}
+}
+
+// A program that is no longer offered is no longer listed, at once, though nothing else has changed.
+func TestANodeThatGoes(t *testing.T) {
+	o := options(t)
+	o.Copy, o.Layouts = true, []*Layout{SugarNetwork}
+	mustBuild(t, openRepo(t, first), o)
+	p := openRepo(t, first)
+	r, err := Build(context.Background(), p, []string{"write", "lib"}, o)
+	if nodes := followNodes(t, o); err != nil || len(nodes) != 2 || !r.Changed || r.Serial != 2 {
+		t.Errorf("%v: %v, %+v", err, nodes, r)
+	}
+}
+
 // Wherever a build fails, the last one is as it was, and the next one succeeds.
 func TestABuildThatFailsAnywhereLeavesTheLast(t *testing.T) {
 	for _, copies := range []bool{false, true} {
@@ -312,7 +415,10 @@ func TestABuildThatFailsAnywhereLeavesTheLast(t *testing.T) {
 		broken := errors.New("the disk is broken")
 		for failing := 0; ; failing++ {
 			o := options(t)
-			o.Copy, o.SugarNetwork = copies, copies
+			o.Copy = copies
+			if copies {
+				o.Layouts = Layouts
+			}
 			mustBuild(t, p1, o)
 			dir := filepath.Join(o.Output, o.Platform)
 			old, err := os.ReadFile(filepath.Join(dir, "platform.json"))
@@ -348,7 +454,7 @@ func TestABuildThatFailsAnywhereLeavesTheLast(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			appeared := strings.HasPrefix(where, "remove") || where == "sync" && !bytes.Equal(now, old)
+			appeared := strings.HasPrefix(where, "remove") || strings.HasSuffix(where, waiting) || where == "sync" && !bytes.Equal(now, old)
 			if !bytes.Equal(now, old) && !appeared {
 				t.Errorf("at %q: platform.json has changed", where)
 			}
@@ -380,7 +486,7 @@ func followNodes(t testing.TB, o Options) map[string]map[string][]nodeRPM {
 	}
 	nodes := make(map[string]map[string][]nodeRPM)
 	for _, e := range entries {
-		if !isNode(e.Name()) {
+		if (*sugarNetwork)(nil).fate(e.Name()) != goes {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
@@ -442,18 +548,8 @@ func TestAReaderSeesWholeBuilds(t *testing.T) {
 		if err == nil {
 			continue
 		}
-		// A reader that is slower than two builds may find files gone, never changed.
-		now, err2 := os.ReadFile(filepath.Join(dir, "platform.json"))
-		if err2 != nil {
-			t.Fatal(err2)
-		}
-		p, err2 := tree.ParsePlatform(now, o.Platform)
-		if err2 != nil {
-			t.Fatal(err2)
-		}
-		if !errors.Is(err, fs.ErrNotExist) || p.Serial < serial+2 {
-			t.Fatalf("at serial %d, now %d: %v", serial, p.Serial, err)
-		}
+		// All of this is before the first expiry, so nothing that a reader was told of is gone.
+		t.Fatalf("at serial %d: %v", serial, err)
 	}
 	if serial != builds+1 {
 		t.Errorf("the last serial is %d", serial)
@@ -496,7 +592,7 @@ func TestCopy(t *testing.T) {
 	defer server.Close()
 	for _, url := range []string{repotest.URL(dir), server.URL} {
 		o := options(t)
-		o.Copy, o.SugarNetwork = true, true
+		o.Copy, o.Layouts = true, Layouts
 		mustBuild(t, open(t, url), o)
 		lib := mustFollow(t, o).trees["write"].Packages[0]
 		if lib.Location != "rpms/lib-1-1.x86_64.rpm" || lib.URLs != nil {
@@ -517,6 +613,117 @@ func TestCopy(t *testing.T) {
 	}
 }
 
+// A symbolic link in a repository isn't published, but what it leads to, where that is the RPM.
+func TestLinksInARepository(t *testing.T) {
+	dir, pool := repotest.New(t, first...), t.TempDir()
+	moved := filepath.Join(pool, "lib")
+	if err := os.Rename(filepath.Join(dir, "lib-1-1.x86_64.rpm"), moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(moved, filepath.Join(dir, "lib-1-1.x86_64.rpm")); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t)
+	o.Copy, o.Layouts = true, Layouts
+	mustBuild(t, open(t, repotest.URL(dir)), o)
+	mustFollow(t, o)
+	there, err := os.Stat(moved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"test-1-x86_64/rpms", "packages/presolve/test-1-x86_64"} {
+		info, err := os.Lstat(filepath.Join(o.Output, name, "lib-1-1.x86_64.rpm"))
+		if err != nil || !info.Mode().IsRegular() || !os.SameFile(info, there) {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// What the repositories name oddly is told, in a form that plays no tricks.
+func TestLeftOut(t *testing.T) {
+	dir := repotest.New(t, first...)
+	renamePackage(t, dir, "same", "s\u202eame")
+	p := open(t, repotest.URL(dir))
+	o := options(t)
+	mustBuild(t, p, o)
+	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
+	var r Report
+	if err != nil || json.Unmarshal(data, &r) != nil || !slices.Equal(r.LeftOut, []string{`s\u202eame`}) || r.Totals.Names != 4 {
+		t.Errorf("%v: %s", err, data)
+	}
+}
+
+// renamePackage changes a package's name in a repository's primary.xml.
+func renamePackage(t *testing.T, dir, from, to string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "repodata", "*primary.xml*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	plain := filepath.Join(t.TempDir(), "primary.xml")
+	unpack := exec.Command("sh", "-c", `case $0 in *.gz) zcat $0;; *.zst) zstdcat $0;; *) cat $0;; esac`, files[0])
+	data, err := unpack.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(data, []byte("<name>"+from+"</name>"), []byte("<name>"+to+"</name>"), 1)
+	if bytes.Equal(data, changed) {
+		t.Fatalf("there is no package %s", from)
+	}
+	if err := os.WriteFile(plain, changed, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"--remove", "primary"}, {"--mdtype=primary", plain}} {
+		if out, err := exec.Command("modifyrepo_c", append(args, filepath.Join(dir, "repodata"))...).CombinedOutput(); err != nil {
+			t.Fatalf("modifyrepo_c: %v: %s", err, out)
+		}
+	}
+}
+
+// A build that waits, or has much to do, ends with its context and leaves a whole one.
+func TestABuildEndsWithItsContext(t *testing.T) {
+	o := options(t)
+	mustBuild(t, openRepo(t, first), o)
+	lock, err := os.OpenFile(filepath.Join(o.Output, ".lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil { // as a build of another platform does
+		t.Fatal(err)
+	}
+	p := openRepo(t, second)
+	defer time.AfterFunc(time.Minute, func() { panic("a build waits for ever") }).Stop()
+	for i, at := range []string{"write trees/", "write catalogue/", "rename platform.json"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		_, err := build(ctx, p, p.Names(), o, func(what string) error {
+			if strings.HasPrefix(what, at) {
+				cancel()
+			}
+			return nil
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("cancelled at %q: %v", at, err)
+		}
+		if serial := mustFollow(t, o).platform.Serial; serial != []int64{1, 1, 2}[i] {
+			t.Fatalf("cancelled at %q: the serial is %d", at, serial)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := flock(ctx, lock); err != nil { // it has that lock
+		t.Error(err)
+	}
+	again, err := os.Open(lock.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if err := flock(ctx, again); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting for the lock: %v", err)
+	}
+}
+
 // An RPM that was built again under its old name doesn't replace the one that laptops may be
 // downloading.
 func TestRebuiltRPM(t *testing.T) {
@@ -531,8 +738,13 @@ func TestRebuiltRPM(t *testing.T) {
 	if is.SHA256 == was.SHA256 || is.Location != "rpms/same-1-1.noarch@"+is.SHA256[:16]+".rpm" {
 		t.Errorf("the rebuilt RPM is %s", is.Location)
 	}
-	mustBuild(t, openRepo(t, append(slices.Clone(again), third[5])), o) // the old RPM goes
-	mustBuild(t, openRepo(t, again), o)
+	for _, packages := range []pkgs{append(slices.Clone(again), third[5]), again} {
+		o.Now = o.Now.Add(o.ValidFor + time.Minute)
+		mustBuild(t, openRepo(t, packages), o)
+	}
+	if exists(filepath.Join(o.Output, o.Platform, was.Location)) {
+		t.Error("the old RPM is there when its time is over")
+	}
 	if now := mustFollow(t, o).trees["same"].Packages[0]; now.Location != is.Location {
 		t.Errorf("the rebuilt RPM has moved to %s", now.Location)
 	}
@@ -582,7 +794,7 @@ func TestDamagedRPMEndsTheBuild(t *testing.T) {
 
 func TestSugarNetworkAlone(t *testing.T) {
 	o := options(t)
-	o.Presolve, o.SugarNetwork, o.Copy = false, true, true
+	o.Copy, o.Layouts = true, []*Layout{SugarNetwork}
 	p := openRepo(t, first)
 	for i := range 2 {
 		if r := mustBuild(t, p, o); r.Serial != 1 || r.Changed != (i == 0) {
@@ -668,6 +880,7 @@ func TestNotices(t *testing.T) {
 	var paths []string
 	for i, text := range []string{"one", "two", "three"} {
 		say(text)
+		o.Now = noon.Add(time.Duration(i) * (o.ValidFor + time.Minute))
 		mustBuild(t, open(t, repotest.URL(repo)), o)
 		p, err := follow(dir, o.Platform)
 		if err != nil {

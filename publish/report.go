@@ -4,12 +4,9 @@ package publish
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -23,6 +20,9 @@ type Report struct {
 	Solved   []Solved   `json:"solved"`
 	Unsolved []Unsolved `json:"unsolved"`
 	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+	// LeftOut are the names of packages of the repositories that are none that rpm takes, as
+	// solve.Visible writes them. They are no names that can be asked for.
+	LeftOut []string `json:"left_out"`
 
 	Changed bool `json:"-"` // whether the build differs from the one before
 }
@@ -50,7 +50,7 @@ type Unsolved struct {
 }
 
 func newReport(platform string) *Report {
-	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}}
+	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}, LeftOut: []string{}}
 }
 
 func (r *Report) sort() {
@@ -74,15 +74,4 @@ func (r *Report) decode(data []byte) {
 	if json.Unmarshal(data, r) != nil {
 		*r = Report{}
 	}
-}
-
-// baseOf is what platform.json says of a base.
-func baseOf(packages []tree.NEVRA) tree.Base {
-	lines := make([]string, len(packages))
-	for i, p := range packages {
-		lines[i] = p.String() + "\n"
-	}
-	slices.Sort(lines)
-	sum := sha256.Sum256([]byte(strings.Join(lines, "")))
-	return tree.Base{SHA256: hex.EncodeToString(sum[:]), Packages: len(packages)}
 }

@@ -15,16 +15,18 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
-// An rpm is an RPM that the published folder holds.
+// An rpm is an RPM that all layouts' folders hold, under the same name.
 type rpm struct {
-	location string // relative to the folder that keeps the RPMs
-	sha256   string
+	name   string
+	sha256 string
 }
 
-// rpm puts a package's RPM into the folder, once. It appears at once: until a tree refers to it,
+// rpm puts a package's RPM into the folders, once. It appears at once: until a tree refers to it,
 // nobody asks for it, and what was downloaded isn't lost when the build fails later.
 func (b *builder) rpm(ctx context.Context, pkg *solve.Package) (rpm, error) {
 	once, _ := b.rpms.LoadOrStore(pkg, sync.OnceValues(func() (rpm, error) { return b.getRPM(ctx, pkg) }))
@@ -32,15 +34,28 @@ func (b *builder) rpm(ctx context.Context, pkg *solve.Package) (rpm, error) {
 }
 
 func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
-	f, prefix := b.folder, "rpms/"
-	if !b.Presolve {
-		f, prefix = b.sugar, ""
+	first := b.targets[0]
+	r, err := b.inFolder(ctx, first.folder, first.rpms, pkg)
+	if err != nil {
+		return r, fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
 	}
+	first.folder.holds(first.rpms + r.name)
+	for _, t := range b.targets[1:] {
+		if err := link(ctx, t.folder, t.rpms+r.name, first.folder.path(first.rpms+r.name), r.sha256); err != nil {
+			return r, fmt.Errorf("copying the RPM of %s for the layout %s: %w", pkg.NEVRA, t.Name, err)
+		}
+		t.folder.holds(t.rpms + r.name)
+	}
+	return r, nil
+}
+
+// inFolder finds a package's RPM in a folder, or puts it there.
+func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *solve.Package) (rpm, error) {
 	own, unique := fileNames(pkg)
 	by, taken := b.claimed.LoadOrStore(own, pkg)
 	for _, name := range []string{unique, own} { // what is there keeps its name
-		if sum := check(f.path(prefix+name), pkg); sum != "" {
-			return b.share(rpm{prefix + name, sum})
+		if sum := check(ctx, f.path(prefix+name), pkg); sum != "" {
+			return rpm{name, sum}, nil
 		}
 	}
 	name := own
@@ -48,10 +63,7 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 		name = unique
 	}
 	sum, err := b.obtain(ctx, f, prefix+name, pkg)
-	if err != nil {
-		return rpm{}, fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
-	}
-	return b.share(rpm{prefix + name, sum})
+	return rpm{name, sum}, err
 }
 
 // fileNames gives the names that a package's RPM may have: its own, and one that no other RPM can
@@ -67,13 +79,13 @@ func fileNames(pkg *solve.Package) (own, unique string) {
 }
 
 // check gives the SHA-256 of a file if it is the package's RPM, "" where it isn't or can't be read.
-func check(name string, pkg *solve.Package) string {
+func check(ctx context.Context, name string, pkg *solve.Package) string {
 	file, err := solve.OpenRegular(name)
 	if err != nil {
 		return ""
 	}
 	defer file.Close()
-	sum, err := pkg.Check(file)
+	sum, err := pkg.Check(solve.Interruptible(ctx, file))
 	if err != nil {
 		return ""
 	}
@@ -87,81 +99,54 @@ func exists(name string) bool {
 
 // obtain puts an RPM that isn't there into the folder and gives its SHA-256.
 func (b *builder) obtain(ctx context.Context, f *folder, name string, pkg *solve.Package) (sum string, err error) {
-	if err := f.makeDir(name); err != nil {
-		return "", err
-	}
-	if err := f.before("write " + name); err != nil {
-		return "", err
-	}
-	os.Remove(f.aside(name))
-	defer func() {
-		if err != nil {
-			os.Remove(f.aside(name))
+	err = f.put(name, func(to string) error {
+		if u, err := url.Parse(pkg.URLs[0]); err == nil && u.Scheme == "file" {
+			file, err := solve.OpenRegular(u.Path)
+			if err == nil {
+				defer file.Close()
+				if linkFile(file, to) == nil {
+					sum, err = pkg.Check(solve.Interruptible(ctx, file))
+					return err
+				}
+			}
 		}
-	}()
-	if u, err := url.Parse(pkg.URLs[0]); err == nil && u.Scheme == "file" && os.Link(u.Path, f.aside(name)) == nil {
-		if sum, err = checkAside(f, name, pkg); err != nil {
-			return "", err
-		}
-		return sum, f.appear(name)
-	}
-	w, err := os.OpenFile(f.aside(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return "", err
-	}
-	defer w.Close()
-	if sum, err = b.solved.RPM(ctx, pkg, w); err != nil {
-		return "", err
-	}
-	if err := w.Sync(); err != nil {
-		return "", err
-	}
-	if err := w.Close(); err != nil {
-		return "", err
-	}
-	return sum, f.appear(name)
+		return create(to, func(w io.Writer) (err error) {
+			sum, err = b.solved.RPM(ctx, pkg, w)
+			return err
+		})
+	})
+	return sum, err
 }
 
-func checkAside(f *folder, name string, pkg *solve.Package) (string, error) {
-	file, err := solve.OpenRegular(f.aside(name))
+// linkFile makes a hard link to an open file, which has been seen to be a regular one. By its name
+// it could be another by now: a symbolic link, above all, would be published as it is.
+func linkFile(file *os.File, to string) error {
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", file.Fd()), unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW)
+}
+
+// link puts what an RPM that is in one folder into another, as a hard link where possible.
+func link(ctx context.Context, f *folder, name, from, sha256 string) error {
+	if same, err := sameContent(ctx, f.path(name), sha256); err != nil || same {
+		return err
+	}
+	file, err := solve.OpenRegular(from)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer file.Close()
-	return pkg.Check(file)
-}
-
-// share puts an RPM into the Sugar Network layout's folder as well, as a hard link where possible.
-func (b *builder) share(r rpm) (rpm, error) {
-	if b.sugar == nil || !b.Presolve {
-		return r, nil
-	}
-	if err := b.link(r); err != nil {
-		return r, fmt.Errorf("copying an RPM for the Sugar Network layout: %w", err)
-	}
-	return r, nil
-}
-
-func (b *builder) link(r rpm) error {
-	name, from := path.Base(r.location), b.folder.path(r.location)
-	to := b.sugar.path(name)
-	if same, err := sameContent(to, r.sha256); err != nil || same {
-		return err
-	}
-	if err := b.sugar.before("write " + name); err != nil {
-		return err
-	}
-	os.Remove(b.sugar.aside(name))
-	if err := os.Link(from, b.sugar.aside(name)); err != nil {
-		if err := copyFile(b.sugar.aside(name), from); err != nil {
-			return err
+	return f.put(name, func(to string) error {
+		if linkFile(file, to) == nil {
+			return nil
 		}
-	}
-	return b.sugar.appear(name)
+		return create(to, func(w io.Writer) error {
+			_, err := io.Copy(w, solve.Interruptible(ctx, file))
+			return err
+		})
+	})
 }
 
 // sameContent tells whether a file is there and has a SHA-256.
-func sameContent(name, sum string) (bool, error) {
+func sameContent(ctx context.Context, name, sum string) (bool, error) {
 	file, err := solve.OpenRegular(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
@@ -171,24 +156,40 @@ func sameContent(name, sum string) (bool, error) {
 	}
 	defer file.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, file); err != nil {
+	if _, err := io.Copy(h, solve.Interruptible(ctx, file)); err != nil {
 		return false, err
 	}
 	return hex.EncodeToString(h.Sum(nil)) == sum, nil
 }
 
-func copyFile(to, from string) error {
-	r, err := solve.OpenRegular(from)
-	if err != nil {
+// put has a file made aside and makes it appear at once.
+func (f *folder) put(name string, make func(to string) error) error {
+	if err := f.makeDir(name); err != nil {
 		return err
 	}
-	defer r.Close()
-	w, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err := f.before("write " + name); err != nil {
+		return err
+	}
+	os.Remove(f.aside(name))
+	if err := make(f.aside(name)); err != nil {
+		os.Remove(f.aside(name))
+		return err
+	}
+	if err := f.appear(name); err != nil {
+		os.Remove(f.aside(name))
+		return err
+	}
+	return nil
+}
+
+// create writes a new file and syncs it.
+func create(name string, write func(io.Writer) error) error {
+	w, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	if _, err := io.Copy(w, r); err != nil {
+	if err := write(w); err != nil {
 		return err
 	}
 	if err := w.Sync(); err != nil {

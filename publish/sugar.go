@@ -3,98 +3,89 @@
 package publish
 
 import (
-	"bytes"
-	"cmp"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // Project is the folder below packages/ that the Sugar Network layout is written to.
 const Project = "presolve"
 
-// A node is one top-level package as a Sugar Network node serves it: for each architecture the RPMs
-// of its tree.
-type node struct {
-	name string
-	rpms map[string][]nodeRPM
+// SugarNetwork is what a Sugar Network node serves: a file for each top-level package, and the RPMs
+// beside them. Readers list the folder to find them.
+var SugarNetwork = &Layout{
+	Name: "sugar-network", NeedsRPMs: true,
+	dir:  func(o *Options) string { return filepath.Join(o.Output, "packages", Project, o.Platform) },
+	subs: []string{""},
+	open: func(_ *builder, f *folder) (writer, error) {
+		return &sugarNetwork{folder: f, nodes: make(map[string]node)}, nil
+	},
 }
+
+type sugarNetwork struct {
+	folder *folder
+
+	mu    sync.Mutex
+	nodes map[string]node
+}
+
+// A node is one top-level package: for each architecture the RPMs of its tree.
+type node map[string][]nodeRPM
 
 type nodeRPM struct {
 	Name string `json:"name"`
 	Path string `json:"path"` // an RPM in the same folder
 }
 
-func newNode(t *tree.Tree) node {
-	n := node{name: t.Name, rpms: make(map[string][]nodeRPM)}
+func (s *sugarNetwork) add(t *tree.Tree, _ []byte, _ solve.Result) error {
+	n := make(node)
 	for _, pkg := range t.Packages {
-		n.rpms[pkg.Arch] = append(n.rpms[pkg.Arch], nodeRPM{pkg.Name, path.Base(pkg.Location)})
+		n[pkg.Arch] = append(n[pkg.Arch], nodeRPM{pkg.Name, path.Base(pkg.Location)})
 	}
-	return n
-}
-
-// writeNodes writes the files of the layout that are new or different.
-func (b *builder) writeNodes(keep *keep) error {
-	slices.SortFunc(b.nodes, func(x, y node) int { return cmp.Compare(x.name, y.name) })
-	for _, n := range b.nodes {
-		keep.nodes[n.name] = true
-		for _, rpms := range n.rpms {
-			for _, r := range rpms {
-				keep.nodes[r.Path] = true
-			}
-		}
-		content, err := json.Marshal(n.rpms)
-		if err != nil {
-			return fmt.Errorf("encoding the node of %s: %w", n.name, err)
-		}
-		if was, err := os.ReadFile(b.sugar.path(n.name)); err == nil && bytes.Equal(was, content) {
-			continue
-		}
-		if err := b.sugar.replace(n.name, content); err != nil {
-			return err
-		}
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes[t.Name] = n
 	return nil
 }
 
-// readNodes lists the RPMs that the layout's files refer to.
-func readNodes(f *folder) ([]string, error) {
-	entries, err := os.ReadDir(f.dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what was published before: %w", err)
-	}
-	var paths []string
-	for _, e := range entries {
-		if !isNode(e.Name()) {
-			continue
+func (s *sugarNetwork) index(ctx context.Context) (changed bool, err error) {
+	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
 		}
-		data, err := os.ReadFile(f.path(e.Name()))
+		content, err := json.Marshal(s.nodes[name])
 		if err != nil {
-			return nil, fmt.Errorf("reading what was published before: %w", err)
+			return false, fmt.Errorf("encoding the node of %s: %w", name, err)
 		}
-		var rpms map[string][]nodeRPM
-		if json.Unmarshal(data, &rpms) != nil {
-			continue // not ours, or damaged: it needs no keeping
-		}
-		for _, list := range rpms {
-			for _, r := range list {
-				paths = append(paths, r.Path)
-			}
+		if err := s.folder.replace(name, content); err != nil {
+			return false, err
 		}
 	}
-	return paths, nil
+	changed = len(s.folder.last) > 0
+	err = s.folder.each(func(name string) error {
+		changed = changed || !s.folder.has[name] && s.fate(name) == goes
+		return nil
+	})
+	return changed, err
 }
 
-// isNode tells whether a file of the layout is a top-level package's.
-func isNode(name string) bool {
-	return !strings.HasPrefix(name, ".") && !strings.HasSuffix(name, ".rpm")
+func (s *sugarNetwork) head(int64) error { return nil } // a node has no serial
+
+func (s *sugarNetwork) fate(name string) fate {
+	switch {
+	case strings.HasPrefix(name, "."):
+		return stays
+	case strings.HasSuffix(name, ".rpm"):
+		return waits
+	}
+	return goes
 }

@@ -3,21 +3,25 @@
 package publish
 
 import (
+	"context"
 	"maps"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// addTexts adds what the repositories say of the packages on offer in other languages: a file for
-// each.
-func (b *builder) addTexts(p *tree.Platform, keep *keep) error {
+// texts adds what the repositories say of the packages on offer in other languages: a file for each.
+// It gives references by language; nil: there are none.
+func (p *presolve) texts(ctx context.Context) (refs map[string]tree.Ref, err error) {
 	offered := make(map[string]bool)
-	for _, e := range b.entries {
+	for _, e := range p.entries {
 		offered[e.Name] = true
 	}
-	for language, all := range b.solved.Texts() {
-		t := &tree.Texts{Format: tree.Format, Platform: b.Platform, Language: language}
+	for language, all := range p.solved.Texts() {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		t := &tree.Texts{Format: tree.Format, Platform: p.Platform, Language: language}
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if x := all[name]; offered[name] && (x.Summary != "" || x.Description != "") {
 				t.Texts = append(t.Texts, *x)
@@ -25,22 +29,21 @@ func (b *builder) addTexts(p *tree.Platform, keep *keep) error {
 		}
 		content, err := encodeTexts(t)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if content == nil {
 			continue
 		}
 		ref := tree.NewRef("texts/"+language+"@", content, ".json")
-		if err := b.folder.add(ref.Path, content); err != nil {
-			return err
+		if err := p.folder.add(ref.Path, content); err != nil {
+			return nil, err
 		}
-		keep.add(ref.Path)
-		if p.Texts == nil {
-			p.Texts = make(map[string]tree.Ref)
+		if refs == nil {
+			refs = make(map[string]tree.Ref)
 		}
-		p.Texts[language] = ref
+		refs[language] = ref
 	}
-	return nil
+	return refs, nil
 }
 
 // encodeTexts leaves out descriptions where they make it more than a laptop reads; it is nil where

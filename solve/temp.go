@@ -3,6 +3,7 @@
 package solve
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,23 +16,30 @@ import (
 // left that were killed.
 func makeTemp() (dir string, remove func(), err error) {
 	removeOldTemps()
-	dir, err = os.MkdirTemp("", "presolver-")
-	if err != nil {
-		return "", nil, err
-	}
-	lock, err := os.Open(dir)
-	if err == nil {
+	for {
+		dir, err = os.MkdirTemp("", "presolver-")
+		if err != nil {
+			return "", nil, err
+		}
+		lock, err := os.Open(dir)
+		if err != nil {
+			os.Remove(dir)
+			return "", nil, err
+		}
 		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err != nil {
+		if err == nil {
+			return dir, func() {
+				os.RemoveAll(dir)
+				lock.Close()
+			}, nil
+		}
 		lock.Close()
-		os.RemoveAll(dir)
-		return "", nil, fmt.Errorf("locking %s: %w", dir, err)
+		os.Remove(dir)
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return "", nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		// Another presolver is just looking whether this one was left. It can have the name.
 	}
-	return dir, func() {
-		os.RemoveAll(dir)
-		lock.Close()
-	}, nil
 }
 
 // removeOldTemps removes this user's folders that nobody has locked. One that is just being made,

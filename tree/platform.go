@@ -20,7 +20,7 @@ type Platform struct {
 	// only when it is forced to, or from a stick.
 	Serial    int64      `json:"serial"`
 	Created   time.Time  `json:"created"`
-	Expires   time.Time  `json:"expires"` // nothing reads it until platforms are signed
+	Expires   time.Time  `json:"expires"` // publishers keep what it names until then; readers don't look at it yet
 	Base      Base       `json:"base"`
 	Catalogue []ShardRef `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
 	// Texts are summaries and descriptions by language; none where the repositories have none.

@@ -36,20 +36,8 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 		conf.describe(std.out, c.Config)
 		return nil
 	}
-	if err := c.build(ctx, std, conf, start); err != nil {
-		return &hiddenError{conf.hide(err.Error()), err}
-	}
-	return nil
+	return c.build(ctx, std, conf, start)
 }
-
-// A hiddenError is an error whose text tells no password.
-type hiddenError struct {
-	text string
-	error
-}
-
-func (e *hiddenError) Error() string { return e.text }
-func (e *hiddenError) Unwrap() error { return e.error }
 
 // build solves and publishes.
 func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start time.Time) error {
@@ -96,6 +84,9 @@ func summary(r *publish.Report, took time.Duration) string {
 	}
 	if r.Totals.Unsolved > 0 {
 		fmt.Fprintf(&s, ", %d not solved (report.json says why)", r.Totals.Unsolved)
+	}
+	if n := len(r.LeftOut); n > 0 {
+		fmt.Fprintf(&s, ", %s left out that rpm wouldn't take (report.json lists them)", count(n, "name"))
 	}
 	fmt.Fprintf(&s, ", in %s", took.Round(100*time.Millisecond))
 	return s.String()

@@ -49,7 +49,7 @@ type repository struct {
 }
 
 func defaults() settings {
-	return settings{RPMs: "upstream", Layouts: []string{"presolve"}, ValidFor: config.Duration(720 * time.Hour)}
+	return settings{RPMs: "upstream", Layouts: []string{publish.Presolve.Name}, ValidFor: config.Duration(720 * time.Hour)}
 }
 
 // readConfig reads and checks a configuration file, and looks whether the files that it names are
@@ -93,7 +93,7 @@ func (c *settings) check(file *config.File) error {
 	case c.Output == "":
 		return bad("output", `output is missing: name the folder to publish in, e.g. output = "/srv/presolve"`)
 	case len(c.Layouts) == 0:
-		return bad("layouts", `layouts is empty: give "presolve", "sugar-network" or both, or leave it out`)
+		return bad("layouts", "layouts is empty: give at least one, %s, or leave it out", config.Either(publish.LayoutNames()...))
 	case time.Duration(c.ValidFor) < time.Minute:
 		return bad("valid_for", `valid_for = "%s" is less than a minute: give hours and minutes, e.g. "720h" for thirty days`, c.ValidFor)
 	case len(c.Repository) == 0:
@@ -121,11 +121,11 @@ func (c *settings) check(file *config.File) error {
 	}
 	for i, l := range c.Layouts {
 		key := fmt.Sprintf("layouts.%d", i)
-		if err := file.OneOf(key, l, "presolve", "sugar-network"); err != nil {
+		if err := file.OneOf(key, l, publish.LayoutNames()...); err != nil {
 			return err
 		}
-		if l == "sugar-network" && c.RPMs != "copy" {
-			return bad(key, `the layout "sugar-network" holds the RPMs itself: set rpms = "copy"`)
+		if publish.LayoutNamed(l).NeedsRPMs && c.RPMs != "copy" {
+			return bad(key, `the layout %q holds the RPMs itself: set rpms = "copy"`, l)
 		}
 	}
 	for _, list := range []struct {
@@ -168,41 +168,16 @@ func (c *settings) checkRepository(file *config.File, i int) error {
 		return file.Errorf(key+"url", "the repository %s has no url: name what holds repodata/", r.ID)
 	case !isRepositoryURL(r.URL):
 		return file.Errorf(key+"url", "%s is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", config.Shown(r.URL))
-	case c.RPMs == "upstream" && strings.Contains(authority(r.URL), "@"):
+	case c.RPMs == "upstream" && hasUser(r.URL):
 		return file.Errorf(key+"url", `the url %s has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`, config.Shown(r.URL))
 	}
 	return nil
 }
 
-// authority is who and where in a URL that isRepositoryURL takes: user:password@host:port.
-func authority(text string) string {
-	_, rest, _ := strings.Cut(text, "://")
-	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-		rest = rest[:end]
-	}
-	return rest
-}
-
-// hide takes out of a text who logs in to the repositories.
-func (c *settings) hide(text string) string {
-	for _, r := range c.Repository {
-		who, _, ok := cutLast(authority(r.URL), "@")
-		if !ok {
-			continue
-		}
-		text = strings.ReplaceAll(text, "//"+who+"@", "//xxxxx@")
-		if u, err := url.Parse(r.URL); err == nil && u.User != nil { // as the URL's parts are put together again
-			text = strings.ReplaceAll(text, "//"+u.User.String()+"@", "//xxxxx@")
-		}
-	}
-	return text
-}
-
-func cutLast(s, sep string) (before, after string, ok bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
+// hasUser tells whether a URL that isRepositoryURL takes has a user name or a password.
+func hasUser(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.User != nil
 }
 
 // look tells whether the files that the configuration names are there.
@@ -262,9 +237,9 @@ func (c *settings) solve(note func(string)) solve.Config {
 	s := solve.Config{
 		Arch:             c.Arch,
 		WeakDependencies: c.WeakDependencies,
-		FileLists:        slices.Contains(c.Layouts, "presolve"),
+		FileLists:        slices.ContainsFunc(c.layouts(), func(l *publish.Layout) bool { return l.FileLists }),
 		Base:             c.base(),
-		Note:             func(text string) { note(c.hide(text)) },
+		Note:             note,
 	}
 	for _, r := range c.Repository {
 		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL})
@@ -275,12 +250,18 @@ func (c *settings) solve(note func(string)) solve.Config {
 // publish is the part of the configuration that publishing needs.
 func (c *settings) publish() publish.Options {
 	return publish.Options{
-		Platform:     c.Platform,
-		Arch:         c.Arch,
-		Output:       string(c.Output),
-		Copy:         c.RPMs == "copy",
-		Presolve:     slices.Contains(c.Layouts, "presolve"),
-		SugarNetwork: slices.Contains(c.Layouts, "sugar-network"),
-		ValidFor:     time.Duration(c.ValidFor),
+		Platform: c.Platform,
+		Arch:     c.Arch,
+		Output:   string(c.Output),
+		Copy:     c.RPMs == "copy",
+		Layouts:  c.layouts(),
+		ValidFor: time.Duration(c.ValidFor),
 	}
+}
+
+func (c *settings) layouts() (all []*publish.Layout) {
+	for _, name := range c.Layouts {
+		all = append(all, publish.LayoutNamed(name))
+	}
+	return all
 }
