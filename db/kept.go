@@ -15,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees and Remote,
-// which see to it that it is what was kept: what isn't is ErrDamaged.
+// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees, KeptCapability
+// and Remote, which see to it that it is what was kept: what isn't is ErrDamaged.
 
 // Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where
 // the file is not what was kept, or parse fails: it was checked before it was kept, so it was
@@ -161,4 +161,35 @@ func (r *Record) Remote(url string, parse func(body []byte) error) (Remote, bool
 
 func remoteSum(url, validator string, body []byte, checked int64) int64 {
 	return int64(sum(0, []any{url, validator, body, checked}))
+}
+
+// CapabilityList is the number of the list of the shards: see KeptCapability.
+const CapabilityList = -1
+
+// KeptCapability gives a shard of a source's index of capabilities, or the list of its shards, to
+// parse; false where it isn't kept with this digest. The errors are those of Kept.
+func (r *Record) KeptCapability(source string, number int, sha256 string, parse func(body []byte) error) (bool, error) {
+	var body []byte
+	ok, err := found(r.row("SELECT body FROM capability WHERE source = ? AND number = ? AND sha256 = ?", source, number, sha256).Scan(&body))
+	if err != nil || !ok {
+		return false, r.failed("reading", err)
+	}
+	if digestOf(body) != sha256 {
+		return false, r.failed("reading", r.Damaged(fmt.Errorf("the file %.12s… is not what was kept", sha256)))
+	}
+	return true, r.parse(sha256, body, parse)
+}
+
+// KeepCapability keeps a shard in the place of the one of its number, or a new list of the shards
+// without those of the old one. The caller has parsed it.
+func (r *Record) KeepCapability(ctx context.Context, source string, number int, body []byte) error {
+	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
+		if number == CapabilityList {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM capability WHERE source = ?", source); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO capability (source, number, sha256, body) VALUES (?, ?, ?, ?)", source, number, digestOf(body), body)
+		return err
+	}))
 }

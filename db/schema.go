@@ -10,7 +10,7 @@ import (
 
 // schemaVersion is the version of the schema below. A record says in its user_version which one it
 // has.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // schema is the current schema: a new record is made from it. Its objects are created in the order
 // that older versions of this program created them in, so that their pages are where those programs
@@ -101,6 +101,9 @@ CREATE TABLE texts (source TEXT NOT NULL, language TEXT NOT NULL, sha256 TEXT NO
 -- The entries of the shards that enabled sources list, once for each source that does.
 CREATE VIEW offered AS
 	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
+
+-- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
+CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
 `
 
 // migrations bring a record from the version that is their index + 1 to the next one. What they
@@ -150,6 +153,11 @@ ALTER TABLE remote ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE owned RENAME TO top_paths;
 CREATE VIEW offered AS
 	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
+`,
+	// 6: what the packages in all trees provide.
+	`
+-- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
+CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
 `,
 }
 

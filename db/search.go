@@ -25,7 +25,7 @@ type Query struct {
 // A Set is packages that were looked for one by one.
 type Set struct {
 	Installed []string // digests of headers (InstalledUpdate.Add)
-	Available []int64  // as WithFile and Providing give them
+	Available []int64  // as WithFile, Providing and Entries give them
 }
 
 // Installed gives the installed packages that a query is for, ordered by name, until yield fails.
@@ -172,6 +172,11 @@ func (r *Record) Offers(name string) ([]Package, error) {
 		p.NEVRA, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, p.Entry = e.NEVRA, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e
 		return p, err
 	}, r.inLanguage([]any{name})...)
+}
+
+// Entries are the ids of a package in the loaded catalogues, for a Set.
+func (r *Record) Entries(p tree.NEVRA) ([]int64, error) {
+	return column[int64](r, "SELECT id FROM entry WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch)
 }
 
 // Groups are those of these groups that packages in the loaded catalogues are in.

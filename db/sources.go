@@ -64,6 +64,7 @@ func (r *Record) KeepSources(ctx context.Context, enabled, disabled []string) (c
 		}
 		for _, s := range []string{
 			"DELETE FROM localised WHERE source NOT IN (SELECT value FROM json_each(?) UNION SELECT value FROM json_each(?))",
+			"DELETE FROM capability WHERE source NOT IN (SELECT value FROM json_each(?) UNION SELECT value FROM json_each(?))",
 			"DELETE FROM texts WHERE source NOT IN (SELECT value FROM json_each(?) UNION SELECT value FROM json_each(?))",
 		} {
 			if _, err := tx.ExecContext(ctx, s, on, off); err != nil {

@@ -62,8 +62,9 @@ func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
 	return nil, "", nil
 }
 
-// Find is the package that is wanted: a top-level package, or one of a tree that this computer has
-// seen, for whoever asks about what a tree told. The error is ErrNotOffered where there is none.
+// Find is the package that is wanted: a top-level package, or, for whoever asks about what a tree or
+// the index of capabilities told, one of a tree: of those that this computer has seen, or, where the
+// version is known, of any. The error is ErrNotOffered where there is none.
 func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error) {
 	if err := o.Ready(ctx, p, []string{w.Name}); err != nil {
 		return nil, err
@@ -114,7 +115,10 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 			return &Offer{Source: top.Source, Tree: t, Index: i, Entry: top.Entry}, nil
 		}
 	}
-	return nil, ErrNotOffered
+	if w.EVR == "" {
+		return nil, ErrNotOffered
+	}
+	return o.unseen(ctx, p, w)
 }
 
 // Rank is the place of a source in the order of preference; -1 where it is none.

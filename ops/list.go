@@ -54,6 +54,30 @@ func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.
 	return found, own, nil
 }
 
+// ListMembers reports packages of trees as available, those that pass the filters and that aren't
+// installed.
+func (s *System) ListMembers(ctx context.Context, w *wire.Writer, f wire.Filters, members []*db.Package) error {
+	slices.SortStableFunc(members, func(a, b *db.Package) int { return strings.Compare(a.Name, b.Name) })
+	for len(members) > 0 {
+		n := 1
+		for n < len(members) && members[n].Name == members[0].Name {
+			n++
+		}
+		installed, err := s.Record.InstalledByName(members[0].Name)
+		if err != nil {
+			return err
+		}
+		same := slices.DeleteFunc(slices.Clone(members[:n]), func(p *db.Package) bool {
+			return slices.ContainsFunc(installed, func(q db.Package) bool { return q.NEVRA == p.NEVRA })
+		})
+		for _, p := range s.Filter(f, same) {
+			w.Package(wire.InfoAvailable, ID(p), p.Summary)
+		}
+		members = members[n:]
+	}
+	return ctx.Err()
+}
+
 // ID is the package id of a package as it is installed or offered.
 func ID(p *db.Package) wire.PackageID {
 	id := wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch, Data: p.Source}

@@ -26,7 +26,7 @@ import (
 var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir:   func(o *Options) string { return o.home() },
-	subs:  []string{"", "catalogue", "trees", "files", "notices", "texts", "rpms"},
+	subs:  []string{"", "catalogue", "trees", "files", "notices", "texts", "capabilities", "rpms"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,
@@ -43,10 +43,11 @@ type presolve struct {
 
 	mu      sync.Mutex
 	entries []*tree.Entry
+	members members
 }
 
 func openPresolve(b *builder, f *folder) (writer, error) {
-	p := &presolve{builder: b, folder: f}
+	p := &presolve{builder: b, folder: f, members: make(members)}
 	data, err := os.ReadFile(f.path("platform.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return p, nil
@@ -91,6 +92,7 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.entries = append(p.entries, e)
+	p.members.add(r)
 	return nil
 }
 
@@ -146,7 +148,7 @@ func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
 	return content, nil
 }
 
-// index adds the catalogue and the texts.
+// index adds the catalogue, the texts and the index of capabilities.
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	slices.SortFunc(p.entries, func(x, y *tree.Entry) int { return cmp.Compare(x.Name, y.Name) })
 	p.next = &tree.Platform{
@@ -169,12 +171,15 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	if p.next.Texts, err = p.texts(ctx); err != nil {
 		return false, err
 	}
+	if p.next.Capabilities, err = p.capabilities(ctx); err != nil {
+		return false, err
+	}
 	return p.was == nil || !same(p.was, p.next), nil
 }
 
 // same tells whether two platforms offer the same.
 func same(a, b *tree.Platform) bool {
-	return a.Arch == b.Arch && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && slices.Equal(a.Keys, b.Keys)
+	return a.Arch == b.Arch && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && a.Capabilities == b.Capabilities && slices.Equal(a.Keys, b.Keys)
 }
 
 // head adds platform.json, where it differs or half of its time is over.

@@ -92,11 +92,14 @@ func TestSchemas(t *testing.T) {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			return err
 		}
-		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts"}[filepath.Base(filepath.Dir(path))]
+		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability"}[filepath.Base(filepath.Dir(path))]
 		if kind == "" {
 			kind = strings.TrimSuffix(e.Name(), ".json")
 		}
 		for _, d := range documents(t, path) {
+			if filepath.Base(filepath.Dir(path)) == "capabilities" && !bytes.Contains(d, []byte(`"name"`)) {
+				kind = "capabilities"
+			}
 			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(d))
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -124,7 +127,7 @@ func TestSchemas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "platforms", "report"} {
+	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "capabilities", "capability", "platforms", "report"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

@@ -95,13 +95,18 @@ func askedFor(provides []string) []string {
 		if !isAskedForm(s) {
 			continue
 		}
-		for _, op := range []string{" = ", " >= ", " <= ", " > ", " < "} {
-			s, _, _ = strings.Cut(s, op)
-		}
-		asked = append(asked, s)
+		asked = append(asked, withoutVersion(s))
 	}
 	slices.Sort(asked)
 	return slices.Compact(asked)
+}
+
+// withoutVersion is what a dependency is about: "hello" of "hello >= 2.0-1".
+func withoutVersion(s string) string {
+	for _, op := range []string{" = ", " >= ", " <= ", " > ", " < "} {
+		s, _, _ = strings.Cut(s, op)
+	}
+	return s
 }
 
 func isAskedForm(s string) bool {

@@ -263,6 +263,24 @@ func (p *Platform) Files(pkg *Package) []string {
 	return p.main.files(pkg.id)
 }
 
+// Capabilities lists what a package provides, in whatever version, and its files that are commands
+// or below /etc: those that createrepo_c puts into primary.xml. They are sorted.
+func (p *Platform) Capabilities(pkg *Package) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := []string{pkg.Name}
+	for _, s := range p.main.provides(pkg.id) {
+		all = append(all, withoutVersion(s))
+	}
+	for _, file := range p.main.files(pkg.id) {
+		if tree.IsCommand(file) {
+			all = append(all, file)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Solve makes a tree for each name, on as many processors as there are, and gives each Result to
 // do, which is called by several goroutines at once and in no particular order. It ends early with
 // ctx's error or the first of do's.

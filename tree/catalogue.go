@@ -64,6 +64,23 @@ func (e *Entry) check() error {
 // as there is more than ref says. Names that don't belong into shard i of n are refused: they could
 // never be found.
 func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) error {
+	return lines(data, ref, func(line []byte) error {
+		e := new(Entry)
+		if err := json.Unmarshal(line, e); err != nil {
+			return fmt.Errorf("reading the shard: %w", err)
+		}
+		if err := e.check(); err != nil {
+			return err
+		}
+		if Shard(e.Name, n) != i {
+			return fmt.Errorf("%s is in shard %d of %d and belongs into %d", e.Name, i, n, Shard(e.Name, n))
+		}
+		return yield(e)
+	})
+}
+
+// lines gives each line of a shard to yield until yield fails.
+func lines(data []byte, ref ShardRef, yield func(line []byte) error) error {
 	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(MaxShard), zstd.WithDecoderMaxWindow(MaxShard))
 	if err != nil {
 		return fmt.Errorf("reading the shard: %w", err)
@@ -84,17 +101,7 @@ func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) e
 		if entries--; entries < 0 {
 			return fmt.Errorf("the shard has more entries than platform.json says")
 		}
-		e := new(Entry)
-		if err := json.Unmarshal(line, e); err != nil {
-			return fmt.Errorf("reading the shard: %w", err)
-		}
-		if err := e.check(); err != nil {
-			return err
-		}
-		if Shard(e.Name, n) != i {
-			return fmt.Errorf("%s is in shard %d of %d and belongs into %d", e.Name, i, n, Shard(e.Name, n))
-		}
-		if err := yield(e); err != nil {
+		if err := yield(line); err != nil {
 			return err
 		}
 	}
@@ -109,19 +116,24 @@ func ParseShard(data []byte, ref ShardRef, i, n int, yield func(*Entry) error) e
 // EncodeShard writes a shard as it is published, and the ShardRef that leads to it. The same
 // entries give the same bytes.
 func EncodeShard(entries []*Entry) ([]byte, ShardRef, error) {
-	var lines bytes.Buffer
+	var lines [][]byte
 	for _, e := range entries {
 		line, err := encode(e)
 		if err != nil {
 			return nil, ShardRef{}, err
 		}
-		lines.Write(line)
+		lines = append(lines, line)
 	}
+	return encodeLines("catalogue/", lines)
+}
+
+func encodeLines(prefix string, lines [][]byte) ([]byte, ShardRef, error) {
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
 	if err != nil {
 		return nil, ShardRef{}, fmt.Errorf("compressing a shard: %w", err)
 	}
 	defer z.Close()
-	content := z.EncodeAll(lines.Bytes(), nil)
-	return content, ShardRef{NewRef("catalogue/", content, ".jsonl.zst"), len(entries), int64(lines.Len())}, nil
+	all := bytes.Join(lines, nil)
+	content := z.EncodeAll(all, nil)
+	return content, ShardRef{NewRef(prefix, content, ".jsonl.zst"), len(lines), int64(len(all))}, nil
 }

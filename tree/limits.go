@@ -49,10 +49,11 @@ const (
 	MaxProvides           = 4096      // how many
 	MaxProvidesText       = 128 << 10 // of all of them
 	MaxObsoletes          = 8192      // how many
+	MaxMembers            = 2048      // packages that provide, or require, one thing
 )
 
 // maxSizes are the bytes that a file in each folder may have.
-var maxSizes = map[string]int64{"catalogue": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
+var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
 
 // A limit bounds a JSON file before it is decoded. Its size alone doesn't do: `{},` is three bytes
 // and becomes a struct of 300.
@@ -66,12 +67,13 @@ const minObject = 24
 
 // The limits of the kinds of files.
 var (
-	platformLimit  = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
-	platformsLimit = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
-	treeLimit      = limit{MaxTreeFile, 2*MaxPackages + 64, 1 << 20}
-	filesLimit     = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
-	noticesLimit   = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
-	textsLimit     = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
+	platformLimit   = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
+	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
+	treeLimit       = limit{MaxTreeFile, 2*MaxPackages + 64, 1 << 20}
+	filesLimit      = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
+	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
+	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
+	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
 )
 
 func (l limit) check(what string, data []byte) error {

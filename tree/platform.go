@@ -25,7 +25,9 @@ type Platform struct {
 	Catalogue []ShardRef `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
 	// Texts are summaries and descriptions by language; none where the repositories have none.
 	Texts map[string]Ref `json:"texts,omitempty"`
-	Keys  []string       `json:"keys,omitempty"`
+	// Capabilities leads to the index of what the packages in all trees provide.
+	Capabilities ShardRef `json:"capabilities,omitzero"`
+	Keys         []string `json:"keys,omitempty"`
 }
 
 // Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its
@@ -51,8 +53,8 @@ func (s ShardRef) Most() (entries int, unpacked int64) {
 	return s.Entries, s.Unpacked
 }
 
-func (s ShardRef) check() error {
-	if err := s.Ref.check("catalogue"); err != nil {
+func (s ShardRef) check(folder string) error {
+	if err := s.Ref.check(folder); err != nil {
 		return err
 	}
 	entries, unpacked := s.Most()
@@ -97,6 +99,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 			return nil, err
 		}
 	}
+	if !p.Capabilities.IsZero() {
+		if err := p.Capabilities.check("capabilities"); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -107,7 +114,7 @@ func checkCatalogue(shards []ShardRef) error {
 	}
 	entries, unpacked, size := 0, int64(0), int64(0)
 	for _, s := range shards { // none of which is so large that the sums could overflow
-		if err := s.check(); err != nil {
+		if err := s.check("catalogue"); err != nil {
 			return err
 		}
 		n, bytes := s.Most()

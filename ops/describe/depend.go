@@ -72,9 +72,9 @@ func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) e
 }
 
 // requiredBy answers required-by: the installed packages that require a package, as the RPM
-// database says, and those on offer whose trees say so. The trees that this computer has are looked
-// into, not all that are published: those of packages that were installed, downloaded or asked
-// about.
+// database says, and those on offer, as the sources' indexes say. Where a source has no index, or
+// can't be asked, and for packages of the base, the trees that this computer has are looked into:
+// those of packages that were installed, downloaded or asked about.
 func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
 	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
@@ -101,6 +101,49 @@ func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Requ
 		}
 		if err := t.inTrees(ctx, nevra, r.Recursive); err != nil {
 			return err
+		}
+		if err := t.inIndexes(ctx, nevra.Name, r.Recursive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inIndexes tells the packages on offer that require the packages of a name, or, if recursive,
+// those that require these, and so on. Sources that can't be asked are passed over: this question
+// has no end that anybody could wait for.
+func (t *teller) inIndexes(ctx context.Context, name string, recursive bool) error {
+	type member struct {
+		source string
+		tree.Member
+	}
+	seen := map[string]bool{name: true}
+	for names := []string{name}; len(names) > 0; {
+		asked := names
+		names = nil
+		var all []member
+		err := t.Offers.Capabilities(ctx, ops.Progress(t.w), asked, func(source string, c *tree.Capability) error {
+			if slices.Contains(asked, c.Name) {
+				for _, m := range c.Requires {
+					all = append(all, member{source, m})
+				}
+			}
+			return nil
+		})
+		if offers.Ends(err) {
+			return err
+		}
+		if err != nil {
+			t.Log.Warn("not all that require a package are known", "package", name, "error", err)
+		}
+		for _, m := range all {
+			if err := t.tell(ctx, &tree.Package{NEVRA: m.NEVRA, Summary: m.Summary}, m.source); err != nil {
+				return err
+			}
+			if recursive && !seen[m.Name] {
+				seen[m.Name] = true
+				names = append(names, m.Name)
+			}
 		}
 	}
 	return nil

@@ -82,7 +82,6 @@ func local(ctx context.Context, s *ops.System, path string) (*ops.LocalFile, err
 // meet adds to a plan what meets dependencies, or says which of them nothing meets.
 func meet(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, unmet []rpm.Unmet) error {
 	var lacking []string
-	find := providers{s: s, w: w}
 	for _, u := range unmet {
 		by, err := tree.ParseNEVRA(u.By)
 		if err != nil {
@@ -91,7 +90,7 @@ func meet(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Pla
 		if u.Installed {
 			return wire.Errorf(wire.PackageConflicts, "the installed %s needs %s, which would go: remove it first", by, u.Capability)
 		}
-		o, err := find.provider(ctx, u.Capability)
+		o, err := provider(ctx, s, w, u.Capability)
 		if err != nil {
 			return err
 		}

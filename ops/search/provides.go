@@ -4,11 +4,13 @@ package search
 
 import (
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -43,29 +45,54 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			return err
 		}
 	}
-	unready := ready(ctx, s, w, r.Filters)
+	var o offering
+	var unready error
 	if r.Filters.Pass(wire.Installed, false) {
+		if unready = providing(ctx, s, w, &o, r.Values, wanted, paths); offers.Ends(unready) {
+			return unready
+		}
+		w.Status(wire.StatusQuery)
+		found.Available = o.tops
+	}
+	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
+		return err
+	}
+	if err := s.ListMembers(ctx, w, r.Filters, o.members); err != nil {
+		return err
+	}
+	return unready
+}
+
+// providing finds the packages on offer that provide something that is wanted, or have one of these
+// files.
+func providing(ctx context.Context, s *ops.System, w *wire.Writer, o *offering, values []string, wanted []want, paths []string) error {
+	match := func(name string) bool {
+		return slices.Contains(paths, name) || slices.ContainsFunc(wanted, func(t want) bool { return t.by(name) })
+	}
+	indexed, err := o.asked(ctx, s, w, values, match)
+	if err == nil && indexed && !o.found() { // what old clients send isn't in full
+		var names []string
+		for _, t := range wanted {
+			names = append(names, t.text)
+		}
+		_, err = o.asked(ctx, s, w, names, match)
+	}
+	if offers.Ends(err) {
+		return err
+	}
+	if err != nil || !indexed { // then what the record has must do
+		if !indexed {
+			err = s.Ready(ctx, w, nil)
+		}
 		for _, t := range wanted {
 			ids, err := s.Record.Providing(t.text, t.prefix(), t.by)
 			if err != nil {
 				return err
 			}
-			found.Available = append(found.Available, ids...)
+			o.tops = append(o.tops, ids...)
 		}
-		if len(paths) > 0 && unready == nil {
-			unready = s.Offers.LoadPaths(ctx, ops.Progress(w))
-			w.Status(wire.StatusQuery)
-		}
-		ids, err := s.Record.WithFile(paths)
-		if err != nil {
-			return err
-		}
-		found.Available = append(found.Available, ids...)
 	}
-	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
-		return err
-	}
-	return unready
+	return errors.Join(err, withFiles(ctx, s, w, o, paths, err == nil && indexed))
 }
 
 // kinds are the capabilities that a value without one may mean: those that dnf's and zypp's

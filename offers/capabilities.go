@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package offers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Indexed tells whether all sources whose catalogues are here publish an index of capabilities.
+// Without one only top-level packages are known by what they provide, and only where their shards
+// of the catalogue are here.
+func (o *Offers) Indexed() bool {
+	for _, s := range o.Sources {
+		if len(o.view.listed[s.ID]) > 0 && (o.view.platforms[s.ID] == nil || o.view.platforms[s.ID].Capabilities.IsZero()) {
+			return false
+		}
+	}
+	return true
+}
+
+// Capabilities gives the lines of the sources' indexes that may be about one of these names, among
+// others that aren't: of each source the shards that have the names. What a source has that can't
+// be asked is passed over; the error is that of the first. The sources must be Ready for no name.
+func (o *Offers) Capabilities(ctx context.Context, p Progress, names []string, yield func(source string, c *tree.Capability) error) error {
+	var failed error
+	for _, s := range slices.Clone(o.Sources) {
+		err := o.try(ctx, attempt{s, true}, true, func(ctx context.Context) error {
+			err := o.capabilities(ctx, p, s, names, yield)
+			if !movedOn(err) {
+				return err
+			}
+			if err := o.CatchUp(ctx, p, s.ID, []string{}, err); err != nil {
+				return err
+			}
+			return o.capabilities(ctx, p, s, names, yield)
+		})
+		if Ends(err) {
+			return err
+		}
+		failed = cmp.Or(failed, sourceError(s, err))
+	}
+	return failed
+}
+
+func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names []string, yield func(string, *tree.Capability) error) error {
+	platform := o.view.platforms[s.ID]
+	if platform == nil || platform.Capabilities.IsZero() {
+		return nil
+	}
+	var index []tree.ShardRef
+	err := o.capabilityFile(ctx, p, s, db.CapabilityList, platform.Capabilities.Ref, func(body []byte) (err error) {
+		index, err = tree.ParseCapabilities(body, platform.Capabilities)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var shards []int
+	for _, name := range names {
+		shards = append(shards, tree.CapabilityShard(name, len(index)))
+	}
+	slices.Sort(shards)
+	for _, i := range slices.Compact(shards) {
+		ref := index[i]
+		var lines []*tree.Capability
+		err := o.capabilityFile(ctx, p, s, i, ref.Ref, func(body []byte) error {
+			lines = nil
+			return tree.ParseCapabilityShard(body, ref, i, len(index), func(c *tree.Capability) error {
+				lines = append(lines, c)
+				return ctx.Err()
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for _, c := range lines {
+			if err := yield(s.ID, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// capabilityFile gives a file of a source's index to parse: from the record, else from the first
+// source that has it.
+func (o *Offers) capabilityFile(ctx context.Context, p Progress, s Source, number int, ref tree.Ref, parse func([]byte) error) error {
+	ok, err := o.Record.KeptCapability(s.ID, number, ref.SHA256, parse)
+	if ok || err != nil {
+		return err
+	}
+	p.Doing(LoadingCatalogue)
+	body, err := o.download(ctx, s.ID, ref)
+	if err != nil {
+		return err
+	}
+	if err := parse(body); err != nil {
+		return &SourceError{Source: s.ID, Err: err}
+	}
+	return o.Record.KeepCapability(ctx, s.ID, number, body)
+}
+
+// Member is a package that is in the tree of a top-level package, as Capabilities tells it. It is
+// nil where the source doesn't offer that any more.
+func (o *Offers) Member(ctx context.Context, p Progress, source string, m *tree.Member) (*Offer, error) {
+	top, err := o.Find(ctx, p, Wanted{Name: m.Program(), Source: source})
+	if errors.Is(err, ErrNotOffered) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(top.Tree.Packages, func(q tree.Package) bool { return q.NEVRA == m.NEVRA })
+	if i < 0 {
+		return nil, nil
+	}
+	top.Index = i
+	return top, nil
+}
+
+// unseen is the package that is wanted where it is in a tree that this computer hasn't seen yet.
+func (o *Offers) unseen(ctx context.Context, p Progress, w Wanted) (*Offer, error) {
+	type member struct {
+		source string
+		tree.Member
+	}
+	var all []member
+	err := o.Capabilities(ctx, p, []string{w.Name}, func(source string, c *tree.Capability) error {
+		for _, m := range c.Provides {
+			if c.Name == w.Name && w.Is(m.NEVRA) && w.from(source) {
+				all = append(all, member{source, m})
+			}
+		}
+		return nil
+	})
+	for _, m := range all {
+		if found, err := o.Member(ctx, p, m.source, &m.Member); found != nil || err != nil {
+			return found, err
+		}
+	}
+	if Ends(err) {
+		return nil, err
+	}
+	return nil, ErrNotOffered
+}
