@@ -147,6 +147,9 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 		return context.Cause(ctx)
 	}
 	p.main.prepare()
+	if err := p.checkArch(ctx, c.Repositories, note); err != nil {
+		return err
+	}
 	if len(c.Base.Packages) > 0 {
 		note("solving the base")
 		_, reason := p.main.solve(ctx, c.WeakDependencies, c.Base.Packages...)

@@ -103,6 +103,7 @@ func TestConfigRefuses(t *testing.T) {
 		{`arch     = "x86_64"`, `arch = "x86-64"`, `2: arch = "x86-64" is not what rpm calls it: write arch = "x86_64"`},
 		{`arch     = "x86_64"`, `arch = "arm64"`, `2: arch = "arm64" is not what rpm calls it: write arch = "aarch64"`},
 		{`arch     = "x86_64"`, `arch = "i386"`, `2: arch = "i386" is not what rpm calls it: write arch = "i686"`},
+		{`arch     = "x86_64"`, `arch = "armhfp"`, `2: arch = "armhfp" is not what rpm calls it: write arch = "armv7hl"`},
 		{`arch     = "x86_64"`, `arch = "x86"`, `2: arch = "x86" is not what rpm calls it: write arch = "i686"`},
 		{`arch     = "x86_64"`, `arch = "noarch"`, `2: "noarch" is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl`},
 		{`arch     = "x86_64"`, ``, ` arch is missing: name the architecture as rpm does, e.g. arch = "i686"`},
