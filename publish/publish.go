@@ -9,7 +9,8 @@
 // last build referred to stays until that expires. A build that fails anywhere leaves the last one as
 // it was. Where nothing changed nothing is written, but for a new expiry when it is due.
 //
-// This package knows nothing of configuration files, terminals or web servers.
+// This package reads no configuration file, and knows nothing of terminals or web servers. Its errors
+// and reasons name keys of presolver's configuration where those are what people would change.
 package publish
 
 import (
