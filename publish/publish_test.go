@@ -319,10 +319,11 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 // What a laptop was told of is there until that expires, however many builds there were; then the next
 // build removes it, even one that changes nothing else.
 func TestWhatHasNotExpiredIsKept(t *testing.T) {
+	p1, p2, p3 := openRepo(t, first), openRepo(t, second), openRepo(t, third)
 	for _, layouts := range [][]*Layout{{Presolve}, Layouts, {SugarNetwork}} {
 		o := options(t)
 		o.Copy, o.Layouts = true, layouts
-		mustBuild(t, openRepo(t, first), o)
+		mustBuild(t, p1, o)
 		told := snapshot(t, o.Output) // what the first platform.json leads to, and more
 		for name := range told {
 			if base := filepath.Base(name); strings.HasSuffix(base, ".json") && !strings.Contains(base, "@") || base[0] == '.' || !strings.Contains(base, ".") {
@@ -338,25 +339,25 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 			return names
 		}
 		o.Now = noon.Add(6 * time.Hour)
-		mustBuild(t, openRepo(t, first), o) // the expiry moves to the 16th hour
-		for i, packages := range []pkgs{second, third, second} {
+		mustBuild(t, p1, o) // the expiry moves to the 16th hour
+		for i, p := range []*solve.Platform{p2, p3, p2} {
 			o.Now = noon.Add(time.Duration(7+i) * time.Hour)
-			mustBuild(t, openRepo(t, packages), o)
+			mustBuild(t, p, o)
 			if m := missing(); len(m) > 0 {
 				t.Errorf("%d builds later %s are gone", i+1, m)
 			}
 		}
 		// A build that fails, or publishes nothing, removes nothing.
 		o.Now = noon.Add(30 * time.Hour)
-		if _, err := Build(context.Background(), openRepo(t, first), []string{"bad"}, o); err == nil || len(missing()) > 0 {
+		if _, err := Build(context.Background(), p1, []string{"bad"}, o); err == nil || len(missing()) > 0 {
 			t.Errorf("a build of nothing: %v, %s are gone", err, missing())
 		}
 		o.Now = noon.Add(17 * time.Hour)
-		if r := mustBuild(t, openRepo(t, second), o); r.Changed || len(missing()) != 0 {
+		if r := mustBuild(t, p2, o); r.Changed || len(missing()) != 0 {
 			t.Errorf("at the 17th hour: changed %v, gone %v", r.Changed, missing())
 		}
 		o.Now = o.Now.Add(time.Minute)
-		r := mustBuild(t, openRepo(t, second), o)
+		r := mustBuild(t, p2, o)
 		for _, name := range missing() {
 			delete(told, name)
 		}
