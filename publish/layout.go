@@ -9,8 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Layouts are all that there are. An RPM is put where the first that is used has it, and linked from
-// there to the others.
+// Layouts are all that there are. An RPM is put where the first that is used has it, and linked
+// from there to the others.
 var Layouts = []*Layout{Presolve, SugarNetwork}
 
 // A Layout is a way to lay out what is published. What is common to all is the builder's: solving,

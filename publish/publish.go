@@ -6,11 +6,12 @@
 // A reader may come at any moment, so no reader ever sees half a build. What is below platform.json
 // is named by its content and never changes: it is written under names that begin with ".new-",
 // synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
-// last build referred to stays until that expires. A build that fails anywhere leaves the last one as
-// it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// last build referred to stays until that expires. A build that fails anywhere leaves the last one
+// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
 //
-// This package reads no configuration file, and knows nothing of terminals or web servers. Its errors
-// and reasons name keys of presolver's configuration where those are what people would change.
+// This package reads no configuration file, and knows nothing of terminals or web servers. Its
+// errors and reasons name keys of presolver's configuration where those are what people would
+// change.
 package publish
 
 import (
@@ -49,9 +50,9 @@ type Options struct {
 }
 
 // Build solves names and publishes what comes out, and reports on it. Changed in the Report tells
-// whether anything but the expiry is new. Where a name can't be solved, or an RPM that its tree needs
-// can't be had, the Report says why. Where that is all, or Options are Strict, the error says so, the
-// Report is there, in report.json too, and all else stays as it was.
+// whether anything but the expiry is new. Where a name can't be solved, or an RPM that its tree
+// needs can't be had, the Report says why. Where that is all, or Options are Strict, the error says
+// so, the Report is there, in report.json too, and all else stays as it was.
 func Build(ctx context.Context, p *solve.Platform, names []string, o Options) (*Report, error) {
 	return build(ctx, p, names, o, func(string) error { return nil })
 }

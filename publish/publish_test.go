@@ -316,8 +316,8 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 	}
 }
 
-// What a laptop was told of is there until that expires, however many builds there were; then the next
-// build removes it, even one that changes nothing else.
+// What a laptop was told of is there until that expires, however many builds there were; then the
+// next build removes it, even one that changes nothing else.
 func TestWhatHasNotExpiredIsKept(t *testing.T) {
 	p1, p2, p3 := openRepo(t, first), openRepo(t, second), openRepo(t, third)
 	for _, layouts := range [][]*Layout{{Presolve}, Layouts, {SugarNetwork}} {
@@ -399,7 +399,8 @@ func TestDamagedWaiting(t *testing.T) {
 	}
 }
 
-// A program that is no longer offered is no longer listed, at once, though nothing else has changed.
+// A program that is no longer offered is no longer listed, at once, though nothing else has
+// changed.
 func TestANodeThatGoes(t *testing.T) {
 	o := options(t)
 	o.Copy, o.Layouts = true, []*Layout{SugarNetwork}
@@ -767,8 +768,8 @@ func TestRebuiltRPMLeavesTheOld(t *testing.T) {
 	}
 }
 
-// An RPM that the repository doesn't have as it says makes the names unsolved whose trees need it, and
-// no others.
+// An RPM that the repository doesn't have as it says makes the names unsolved whose trees need it,
+// and no others.
 func TestRPMsThatCantBeHad(t *testing.T) {
 	const rpm = "lib-1-1.x86_64.rpm"
 	spoil := func(change func(data []byte) []byte) func(t *testing.T, dir string) {
@@ -839,7 +840,8 @@ func TestRPMsThatCantBeHad(t *testing.T) {
 	}
 }
 
-// A server that is in trouble ends the build: nothing is known of its RPMs, and all programs would go.
+// A server that is in trouble ends the build: nothing is known of its RPMs, and all programs would
+// go.
 func TestAServerInTroubleEndsTheBuild(t *testing.T) {
 	files := http.FileServer(http.Dir(repotest.New(t, first...)))
 	for name, trouble := range map[string]http.HandlerFunc{

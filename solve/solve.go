@@ -10,9 +10,8 @@
 // the base is unsolvable, with the reason in words.
 //
 // This package knows nothing of what is published where and how; it hands out facts about packages.
-// It reads no configuration file, but its errors name keys of presolver's where those are what people
-// would change.
-// It is the only one that needs cgo, and no client imports it.
+// It reads no configuration file, but its errors name keys of presolver's where those are what
+// people would change. It is the only one that needs cgo, and no client imports it.
 package solve
 
 import (
