@@ -13,5 +13,6 @@
 //		return file.Errorf("transport.parallel", "parallel should be …")
 //	}
 //
-// This package knows no key, and nothing of PackageKit, RPM and repositories.
+// This package knows no key, and nothing of PackageKit, RPM and repositories but what rpm calls
+// architectures.
 package config

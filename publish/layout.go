@@ -9,8 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Layouts are all that there are. An RPM is put where the first that is used has it, and linked from
-// there to the others.
+// Layouts are all that there are. An RPM is put where the first that is used has it, and linked
+// from there to the others.
 var Layouts = []*Layout{Presolve, SugarNetwork}
 
 // A Layout is a way to lay out what is published. What is common to all is the builder's: solving,
@@ -32,8 +32,8 @@ type Layout struct {
 	after func(ctx context.Context, b *builder) error
 }
 
-// A writer writes the files of a layout into its folder. The folder's add and replace tell which
-// files the build has; all others are at clean's mercy.
+// A writer writes the files of a layout into its folder, with the folder's add and replace. What
+// these weren't called with, new or not, the build doesn't have, and fate decides.
 type writer interface {
 	// add takes a tree, which laptops would read as encoded. Several goroutines call it at once.
 	add(t *tree.Tree, encoded []byte, r solve.Result) error

@@ -6,10 +6,12 @@
 // A reader may come at any moment, so no reader ever sees half a build. What is below platform.json
 // is named by its content and never changes: it is written under names that begin with ".new-",
 // synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
-// last build referred to stays until that expires. A build that fails anywhere leaves the last one as
-// it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// last build referred to stays until that expires. A build that fails anywhere leaves the last one
+// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
 //
-// This package knows nothing of configuration files, terminals or web servers.
+// This package reads no configuration file, and knows nothing of terminals or web servers. Its
+// errors and reasons name keys of presolver's configuration where those are what people would
+// change.
 package publish
 
 import (
@@ -48,8 +50,9 @@ type Options struct {
 }
 
 // Build solves names and publishes what comes out, and reports on it. Changed in the Report tells
-// whether anything but the expiry is new. The Report is there even where the error is an
-// *UnsolvedError.
+// whether anything but the expiry is new. Where a name can't be solved, or an RPM that its tree
+// needs can't be had, the Report says why. Where that is all, or Options are Strict, the error says
+// so, the Report is there, in report.json too, and all else stays as it was.
 func Build(ctx context.Context, p *solve.Platform, names []string, o Options) (*Report, error) {
 	return build(ctx, p, names, o, func(string) error { return nil })
 }
@@ -95,11 +98,18 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if err := b.solve(ctx, names); err != nil {
 		return nil, err
 	}
-	if o.Strict && len(b.report.Unsolved) > 0 {
-		return b.report, &UnsolvedError{b.report.Unsolved}
+	var nothing error
+	switch {
+	case o.Strict && len(b.report.Unsolved) > 0:
+		nothing = &UnsolvedError{b.report.Unsolved}
+	case len(b.report.Solved) == 0:
+		nothing = b.nothing()
 	}
-	if len(b.report.Solved) == 0 {
-		return b.report, b.nothing()
+	if nothing != nil {
+		if err := b.onlyReport(); err != nil {
+			return nil, err
+		}
+		return b.report, nothing
 	}
 	if err := b.publish(ctx); err != nil {
 		return nil, err
@@ -174,10 +184,20 @@ func (b *builder) abandon() {
 	}
 }
 
+// onlyReport publishes report.json, and nothing else: what was published stays.
+func (b *builder) onlyReport() error {
+	b.abandon()
+	b.report.Serial = b.serial
+	if err := b.writeReport(); err != nil {
+		return err
+	}
+	return b.home.commit()
+}
+
 // nothing is the error for a build that has nothing to offer.
 func (b *builder) nothing() error {
 	if len(b.report.Unsolved) > 0 {
-		return fmt.Errorf("none of the names can be solved, e.g. %s: %s; nothing was published", b.report.Unsolved[0].Name, b.report.Unsolved[0].Reason)
+		return fmt.Errorf("none of the names can be solved, e.g. %s: %s; nothing was published, and report.json says why", b.report.Unsolved[0].Name, b.report.Unsolved[0].Reason)
 	}
 	return errors.New("there is nothing to publish: name packages beyond the base in toplevel.packages or toplevel.file, or set toplevel.all")
 }
@@ -222,8 +242,12 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		clip(&entry)
 		if b.Copy {
 			rpm, err := b.rpm(ctx, pkg)
+			if errors.Is(err, solve.ErrNoRPM) {
+				b.unsolved(r.Name, fmt.Sprintf("the RPM of %s can't be had: %v", pkg.NEVRA, err))
+				return nil
+			}
 			if err != nil {
-				return err
+				return fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
 			}
 			entry.Location, entry.SHA256, entry.URLs = rpms+rpm.name, rpm.sha256, nil
 		} else if entry.SHA256 == "" {

@@ -4,6 +4,7 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -314,13 +316,14 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 	}
 }
 
-// What a laptop was told of is there until that expires, however many builds there were; then the next
-// build removes it, even one that changes nothing else.
+// What a laptop was told of is there until that expires, however many builds there were; then the
+// next build removes it, even one that changes nothing else.
 func TestWhatHasNotExpiredIsKept(t *testing.T) {
+	p1, p2, p3 := openRepo(t, first), openRepo(t, second), openRepo(t, third)
 	for _, layouts := range [][]*Layout{{Presolve}, Layouts, {SugarNetwork}} {
 		o := options(t)
 		o.Copy, o.Layouts = true, layouts
-		mustBuild(t, openRepo(t, first), o)
+		mustBuild(t, p1, o)
 		told := snapshot(t, o.Output) // what the first platform.json leads to, and more
 		for name := range told {
 			if base := filepath.Base(name); strings.HasSuffix(base, ".json") && !strings.Contains(base, "@") || base[0] == '.' || !strings.Contains(base, ".") {
@@ -336,25 +339,25 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 			return names
 		}
 		o.Now = noon.Add(6 * time.Hour)
-		mustBuild(t, openRepo(t, first), o) // the expiry moves to the 16th hour
-		for i, packages := range []pkgs{second, third, second} {
+		mustBuild(t, p1, o) // the expiry moves to the 16th hour
+		for i, p := range []*solve.Platform{p2, p3, p2} {
 			o.Now = noon.Add(time.Duration(7+i) * time.Hour)
-			mustBuild(t, openRepo(t, packages), o)
+			mustBuild(t, p, o)
 			if m := missing(); len(m) > 0 {
 				t.Errorf("%d builds later %s are gone", i+1, m)
 			}
 		}
 		// A build that fails, or publishes nothing, removes nothing.
 		o.Now = noon.Add(30 * time.Hour)
-		if _, err := Build(context.Background(), openRepo(t, first), []string{"bad"}, o); err == nil || len(missing()) > 0 {
+		if _, err := Build(context.Background(), p1, []string{"bad"}, o); err == nil || len(missing()) > 0 {
 			t.Errorf("a build of nothing: %v, %s are gone", err, missing())
 		}
 		o.Now = noon.Add(17 * time.Hour)
-		if r := mustBuild(t, openRepo(t, second), o); r.Changed || len(missing()) != 0 {
+		if r := mustBuild(t, p2, o); r.Changed || len(missing()) != 0 {
 			t.Errorf("at the 17th hour: changed %v, gone %v", r.Changed, missing())
 		}
 		o.Now = o.Now.Add(time.Minute)
-		r := mustBuild(t, openRepo(t, second), o)
+		r := mustBuild(t, p2, o)
 		for _, name := range missing() {
 			delete(told, name)
 		}
@@ -396,7 +399,8 @@ func TestDamagedWaiting(t *testing.T) {
 	}
 }
 
-// A program that is no longer offered is no longer listed, at once, though nothing else has changed.
+// A program that is no longer offered is no longer listed, at once, though nothing else has
+// changed.
 func TestANodeThatGoes(t *testing.T) {
 	o := options(t)
 	o.Copy, o.Layouts = true, []*Layout{SugarNetwork}
@@ -764,29 +768,152 @@ func TestRebuiltRPMLeavesTheOld(t *testing.T) {
 	}
 }
 
-func TestDamagedRPMEndsTheBuild(t *testing.T) {
-	dir := repotest.New(t, first...)
-	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
-	defer server.Close()
-	file := filepath.Join(dir, "lib-1-1.x86_64.rpm")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+// An RPM that the repository doesn't have as it says makes the names unsolved whose trees need it,
+// and no others.
+func TestRPMsThatCantBeHad(t *testing.T) {
+	const rpm = "lib-1-1.x86_64.rpm"
+	spoil := func(change func(data []byte) []byte) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			t.Helper()
+			data, err := os.ReadFile(filepath.Join(dir, rpm))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, rpm), change(data), 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	data[len(data)-1] ^= 1
-	if err := os.WriteFile(file, data, 0o644); err != nil {
-		t.Fatal(err)
+	remove := func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.Remove(filepath.Join(dir, rpm)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, url := range []string{repotest.URL(dir), server.URL} {
+	for _, tt := range []struct {
+		name       string
+		spoil      func(t *testing.T, dir string)
+		file, http string // the end of the reason
+	}{
+		{"damaged", spoil(func(d []byte) []byte { d[len(d)-1] ^= 1; return d }), "it is damaged, or the repository is just being updated", ""},
+		{"cut off", spoil(func(d []byte) []byte { return d[:len(d)-1] }), "try again when it isn't being updated", ""},
+		{"longer", spoil(func(d []byte) []byte { return append(d, 0) }), "try again when it isn't being updated", "it is not what the repository says it is"},
+		{"missing", remove, "no such file or directory: correct the repository's url", "the server answers 404 Not Found: correct the repository's url"},
+		{"a pipe", func(t *testing.T, dir string) {
+			remove(t, dir)
+			if err := unix.Mkfifo(filepath.Join(dir, rpm), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "it is no regular file (p---------): correct the repository's url", "-"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := repotest.New(t, first...)
+			tt.spoil(t, dir)
+			server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+			defer server.Close()
+			ends := map[string]string{repotest.URL(dir): tt.file, server.URL: cmp.Or(tt.http, tt.file)}
+			for url, end := range ends {
+				if end == "-" {
+					continue
+				}
+				o := options(t)
+				o.Copy, o.Layouts = true, Layouts
+				r := mustBuild(t, open(t, url), o)
+				if len(r.Solved) != 1 || r.Solved[0].Name != "same" || len(r.Unsolved) != 3 {
+					t.Fatalf("%s: %+v", url, r)
+				}
+				for i, name := range []string{"lib", "write"} {
+					u := r.Unsolved[i+1]
+					if u.Name != name || !strings.HasPrefix(u.Reason, "the RPM of lib-1-1.x86_64 can't be had: ") || !strings.HasSuffix(u.Reason, end) {
+						t.Errorf("%s: %+v should end with %s", url, u, end)
+					}
+				}
+				mustFollow(t, o)
+				followNodes(t, o)
+				for name := range snapshot(t, o.Output) {
+					if strings.Contains(name, "lib-1") {
+						t.Errorf("%s is there", name)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A server that is in trouble ends the build: nothing is known of its RPMs, and all programs would
+// go.
+func TestAServerInTroubleEndsTheBuild(t *testing.T) {
+	files := http.FileServer(http.Dir(repotest.New(t, first...)))
+	for name, trouble := range map[string]http.HandlerFunc{
+		"overloaded": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "", http.StatusServiceUnavailable) },
+		"hangs up":   func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"cut off": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			w.Write([]byte("x"))
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/lib") {
+				trouble(w, r)
+			}
+			files.ServeHTTP(w, r)
+		}))
 		o := options(t)
 		o.Copy = true
-		p := open(t, url)
-		if _, err := Build(context.Background(), p, p.Names(), o); err == nil || !strings.Contains(err.Error(), "lib-1-1.x86_64.rpm has the sha256") {
-			t.Errorf("the error is %v", err)
+		p := open(t, server.URL)
+		if _, err := Build(context.Background(), p, p.Names(), o); err == nil || !strings.Contains(err.Error(), "copying the RPM of lib-1-1.x86_64: downloading") {
+			t.Errorf("%s: the error is %v", name, err)
 		}
-		for name := range snapshot(t, o.Output) {
-			if strings.Contains(name, "lib-1") || strings.HasSuffix(name, "platform.json") {
-				t.Errorf("%s is there", name)
+		server.Close()
+		if exists(filepath.Join(o.Output, o.Platform, "platform.json")) {
+			t.Errorf("%s: something was published", name)
+		}
+	}
+}
+
+// A build that publishes nothing, since names can't be solved, says why in report.json.
+func TestReportOfNothing(t *testing.T) {
+	p := openRepo(t, first)
+	for _, before := range []bool{false, true} {
+		for _, strict := range []bool{false, true} {
+			o := options(t)
+			o.Copy, o.Layouts = true, Layouts
+			serial := int64(0)
+			if before {
+				mustBuild(t, p, o)
+				serial = 1
+			}
+			was := snapshot(t, o.Output)
+			o.Strict = strict
+			names := []string{"bad", "none"}
+			if strict {
+				names = append(names, "write")
+			}
+			r, err := Build(context.Background(), p, names, o)
+			if err == nil || len(r.Unsolved) != 2 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			var read Report
+			data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
+			if err != nil || json.Unmarshal(data, &read) != nil || len(read.Unsolved) != 2 || read.Serial != serial ||
+				!strings.Contains(read.Unsolved[0].Reason, "nothing provides missing") || read.Unsolved[1].Reason != "no repository has a package none for x86_64" {
+				t.Errorf("%v: %s", err, data)
+			}
+			is := snapshot(t, o.Output)
+			delete(was, o.Platform+"/report.json")
+			delete(is, o.Platform+"/report.json")
+			for name := range is { // RPMs that came before it was known are for the next build
+				if was[name] == "" && (strings.HasSuffix(name, ".rpm") || filepath.Base(name) == ".lock") {
+					delete(is, name)
+				}
+			}
+			if !maps.Equal(was, is) {
+				t.Errorf("strict %v: there was %v, and is %v", strict, was, is)
+			}
+			o.Strict = false
+			if r := mustBuild(t, p, o); r.Serial != 1 {
+				t.Errorf("the next serial is %d", r.Serial)
 			}
 		}
 	}

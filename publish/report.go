@@ -15,7 +15,7 @@ import (
 type Report struct {
 	Format   int        `json:"format"`
 	Platform string     `json:"platform"`
-	Serial   int64      `json:"serial"` // of the platform.json that it belongs to
+	Serial   int64      `json:"serial"` // of what is published after the build
 	Totals   Totals     `json:"totals"`
 	Solved   []Solved   `json:"solved"`
 	Unsolved []Unsolved `json:"unsolved"`

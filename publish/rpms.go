@@ -37,12 +37,12 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 	first := b.targets[0]
 	r, err := b.inFolder(ctx, first.folder, first.rpms, pkg)
 	if err != nil {
-		return r, fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
+		return r, err
 	}
 	first.folder.holds(first.rpms + r.name)
 	for _, t := range b.targets[1:] {
 		if err := link(ctx, t.folder, t.rpms+r.name, first.folder.path(first.rpms+r.name), r.sha256); err != nil {
-			return r, fmt.Errorf("copying the RPM of %s for the layout %s: %w", pkg.NEVRA, t.Name, err)
+			return r, fmt.Errorf("for the layout %s: %w", t.Name, err)
 		}
 		t.folder.holds(t.rpms + r.name)
 	}

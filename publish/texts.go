@@ -10,8 +10,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// texts adds what the repositories say of the packages on offer in other languages: a file for each.
-// It gives references by language; nil: there are none.
+// texts adds what the repositories say of the packages on offer in other languages: a file for
+// each. It gives references by language; nil: there are none.
 func (p *presolve) texts(ctx context.Context) (refs map[string]tree.Ref, err error) {
 	offered := make(map[string]bool)
 	for _, e := range p.entries {

@@ -350,7 +350,7 @@ func (f *fetcher) get(ctx context.Context, address string) (io.ReadCloser, error
 	if resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		cancel(nil)
-		return nil, fmt.Errorf("downloading %s: the server answers %s: correct the repository's url", address, resp.Status)
+		return nil, fmt.Errorf("downloading %s: %w: correct the repository's url", address, &statusError{resp.StatusCode, resp.Status})
 	}
 	timer := time.AfterFunc(stall, func() { cancel(fmt.Errorf("the server has sent nothing for %s", stall)) })
 	return &body{resp.Body, ctx, cancel, timer}, nil

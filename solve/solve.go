@@ -10,7 +10,8 @@
 // the base is unsolvable, with the reason in words.
 //
 // This package knows nothing of what is published where and how; it hands out facts about packages.
-// It is the only one that needs cgo, and no client imports it.
+// It reads no configuration file, but its errors name keys of presolver's where those are what
+// people would change. It is the only one that needs cgo, and no client imports it.
 package solve
 
 import (
@@ -147,6 +148,9 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 		return context.Cause(ctx)
 	}
 	p.main.prepare()
+	if err := p.checkArch(ctx, c.Repositories, note); err != nil {
+		return err
+	}
 	if len(c.Base.Packages) > 0 {
 		note("solving the base")
 		_, reason := p.main.solve(ctx, c.WeakDependencies, c.Base.Packages...)

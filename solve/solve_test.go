@@ -105,7 +105,7 @@ func TestSolve(t *testing.T) {
 	}, {
 		name:    "x86_64 on i686",
 		arch:    "i686",
-		repo:    pkgs{{NEVRA: "a-1-1.x86_64"}},
+		repo:    pkgs{{NEVRA: "a-1-1.x86_64"}, {NEVRA: "b-1-1.noarch"}},
 		top:     "a",
 		reasons: []string{"no repository has a package a for i686"},
 	}, {

@@ -104,6 +104,8 @@ func (c *settings) check(file *config.File) error {
 		return file.Errorf("platform", `platform is missing: write it as the sources do, e.g. platform = "fedora-18-i686"`)
 	case strings.ContainsAny(c.Platform, "/ \t\n;&") || strings.HasPrefix(c.Platform, "."):
 		return file.Errorf("platform", "platform = %s can't be: the name has no slashes, spaces and semicolons, and no dot at its start", config.Shown(c.Platform))
+	case c.wrongArch() != "":
+		return file.Errorf("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, c.wrongArch())
 	case c.RPMDB != "" && !filepath.IsAbs(c.RPMDB):
 		return file.Errorf("rpmdb", "rpmdb = %s should be the folder as root has it: write rpmdb = %s", config.Shown(c.RPMDB), config.Shown("/"+c.RPMDB))
 	case hclog.LevelFromString(c.LogLevel) == hclog.NoLevel:
@@ -172,6 +174,17 @@ func (c *settings) checkSource(file *config.File, i int) error {
 		return file.Errorf(key("signatures"), `this version can't check signatures: the source %q can be used with signatures = "none"`, s.ID)
 	}
 	return file.OneOf(key("signatures"), s.Signatures, "required", "none")
+}
+
+// wrongArch is what the platform's name should be where it ends with an architecture as rpm doesn't
+// call it; "" where it is right. What presolver publishes is named so; a node of Sugar Network may
+// have names of its own.
+func (c *settings) wrongArch() string {
+	release, arch, wrong := config.PlatformArch(c.Platform)
+	if !wrong || !slices.ContainsFunc(c.sources(), func(s offers.Source) bool { return s.Layout == offers.Presolve }) {
+		return ""
+	}
+	return release + "-" + arch
 }
 
 // checkURL says what is wrong with the URL of a source, if anything.

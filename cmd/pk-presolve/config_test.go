@@ -82,6 +82,8 @@ func TestConfigRefuses(t *testing.T) {
 		{first, first + "dialect = \"9.9\"\n", `2: the dialect "9.9" is neither a PackageKit release, such as 1.2.8, nor one of: 1.3, 1.2, 0.9, 0.8, 0.6, 0.3, 0.2, 0.1, external`},
 		{first, "", ` platform is missing: write it as the sources do, e.g. platform = "fedora-18-i686"`},
 		{`"school-1-x86_64"`, `"a b"`, `1: platform = "a b" can't be: the name has no slashes, spaces and semicolons, and no dot at its start`},
+		{`"school-1-x86_64"`, `"school-1-amd64"`, `1: platform = "school-1-amd64" should end with what rpm calls the architecture: write platform = "school-1-x86_64"`},
+		{`"school-1-x86_64"`, `"school-1-armhfp"`, `1: platform = "school-1-armhfp" should end with what rpm calls the architecture: write platform = "school-1-armv7hl"`},
 		{`"school-1-x86_64"`, `18`, `1: platform = 18 should be in quotes: write platform = "18"`},
 		{`"school-1-x86_64"`, `"x`, `1:14: basic strings cannot have new lines`},
 		{school[len(first):], "", ` there is no source: add a table [[source]] with id, url and signatures`},

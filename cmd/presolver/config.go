@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -86,8 +85,8 @@ func (c *settings) check(file *config.File) error {
 		return bad("platform", "%s can't be the name of a platform, which becomes a folder: use letters, digits, hyphens and dots, as in fedora-18-i686", config.Shown(c.Platform))
 	case c.Arch == "":
 		return bad("arch", `arch is missing: name the architecture as rpm does, e.g. arch = "i686"`)
-	case rpmArch[c.Arch] != "":
-		return bad("arch", "arch = %q is not what rpm calls it: write arch = %q", c.Arch, rpmArch[c.Arch])
+	case config.RPMArch(c.Arch) != "":
+		return bad("arch", "arch = %q is not what rpm calls it: write arch = %q", c.Arch, config.RPMArch(c.Arch))
 	case c.Arch == "noarch" || c.Arch == "src" || strings.Trim(c.Arch, "abcdefghijklmnopqrstuvwxyz0123456789_") != "":
 		return bad("arch", "%s is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl", config.Shown(c.Arch))
 	case c.Output == "":
@@ -109,12 +108,8 @@ func (c *settings) check(file *config.File) error {
 	case c.Signing.Key != "":
 		return bad("signing.key", "signing.key is set and this version can't sign: leave it out")
 	}
-	// A laptop tells the releases of one distribution apart by what is left without the
-	// architecture.
-	for _, name := range slices.Sorted(maps.Keys(rpmArch)) {
-		if release, ok := strings.CutSuffix(c.Platform, "-"+name); ok && rpmArch[name] == c.Arch {
-			return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
-		}
+	if release, _, wrong := config.PlatformArch(c.Platform); wrong {
+		return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
 	}
 	if err := file.OneOf("rpms", c.RPMs, "upstream", "copy"); err != nil {
 		return err
@@ -144,14 +139,6 @@ func (c *settings) check(file *config.File) error {
 		}
 	}
 	return nil
-}
-
-// rpmArch is what rpm calls an architecture that others, Debian above all, call otherwise. rpm
-// knows an i386 too, but no computer that it runs on today is one, and a platform of it would have
-// no package for i686.
-var rpmArch = map[string]string{
-	"amd64": "x86_64", "x64": "x86_64", "x86-64": "x86_64", "x86": "i686", "i386": "i686", "ia32": "i686",
-	"arm64": "aarch64", "armhf": "armv7hl", "ppc64el": "ppc64le",
 }
 
 func (c *settings) checkRepository(file *config.File, i int) error {

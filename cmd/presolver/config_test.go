@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -98,11 +99,13 @@ func TestConfigRefuses(t *testing.T) {
 		{`platform = "debian-12-x86_64"`, `platform = 12`, `1: platform = 12 should be in quotes: write platform = "12"`},
 		{`platform = "debian-12-x86_64"`, `platform = "../etc"`, `1: "../etc" can't be the name of a platform, which becomes a folder: use letters, digits, hyphens and dots, as in fedora-18-i686`},
 		{`platform = "debian-12-x86_64"`, `platform = "debian-12-amd64"`, `1: platform = "debian-12-amd64" should end with what rpm calls the architecture: write platform = "debian-12-x86_64"`},
+		{`platform = "debian-12-x86_64"`, `platform = "debian-12-arm64"`, `1: platform = "debian-12-arm64" should end with what rpm calls the architecture: write platform = "debian-12-x86_64"`},
 		{`platform = "debian-12-x86_64"`, ``, ` platform is missing: name the release and the architecture, e.g. platform = "fedora-18-i686"`},
 		{`arch     = "x86_64"`, `arch = "amd64"`, `2: arch = "amd64" is not what rpm calls it: write arch = "x86_64"`},
 		{`arch     = "x86_64"`, `arch = "x86-64"`, `2: arch = "x86-64" is not what rpm calls it: write arch = "x86_64"`},
 		{`arch     = "x86_64"`, `arch = "arm64"`, `2: arch = "arm64" is not what rpm calls it: write arch = "aarch64"`},
 		{`arch     = "x86_64"`, `arch = "i386"`, `2: arch = "i386" is not what rpm calls it: write arch = "i686"`},
+		{`arch     = "x86_64"`, `arch = "armhfp"`, `2: arch = "armhfp" is not what rpm calls it: write arch = "armv7hl"`},
 		{`arch     = "x86_64"`, `arch = "x86"`, `2: arch = "x86" is not what rpm calls it: write arch = "i686"`},
 		{`arch     = "x86_64"`, `arch = "noarch"`, `2: "noarch" is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl`},
 		{`arch     = "x86_64"`, ``, ` arch is missing: name the architecture as rpm does, e.g. arch = "i686"`},
@@ -144,6 +147,58 @@ func TestConfigRefuses(t *testing.T) {
 		if _, _, err := parseConfig("presolver.toml", []byte(text)); err == nil || err.Error() != "presolver.toml:"+test.want {
 			t.Errorf("%s\nsays %v\nwant presolver.toml:%s", test.new, err, test.want)
 		}
+	}
+}
+
+// What the configuration names must be there: the first that isn't is told with its line.
+func TestCheckRefuses(t *testing.T) {
+	dir := t.TempDir()
+	for _, made := range []string{"repo/repodata", "image/var/lib/rpm", "bare"} {
+		if err := os.MkdirAll(filepath.Join(dir, made), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, made := range []string{"repo/repodata/repomd.xml", "image/var/lib/rpm/rpmdb.sqlite", "names.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, made), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "presolver.toml")
+	text := func(base, names, second string) string {
+		return "platform = \"p-1-x86_64\"\narch = \"x86_64\"\noutput = \"out\"\n" +
+			"[base]\n" + base + "\n[toplevel]\nfile = \"" + names + "\"\n" +
+			"[[repository]]\nid = \"main\"\nurl = \"file://" + dir + "/repo\"\n" +
+			"[[repository]]\nid = \"second\"\nurl = \"file://" + dir + "/" + second + "\"\n"
+	}
+	const root = `root = "image"`
+	for _, tt := range []struct{ text, want string }{
+		{text(root, "names.txt", "repo"), ""},
+		{text(root+"\nrpmdb = \"/var/lib/rpm\"", "names.txt", "repo"), ""},
+		{text(`root = "bare"`, "names.txt", "repo"), `:5: there is no RPM database in usr/lib/sysimage/rpm or var/lib/rpm of ` + dir + `/bare: correct base.root or set base.rpmdb`},
+		{text(`root = "imgae"`, "names.txt", "repo"), `:5: there is no RPM database in usr/lib/sysimage/rpm or var/lib/rpm of ` + dir + `/imgae: correct base.root or set base.rpmdb`},
+		{text(root+"\nrpmdb = \"/var/lib/rmp\"", "names.txt", "repo"), `:6: there is no RPM database in ` + dir + `/image/var/lib/rmp: correct base.rpmdb, or leave it out to have it found`},
+		{text(root, "name.txt", "repo"), `:7: reading toplevel.file: open ` + dir + `/name.txt: no such file or directory: correct it`},
+		{text(root, "names.txt", "rope"), `:13: there is no repository in ` + dir + `/rope: correct the url, or run createrepo_c`},
+	} {
+		if err := os.WriteFile(file, []byte(tt.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := file + tt.want
+		var out bytes.Buffer
+		err := (&buildCmd{Config: file, Check: true}).Run(t.Context(), streams{&out, os.Stderr})
+		if tt.want == "" {
+			if err != nil || !strings.HasPrefix(out.String(), file+" is right. What it means:\nplatform ") {
+				t.Errorf("%s\n%v: %s", tt.text, err, &out)
+			}
+			continue
+		}
+		var exit *exitError
+		if err == nil || err.Error() != want || !errors.As(err, &exit) || exit.code != exitUsage || out.Len() > 0 {
+			t.Errorf("%s\nsays %v\nwant %s", tt.text, err, want)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "out")); !os.IsNotExist(err) {
+		t.Errorf("--check has made %v", entries)
 	}
 }
 

@@ -54,12 +54,12 @@ type streams struct {
 	err *os.File  // progress and errors
 }
 
-const interrupted = "presolver: interrupted; what was published before is as it was"
+const interrupted = "presolver: interrupted; what is published is whole"
 
-// heeds is how long a command may take to end after a signal. What is C, libsolv's solver above
+// stopTime is how long a command may take to end after a signal. What is C, libsolv's solver above
 // all, can't be interrupted; since all that is published appears at once, the program can be ended
 // anywhere.
-const heeds = 5 * time.Second
+const stopTime = 5 * time.Second
 
 // untilSignal is a context that SIGINT or SIGTERM ends. A second signal, or the end of the time
 // that a command may take to heed the first, ends the program. stop takes that back.
@@ -76,7 +76,7 @@ func untilSignal(stderr io.Writer) (ctx context.Context, stop func()) {
 		cancel()
 		select {
 		case <-signals:
-		case <-time.After(heeds):
+		case <-time.After(stopTime):
 		}
 		fmt.Fprintln(stderr, interrupted)
 		os.Exit(exitFailed)
