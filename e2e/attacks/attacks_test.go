@@ -181,6 +181,7 @@ func warm(t testing.TB, h *laptoptest.Helper) {
 	t.Helper()
 	h.OK("refresh-cache", "no")
 	h.OK("get-packages", "none")
+	h.OK("what-provides", "none", "the-index-is-kept")
 	h.OK("install-packages", "simulate", "hello;1.0-1;noarch;school")
 	h.OK("install-packages", "simulate", "paint;3.1-1;x86_64;school")
 	for _, name := range []string{"rival;1.0-1;noarch;school", "stubborn;1.0-1;noarch;school"} {

@@ -29,7 +29,7 @@ var roles = []role{
 	{2, "DependsOn", []any{none, []string{hello}, true}, "available libgreet, available libtext, installed basesystem, installed libschool"},
 	{25, "DownloadPackages", []any{false, []string{hello}}, "hello-1.0-1.noarch.rpm"},
 	{11, "InstallPackages", []any{uint64(flagsNone), []string{hello}}, "installing hello, installing libgreet, installing libtext"},
-	{7, "RequiredBy", []any{none, []string{"libtext;2:0.9-1;x86_64;installed:school"}, false}, "installed libgreet"},
+	{7, "RequiredBy", []any{uint64(1 << 2), []string{"libtext;2:0.9-1;x86_64;installed:school"}, false}, "installed libgreet"},
 	{6, "GetRepoList", []any{none}, "[[school School server true]]"},
 	{9, "GetUpdates", []any{none}, "done"},
 	{8, "GetUpdateDetail", []any{[]string{paint}}, "error 49 paint-3.1-1.x86_64 is no update of anything that this backend installed: pkcon get-updates tells which there are"},
