@@ -121,7 +121,7 @@ func (o *Offers) publishedURLs(source, path string) []string {
 // Download is the download of one package of a tree that a source published, without the place that
 // it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
-	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, SHA256: p.SHA256}
+	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, Digest: p.RPMDigest()}
 	if p.Location != "" {
 		f.URLs = o.publishedURLs(source, p.Location)
 	}

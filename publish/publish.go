@@ -190,9 +190,9 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 			if err != nil {
 				return err
 			}
-			entry.Location, entry.SHA256, entry.URLs = rpm.location, rpm.sha256, nil
-		} else if entry.SHA256 == "" {
-			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
+			entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpm.location, rpm.sha256, "", nil
+		} else if entry.RPMDigest() == "" {
+			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
 			return nil
 		}
 		t.Packages = append(t.Packages, entry)

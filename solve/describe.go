@@ -34,8 +34,11 @@ func (p *pool) describe(n id, repositories []Repository, share func(string) stri
 		id:       n,
 	}
 	pkg.Checksum, pkg.ChecksumKind = p.checksum(n)
-	if pkg.ChecksumKind == "sha256" {
-		pkg.SHA256 = pkg.Checksum
+	switch d := tree.NewDigest(pkg.ChecksumKind, pkg.Checksum); d.Algorithm() {
+	case "sha256":
+		pkg.SHA256 = d.Hex()
+	default:
+		pkg.Digest = d
 	}
 	return pkg
 }

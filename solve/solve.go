@@ -81,7 +81,8 @@ type Platform struct {
 // A Package is a package of a repository.
 type Package struct {
 	// Package has all but Location and Requires. URLs is the RPM's address in its repository.
-	// SHA256 is empty where the repository has a checksum of another kind.
+	// SHA256 and Digest are both empty where the repository has a checksum that is no longer any
+	// good.
 	tree.Package
 	Checksum     string   // what the repository has, in hexadecimal
 	ChecksumKind string   // of the Checksum: "sha256", "sha512", "sha1", …

@@ -295,7 +295,7 @@ func TestFetchVersionIsKept(t *testing.T) {
 		tagged(content, version)(w, r)
 	})
 	f := wanted(t, content, o.URL)
-	f.Size, f.SHA256 = 0, ""
+	f.Size, f.Digest = 0, ""
 	begin := func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		c, k := newTestClient(t, Options{})
