@@ -90,6 +90,10 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 			return nil, err
 		}
 	}
+	b.report.Warnings = p.Warnings()
+	if !o.Copy {
+		b.report.Mirrors = p.Mirrors()
+	}
 	old, err := b.readOld()
 	if err != nil {
 		return nil, err
@@ -185,6 +189,10 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		entry := pkg.Package
 		entry.Requires = r.Requires[i]
 		clip(&entry)
+		if pkg.Nowhere != "" {
+			b.unsolved(r.Name, fmt.Sprintf("the RPM of %s can't be had: %s: correct the repository", entry.NEVRA, pkg.Nowhere))
+			return nil
+		}
 		if b.Copy {
 			rpm, err := b.rpm(ctx, pkg)
 			if err != nil {

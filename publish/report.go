@@ -8,9 +8,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -23,6 +26,10 @@ type Report struct {
 	Solved   []Solved   `json:"solved"`
 	Unsolved []Unsolved `json:"unsolved"`
 	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+	// Warnings are what is wrong with the repositories and kept no tree from being made.
+	Warnings []solve.Warning `json:"warnings,omitempty"`
+	// Mirrors are, by the id of the repository, those that trees name: the next build prefers them.
+	Mirrors map[string][]string `json:"mirrors,omitempty"`
 
 	Changed bool `json:"-"` // whether the build differs from the one before
 }
@@ -74,6 +81,16 @@ func (r *Report) decode(data []byte) {
 	if json.Unmarshal(data, r) != nil {
 		*r = Report{}
 	}
+}
+
+// Mirrors are those that the trees of a platform in an output folder name, by the id of the
+// repository: see solve.Repository.Prefer. It is empty where nothing was published.
+func Mirrors(output, platform string) map[string][]string {
+	var r Report
+	if data, err := os.ReadFile(filepath.Join(output, platform, "report.json")); err == nil {
+		r.decode(data)
+	}
+	return r.Mirrors
 }
 
 // baseOf is what platform.json says of a base.

@@ -58,7 +58,7 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 // have.
 func fileNames(pkg *solve.Package) (own, unique string) {
 	stem := pkg.Name + "-" + pkg.Version + "-" + pkg.Release + "." + pkg.Arch
-	if u, err := url.Parse(pkg.URLs[0]); err == nil {
+	if u, err := url.Parse(pkg.URLs[0]); err == nil { // it has one: see builder.add
 		if name := path.Base(u.Path); strings.HasSuffix(name, ".rpm") && !strings.HasPrefix(name, ".") && len(name) < 200 {
 			stem = strings.TrimSuffix(name, ".rpm")
 		}
