@@ -131,6 +131,10 @@ func elements(r io.Reader, max int64, what string, take func(*xml.Decoder, xml.S
 			}
 			continue
 		case err != nil:
+			var syntax *xml.SyntaxError
+			if errors.As(err, &syntax) { // the fault has the line
+				err = errors.New(syntax.Msg)
+			}
 			err = fmt.Errorf("it is no %s: %w", what, err)
 		}
 		if err != nil {
