@@ -131,6 +131,31 @@ func TestMirrors(t *testing.T) {
 	}
 }
 
+// RPMs that are on another server than the metadata: as whole URLs, and by xml:base.
+func TestRPMsElsewhere(t *testing.T) {
+	for _, option := range []string{"--location-prefix", "--baseurl"} {
+		dir := t.TempDir()
+		repotest.WriteRPMs(t, dir, two...)
+		elsewhere := newMirror(t, copyOf(t, dir))
+		repotest.CreateRepo(t, dir, option, elsewhere.URL+"/")
+		metadata := newMirror(t, dir)
+		p := open(t, Config{Arch: "x86_64", Base: Base{Packages: []string{"base"}}, Repositories: []Repository{{ID: "main", URL: metadata.URL, URLs: []string{repotest.URL(dir)}}}})
+		b := solveOne(t, p, "b").Packages[0]
+		if !slices.Equal(b.URLs, []string{elsewhere.URL + "/b-1-1.noarch.rpm"}) {
+			t.Errorf("%s: the RPM is at %q", option, b.URLs)
+		}
+		var out bytes.Buffer
+		if sum, err := p.RPM(context.Background(), b, &out); err != nil || sum != b.SHA256 {
+			t.Errorf("%s: %s, %v", option, sum, err)
+		}
+		// A server for RPMs that is down is no mark against the metadata's.
+		elsewhere.Close()
+		if _, err := p.RPM(context.Background(), b, &out); err == nil || len(p.mirrors[0].failed) > 0 {
+			t.Errorf("%s: %v, failed are %v", option, err, p.mirrors[0].failed)
+		}
+	}
+}
+
 // A mirror that is behind is passed over where a metalink tells which repomd.xml is right, and its
 // own is right where the metalink names that too.
 func TestMetalink(t *testing.T) {

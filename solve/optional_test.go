@@ -72,6 +72,7 @@ func TestOptionalMetadata(t *testing.T) {
 		"updateinfo Latin 2":       {kind: "updateinfo", text: `<?xml version="1.0" encoding="iso-8859-2"?>` + "\n<updates>" + updateOf("\xb3za") + "</updates>", title: "łza"},
 		"updateinfo UTF-8, BOM":    {kind: "updateinfo", text: "\ufeff" + `<?xml version="1.0" encoding="utf-8"?>` + "\n<updates>" + updateOf("café") + "</updates>", title: "café"},
 		"updateinfo UTF-16":        {kind: "updateinfo", text: utf16(`<?xml version="1.0" encoding="UTF-16"?><updates>` + updateOf("café") + "</updates>"), title: "café"},
+		"updateinfo utf8":          {kind: "updateinfo", text: `<?xml version="1.0" encoding="utf8"?>` + "\n<updates>" + updateOf("café") + "</updates>", title: "café"},
 		"updateinfo other words":   {kind: "updateinfo", text: `<?xml version="1.0" encoding="klingon"?>` + "\n<updates>" + updateOf("One") + "</updates>", warning: []string{"line 1: ", `the encoding "klingon"`}},
 		"updateinfo epoch None":    {kind: "updateinfo", text: "<updates>\n\n" + strings.Replace(updateOf("One"), `epoch="0"`, `epoch="None"`, 1) + "</updates>", title: "One", warning: []string{"line 3: ", `the update "A-1": the epoch of a package is "None", which is taken for 0`}},
 		"updateinfo bad epochs":    {kind: "updateinfo", text: "<updates>\n" + strings.Replace(updateOf("Bad"), `epoch="0"`, `epoch="x"`, 1) + "\n" + strings.Replace(updateOf("Bad"), `epoch="0"`, `epoch="-1"`, 1) + updateOf("One") + "</updates>", title: "One", warning: []string{"line 2: ", `its epoch is "x"`, "the first of 2 such faults"}},

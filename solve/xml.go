@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
@@ -75,6 +76,9 @@ func newXML(r io.Reader) *xml.Decoder {
 			return r, nil
 		}
 		e, err := ianaindex.IANA.Encoding(label)
+		if err != nil || e == nil { // names that are none, and that everybody understands: "utf8"
+			e, err = htmlindex.Get(label)
+		}
 		if err != nil || e == nil {
 			return nil, fmt.Errorf("it has the encoding %.40q, which this program can't read", label)
 		}
