@@ -137,6 +137,18 @@ func TestNeededMetadata(t *testing.T) {
 	remove := func(name string) func(string) {
 		return func(dir string) { os.Remove(filepath.Join(dir, "repodata", name)) }
 	}
+	edit := func(old, new string) func(string) {
+		return func(dir string) {
+			path := filepath.Join(dir, "repodata/repomd.xml")
+			data, err := os.ReadFile(path)
+			if err != nil || !bytes.Contains(data, []byte(old)) {
+				t.Fatalf("repomd.xml has no %s: %v", old, err)
+			}
+			if err := os.WriteFile(path, bytes.Replace(data, []byte(old), []byte(new), 1), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for name, test := range map[string]struct {
 		files  map[string]string
 		change func(string)
@@ -145,9 +157,11 @@ func TestNeededMetadata(t *testing.T) {
 		"file lists that a dependency needs": {map[string]string{"primary": repotest.Primary("base", "app requires /usr/share/x"), "filelists": "<filelists/>"}, remove("filelists.xml"), "filelists.xml"},
 		"broken, and needed":                 {map[string]string{"primary": repotest.Primary("base", "app requires /usr/share/x"), "filelists": "<filelists><package"}, nil, "filelists.xml"},
 		"primary":                            {map[string]string{"primary": repotest.Primary("base")}, remove("primary.xml"), "primary.xml"},
+		"primary with a password":            {map[string]string{"primary": repotest.Primary("base")}, edit(`href="repodata/primary.xml"`, `href="https://u:hush@host/primary.xml"`), "its primary can't be read: its place in the metadata has a user name or a password"},
+		"primary, a base with a password":    {map[string]string{"primary": repotest.Primary("base")}, edit(`href="repodata/primary.xml"`, `href="primary.xml" xml:base="https://u:hush@host/"`), "its primary can't be read: its place in the metadata has a user name or a password"},
 		"primary broken":                     {map[string]string{"primary": "<metadata><package"}, nil, "primary.xml"},
 	} {
-		if _, err := openMetadata(t, Config{FileLists: true}, test.files, test.change); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := openMetadata(t, Config{FileLists: true}, test.files, test.change); err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -132,6 +132,9 @@ func (l *loader) start(ctx context.Context, r Repository, all *loaded) (*repomd,
 	var failures failures
 	known := make(map[string]bool) // the repomd.xml whose primary.xml no mirror has
 	for _, at := range m.order() {
+		if len(failures) > 0 {
+			l.note("passing over a mirror: " + failures[len(failures)-1].Error())
+		}
 		l.note("reading the repository " + r.ID + " from " + at)
 		data, md, err := l.repomd(ctx, at, m)
 		if err == nil && known[string(data)] {

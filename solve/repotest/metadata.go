@@ -32,8 +32,8 @@ func WriteMetadata(t testing.TB, dir string, files map[string]string) {
 	check(t, os.WriteFile(filepath.Join(dir, "repodata", "repomd.xml"), []byte(repomd), 0o644))
 }
 
-// Primary is a primary.xml of packages of one version, 1-1.noarch. Each is "NAME" or
-// "NAME requires DEPENDENCY", or, with one more word, "NAME at LOCATION".
+// Primary is a primary.xml of packages of one version, 1-1.noarch. Each is "NAME",
+// "NAME requires DEPENDENCY" or "NAME at LOCATION".
 func Primary(packages ...string) string {
 	var b strings.Builder
 	b.WriteString(`<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm">` + "\n")
