@@ -119,10 +119,8 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 // start finds a repository's mirrors, and the repomd.xml and primary.xml that the first of them
 // have that has both right. The primary.xml is there until the next file is read.
 func (l *loader) start(ctx context.Context, r Repository, all *loaded) (*repomd, error) {
-	for _, list := range []string{r.Metalink, r.MirrorList} {
-		if list != "" {
-			l.note("asking " + list + " for the mirrors of the repository " + r.ID)
-		}
+	if r.Metalink != "" || r.MirrorList != "" {
+		l.note("asking for the mirrors of the repository " + r.ID)
 	}
 	m, err := l.mirrors(ctx, r, func(file string, err error) { l.warn(newWarning(r.ID, file, err)) })
 	if err != nil {
@@ -333,7 +331,8 @@ func newFetcher(dir string, logins credentials) *fetcher {
 	}}}
 }
 
-// repomd downloads the repomd.xml of a mirror, which has to be one that the mirrors' metalink names.
+// repomd downloads the repomd.xml of a mirror, which has to be one that the mirrors' metalink
+// names.
 func (f *fetcher) repomd(ctx context.Context, mirror string, m *mirrors) ([]byte, *repomd, error) {
 	u, err := fileURL(mirror, "", "repodata/repomd.xml")
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// inName is the algorithm, where it isn't SHA-256, and the beginning of the digest in the name of an
-// RPM in the cache (transaction.CachePath).
+// inName is the algorithm, where it isn't SHA-256, and the beginning of the digest in the name of
+// an RPM in the cache (transaction.CachePath).
 var inName = regexp.MustCompile(`^(?:(sha384|sha512)@)?([0-9a-f]{16})-`)
 
 // cache removes from the cache what is damaged. All else is kept, though nobody may ask for it
