@@ -92,6 +92,29 @@ func TestFaultsOfARepository(t *testing.T) {
 	}
 }
 
+// An RPM that is damaged in the first place is copied from the next.
+func TestCopyFromTheNextMirror(t *testing.T) {
+	bad, good := repotest.New(t, first...), repotest.New(t, first...)
+	if err := os.CopyFS(filepath.Join(bad, "x"), os.DirFS(good)); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(bad, "x"))))
+	defer server.Close()
+	file := filepath.Join(bad, "lib-1-1.x86_64.rpm")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := options(t)
+	o.Copy = true
+	mustBuild(t, openRepositories(t, solve.Repository{URL: repotest.URL(bad), URLs: []string{server.URL}}), o)
+	mustFollow(t, o)
+}
+
 // A mirror list in another order changes nothing.
 func TestMirrorsStay(t *testing.T) {
 	dir := repotest.New(t, first...)

@@ -100,10 +100,10 @@ func (b *builder) obtain(ctx context.Context, f *folder, name string, pkg *solve
 		}
 	}()
 	if u, err := url.Parse(pkg.URLs[0]); err == nil && u.Scheme == "file" && os.Link(u.Path, f.aside(name)) == nil {
-		if sum, err = checkAside(f, name, pkg); err != nil {
-			return "", err
+		if sum, err = checkAside(f, name, pkg); err == nil {
+			return sum, f.appear(name)
 		}
-		return sum, f.appear(name)
+		os.Remove(f.aside(name)) // another mirror may have it right
 	}
 	w, err := os.OpenFile(f.aside(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
