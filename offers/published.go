@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -121,7 +122,7 @@ func (o *Offers) publishedURLs(source, path string) []string {
 // Download is the download of one package of a tree that a source published, without the place that
 // it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
-	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, SHA256: p.SHA256}
+	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, Digest: p.RPMDigest()}
 	if p.Location != "" {
 		f.URLs = o.publishedURLs(source, p.Location)
 	}
@@ -152,5 +153,9 @@ func (o *Offers) Key(ctx context.Context, source, id string, limit int64) (key [
 	return answer.Body, transport.Redacted(at), err
 }
 
-// escape makes a path fit for a URL.
-func escape(path string) string { return (&url.URL{Path: path}).EscapedPath() }
+// escape makes a path fit for a URL. Each path that becomes part of a URL goes through it. "+" is
+// escaped too, as the name of half of the C++ libraries has it: Amazon S3, and what speaks like it,
+// takes a "+" in a path for a space.
+func escape(path string) string {
+	return strings.ReplaceAll((&url.URL{Path: path}).EscapedPath(), "+", "%2B")
+}

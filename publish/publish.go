@@ -85,6 +85,10 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	for _, name := range p.Misnamed() {
 		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
 	}
+	b.report.Warnings = p.Warnings()
+	if !o.Copy {
+		b.report.Mirrors = p.Mirrors()
+	}
 	b.home = newFolder(o.home(), []string{""}, before)
 	unlock, err := b.home.lock() // whatever the layouts, it is a build of this platform
 	if err != nil {
@@ -240,6 +244,10 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		entry := pkg.Package
 		entry.Requires = r.Requires[i]
 		clip(&entry)
+		if pkg.Nowhere != "" {
+			b.unsolved(r.Name, fmt.Sprintf("the RPM of %s can't be had: %s: correct the repository", entry.NEVRA, pkg.Nowhere))
+			return nil
+		}
 		if b.Copy {
 			rpm, err := b.rpm(ctx, pkg)
 			if errors.Is(err, solve.ErrNoRPM) {
@@ -249,9 +257,9 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 			if err != nil {
 				return fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
 			}
-			entry.Location, entry.SHA256, entry.URLs = rpms+rpm.name, rpm.sha256, nil
-		} else if entry.SHA256 == "" {
-			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
+			entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
+		} else if entry.RPMDigest() == "" {
+			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
 			return nil
 		}
 		t.Packages = append(t.Packages, entry)

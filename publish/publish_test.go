@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"golang.org/x/sys/unix"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
@@ -579,15 +580,70 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 func TestChecksumsThatLaptopsDontTake(t *testing.T) {
 	dir := t.TempDir()
 	repotest.WriteRPMs(t, dir, first...)
-	repotest.CreateRepo(t, dir, "--checksum=sha512")
+	repotest.CreateRepo(t, dir, "--checksum=sha1")
 	p := open(t, repotest.URL(dir))
 	o := options(t)
-	if _, err := Build(context.Background(), p, []string{"write"}, o); err == nil || !strings.Contains(err.Error(), `checksum of the kind "sha512" for lib-1-1.x86_64`) {
+	if _, err := Build(context.Background(), p, []string{"write"}, o); err == nil || !strings.Contains(err.Error(), `checksum of the kind "sha1" for lib-1-1.x86_64`) {
 		t.Errorf("upstream: the error is %v", err)
 	}
 	o.Copy = true
 	mustBuild(t, p, o)
 	mustFollow(t, o)
+}
+
+// As openSUSE has them. Trees that point to the repository have its digests; RPMs in the folder have
+// the one that is written here.
+func TestLongerChecksums(t *testing.T) {
+	schema := schemas(t)("tree")
+	for kind, digits := range map[string]int{"sha384": 96, "sha512": 128} {
+		dir := t.TempDir()
+		repotest.WriteRPMs(t, dir, first...)
+		repotest.CreateRepo(t, dir, "--checksum="+kind)
+		p := open(t, repotest.URL(dir))
+		{
+			o := options(t)
+			mustBuild(t, p, o)
+			all, err := filepath.Glob(filepath.Join(o.Output, o.Platform, "trees/write@*"))
+			if err != nil || len(all) != 1 {
+				t.Fatal(all, err)
+			}
+			data := documents(t, all[0])[0]
+			doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(doc); err != nil {
+				t.Error(err)
+			}
+			tr, err := tree.ParseTree(data, o.Platform, "write")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, pkg := range tr.Packages {
+				d := pkg.RPMDigest()
+				if pkg.SHA256 != "" || d.Algorithm() != kind || len(d.Hex()) != digits {
+					t.Errorf("%s: %s has the digests %q and %q", kind, pkg.Name, pkg.SHA256, pkg.Digest)
+				}
+				rpm, err := os.ReadFile(strings.TrimPrefix(pkg.URLs[0], "file://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum := d.Hash()
+				sum.Write(rpm)
+				if !d.Is(sum) {
+					t.Errorf("%s: %s is not the digest of the RPM of %s", kind, d, pkg.Name)
+				}
+			}
+		}
+		o := options(t)
+		o.Copy = true
+		mustBuild(t, p, o)
+		for _, pkg := range mustFollow(t, o).trees["write"].Packages {
+			if pkg.Digest != "" || pkg.SHA256 == "" {
+				t.Errorf("%s, copied: %s has the digests %q and %q", kind, pkg.Name, pkg.SHA256, pkg.Digest)
+			}
+		}
+	}
 }
 
 func TestCopy(t *testing.T) {

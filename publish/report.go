@@ -6,8 +6,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -23,6 +26,10 @@ type Report struct {
 	// LeftOut are the names of packages of the repositories that are none that rpm takes, as
 	// solve.Visible writes them. They are no names that can be asked for.
 	LeftOut []string `json:"left_out"`
+	// Warnings are what is wrong with the repositories and kept no tree from being made.
+	Warnings []solve.Warning `json:"warnings,omitempty"`
+	// Mirrors are, by the id of the repository, those that trees name: the next build prefers them.
+	Mirrors map[string][]string `json:"mirrors,omitempty"`
 
 	Changed bool `json:"-"` // whether the build differs from the one before
 }
@@ -74,4 +81,14 @@ func (r *Report) decode(data []byte) {
 	if json.Unmarshal(data, r) != nil {
 		*r = Report{}
 	}
+}
+
+// Mirrors are those that the trees of a platform in an output folder name, by the id of the
+// repository: see solve.Repository.Prefer. It is empty where nothing was published.
+func Mirrors(output, platform string) map[string][]string {
+	var r Report
+	if data, err := os.ReadFile(filepath.Join(output, platform, "report.json")); err == nil {
+		r.decode(data)
+	}
+	return r.Mirrors
 }

@@ -70,7 +70,7 @@ func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *s
 // have.
 func fileNames(pkg *solve.Package) (own, unique string) {
 	stem := pkg.Name + "-" + pkg.Version + "-" + pkg.Release + "." + pkg.Arch
-	if u, err := url.Parse(pkg.URLs[0]); err == nil {
+	if u, err := url.Parse(pkg.URLs[0]); err == nil { // it has one: see builder.add
 		if name := path.Base(u.Path); strings.HasSuffix(name, ".rpm") && !strings.HasPrefix(name, ".") && len(name) < 200 {
 			stem = strings.TrimSuffix(name, ".rpm")
 		}
@@ -105,8 +105,12 @@ func (b *builder) obtain(ctx context.Context, f *folder, name string, pkg *solve
 			if err == nil {
 				defer file.Close()
 				if linkFile(file, to) == nil {
-					sum, err = pkg.Check(solve.Interruptible(ctx, file))
-					return err
+					if sum, err = pkg.Check(solve.Interruptible(ctx, file)); err == nil || ctx.Err() != nil || len(pkg.URLs) == 1 {
+						return err
+					}
+					if err := os.Remove(to); err != nil { // another mirror may have it right
+						return err
+					}
 				}
 			}
 		}

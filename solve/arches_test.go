@@ -34,7 +34,7 @@ func TestNothingForTheArchitecture(t *testing.T) {
 			var notes []string
 			c := Config{Arch: "x86_64", Base: base, Note: func(text string) { notes = append(notes, text) }}
 			for i, url := range tt.urls {
-				c.Repositories = append(c.Repositories, Repository{string(rune('a' + i)), url})
+				c.Repositories = append(c.Repositories, Repository{ID: string(rune('a' + i)), URL: url})
 			}
 			p, err := Open(context.Background(), c)
 			if err == nil {
@@ -54,7 +54,7 @@ func TestNothingForTheArchitecture(t *testing.T) {
 	if _, there := os.Stat(shared); err != nil || there != nil {
 		return
 	}
-	_, err = Open(context.Background(), Config{Arch: "x86_64", Repositories: []Repository{{"main", "file://" + shared}}, Base: Base{Packages: []string{"base-files"}}})
+	_, err = Open(context.Background(), Config{Arch: "x86_64", Repositories: []Repository{{ID: "main", URL: "file://" + shared}}, Base: Base{Packages: []string{"base-files"}}})
 	if err == nil || err.Error() != "the repository main has nothing for x86_64: it has packages for src only: name the repository that is for x86_64" {
 		t.Errorf("the shared case says %v", err)
 	}

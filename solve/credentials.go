@@ -24,15 +24,23 @@ type credential struct {
 func takeCredentials(repositories []Repository) ([]Repository, credentials) {
 	repositories = slices.Clone(repositories)
 	var all credentials
-	for i, r := range repositories {
-		u, err := url.Parse(r.URL)
-		if err != nil || u.User == nil {
-			continue
+	for i := range repositories {
+		r := &repositories[i]
+		r.URLs = slices.Clone(r.URLs)
+		take := func(at *string) {
+			u, err := url.Parse(*at)
+			if err != nil || u.User == nil {
+				return
+			}
+			user := u.User
+			u.User = nil
+			*at = u.String()
+			all = append(all, credential{r.ID, u, user})
 		}
-		user := u.User
-		u.User = nil
-		repositories[i].URL = u.String()
-		all = append(all, credential{r.ID, u, user})
+		take(&r.URL)
+		for j := range r.URLs {
+			take(&r.URLs[j])
+		}
 	}
 	return repositories, all
 }

@@ -3,7 +3,6 @@
 package solve
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +11,7 @@ import (
 )
 
 // describe copies all facts about a package. Strings that recur go through share.
-func (p *pool) describe(n id, repositories []Repository, share func(string) string) *Package {
+func (p *pool) describe(n id, mirrors []*mirrors, share func(string) string) *Package {
 	nevra := p.nevra(n)
 	for _, s := range []*string{&nevra.Name, &nevra.Version, &nevra.Release, &nevra.Arch} {
 		*s = share(*s)
@@ -27,15 +26,24 @@ func (p *pool) describe(n id, repositories []Repository, share func(string) stri
 			URL:         share(withoutUser(p.url(n))),
 			Size:        p.downloadSize(n),
 			Installed:   p.installedSize(n),
-			URLs:        []string{rpmURL(repositories[p.repoOf(n)].URL, p.locationBase(n), p.location(n))},
 			Obsoletes:   p.obsoletes(n),
 		},
-		Provides: askedFor(p.provides(n)),
-		id:       n,
+		Provides:   askedFor(p.provides(n)),
+		id:         n,
+		repository: p.repoOf(n),
+		base:       share(p.locationBase(n)),
+		location:   p.location(n),
+	}
+	var err error
+	if pkg.URLs, err = mirrors[pkg.repository].places(pkg.base, pkg.location, maxTreeURLs); err != nil {
+		pkg.Nowhere = err.Error()
 	}
 	pkg.Checksum, pkg.ChecksumKind = p.checksum(n)
-	if pkg.ChecksumKind == "sha256" {
-		pkg.SHA256 = pkg.Checksum
+	switch d := tree.NewDigest(pkg.ChecksumKind, pkg.Checksum); d.Algorithm() {
+	case "sha256":
+		pkg.SHA256 = d.Hex()
+	default:
+		pkg.Digest = d
 	}
 	return pkg
 }
@@ -54,28 +62,6 @@ func (p *pool) nevra(n id) tree.NEVRA {
 		v.Version, v.Release = evr[:i], evr[i+1:]
 	}
 	return v
-}
-
-// rpmURL is where an RPM is. A location is a relative URL, although many tools write file names
-// that are none: what would end the path is taken for part of the name. A base in the metadata
-// counts in place of the repository's URL, unless it leads from the network into this machine's
-// files.
-func rpmURL(repository, base, location string) string {
-	u, err := url.Parse(repository)
-	if err != nil {
-		return ""
-	}
-	if b, err := url.Parse(base); err == nil && (b.Scheme == "http" || b.Scheme == "https" || b.Scheme == u.Scheme) {
-		u = b
-	}
-	location = strings.NewReplacer("?", "%3F", "#", "%23").Replace(location)
-	if path, err := url.PathUnescape(location); err == nil {
-		location = path
-	}
-	u.User = nil // passwords are the configuration's business: see credentials
-	u.RawPath = ""
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
-	return u.String()
 }
 
 // The forms of provides that clients ask what-provides for: codecs, fonts, MIME handlers,

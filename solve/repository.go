@@ -20,7 +20,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -40,14 +42,24 @@ const stall = time.Minute
 
 // A loaded is what load found beside the packages.
 type loaded struct {
-	files   bool // there are file lists, and they were read
+	mirrors []*mirrors // by repository
+	files   bool       // there are file lists, and they were read
 	notices notices
 	texts   texts
 }
 
+// A loader reads the repositories of a platform.
+type loader struct {
+	*fetcher
+	pool   *pool
+	note   func(string)
+	warn   func(Warning)
+	beside int64 // bytes that optional files may still unpack to
+}
+
 // load reads the repositories into a pool: who has which packages, and their files where those are
 // needed or asked for, and why versions came where a repository says it.
-func load(ctx context.Context, p *pool, c Config, logins credentials, note func(string)) (l *loaded, err error) {
+func load(ctx context.Context, p *pool, c Config, logins credentials, note func(string), warn func(Warning)) (*loaded, error) {
 	dir, remove, err := makeTemp()
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for downloads: %w", err)
@@ -55,50 +67,108 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 	defer remove()
 	f := newFetcher(dir, logins)
 	defer f.client.CloseIdleConnections()
-	l = new(loaded)
-	packages, beside := int64(maxPrimary), int64(maxXML) // bytes that may still be unpacked
+	l := &loader{f, p, note, warn, maxXML}
+	var all loaded
+	packages := int64(maxPrimary) // bytes that may still be unpacked
 	mds := make([]*repomd, len(c.Repositories))
 	repos := make([]repo, len(c.Repositories))
 	for i, r := range c.Repositories {
-		note("reading the repository " + r.ID + " from " + r.URL)
-		if mds[i], err = f.repomd(ctx, r.URL); err != nil {
+		if mds[i], err = l.start(ctx, r, &all); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		repos[i] = p.addRepo(r.ID)
-		if err := f.read(ctx, mds[i].primary, &packages, func(path string, max int64) (int64, error) {
+		if err := mds[i].primary.parse(&packages, func(path string, max int64) (int64, error) {
 			return p.readPrimary(ctx, repos[i], path, max)
 		}); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		for _, m := range mds[i].texts {
-			if err := f.read(ctx, m, &beside, func(path string, max int64) (int64, error) { return l.texts.read(ctx, path, max) }); err != nil {
-				return nil, fmt.Errorf("repository %s: %w", r.ID, err)
+			if err := l.optional(ctx, r, all.mirrors[i], m, func(path string, max int64) (int64, error) { return all.texts.read(ctx, path, max) }); err != nil {
+				return nil, err
 			}
 		}
-		if mds[i].updateinfo == nil {
-			continue
-		}
-		if err := f.read(ctx, mds[i].updateinfo, &beside, func(path string, max int64) (int64, error) { return l.notices.read(ctx, path, max) }); err != nil {
-			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
+		if err := l.optional(ctx, r, all.mirrors[i], mds[i].updateinfo, func(path string, max int64) (int64, error) { return all.notices.read(ctx, path, max) }); err != nil {
+			return nil, err
 		}
 	}
-	l.notices.sort()
-	if !c.FileLists && !p.wantsFileLists(ctx) {
-		return l, context.Cause(ctx)
+	all.notices.sort()
+	needed := sync.OnceValue(func() bool { return p.wantsFileLists(ctx) })
+	if !c.FileLists && !needed() {
+		return &all, context.Cause(ctx)
 	}
 	for i, r := range c.Repositories {
 		if mds[i].filelists == nil {
 			continue
 		}
 		note("reading the file lists of the repository " + r.ID)
-		if err := f.read(ctx, mds[i].filelists, nil, func(path string, max int64) (int64, error) {
+		err := l.read(ctx, all.mirrors[i], mds[i].filelists, nil, func(path string, max int64) (int64, error) {
 			return p.readFileLists(ctx, repos[i], path, max)
-		}); err != nil {
+		})
+		switch {
+		case err == nil:
+			all.files = c.FileLists
+		case needed() || ctx.Err() != nil:
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
+		default:
+			warn(newWarning(r.ID, mds[i].filelists.name(), err))
 		}
-		l.files = c.FileLists
 	}
-	return l, nil
+	return &all, nil
+}
+
+// start finds a repository's mirrors, and the repomd.xml and primary.xml that the first of them
+// have that has both right. The primary.xml is there until the next file is read.
+func (l *loader) start(ctx context.Context, r Repository, all *loaded) (*repomd, error) {
+	if r.Metalink != "" || r.MirrorList != "" {
+		l.note("asking for the mirrors of the repository " + r.ID)
+	}
+	m, err := l.mirrors(ctx, r, func(file string, err error) { l.warn(newWarning(r.ID, file, err)) })
+	if err != nil {
+		return nil, err
+	}
+	all.mirrors = append(all.mirrors, m)
+	var failures failures
+	known := make(map[string]bool) // the repomd.xml whose primary.xml no mirror has
+	for _, at := range m.order() {
+		if len(failures) > 0 {
+			l.note("passing over a mirror: " + failures[len(failures)-1].Error())
+		}
+		l.note("reading the repository " + r.ID + " from " + at)
+		data, md, err := l.repomd(ctx, at, m)
+		if err == nil && known[string(data)] {
+			continue
+		}
+		if err == nil {
+			known[string(data)] = true
+			err = l.download(ctx, m, md.primary)
+		}
+		if err == nil {
+			if s := md.surplus; s != nil {
+				l.warn(newWarning(r.ID, s.name(), s.fault))
+			}
+			return md, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		m.fail(at)
+		failures = append(failures, err)
+	}
+	return nil, failures.err()
+}
+
+// optional reads a file, if there is one, that no tree depends on. What is wrong with it is a
+// warning, and what was read before that counts. The only error is ctx's.
+func (l *loader) optional(ctx context.Context, r Repository, at *mirrors, m *metadata, parse func(path string, max int64) (int64, error)) error {
+	if m == nil {
+		return nil
+	}
+	if err := l.read(ctx, at, m, &l.beside, parse); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
+		l.warn(newWarning(r.ID, m.name(), err))
+	}
+	return nil
 }
 
 // A repomd is what repomd.xml says of the files that are read here.
@@ -107,37 +177,39 @@ type repomd struct {
 	filelists  *metadata // nil: the repository has none
 	updateinfo *metadata // the same
 	texts      []*metadata
+	surplus    *metadata // the first of the texts that are too many; nil: they aren't
 }
 
 // metadata is one file of a repository.
 type metadata struct {
-	url      string
-	sum      string
-	kind     string // of the sum
-	size     int64  // 0: unknown
-	openSize int64  // unpacked; 0: unknown
+	base, location string // see fileURL
+	sum            string
+	kind           string // of the sum
+	size           int64  // 0: unknown
+	openSize       int64  // unpacked; 0: unknown
+	fault          error  // why it can't be read; nil: nothing is wrong so far
+
+	is   string // its type in repomd.xml
+	path string // where it was downloaded to
+	from string // the URL
+}
+
+// name is how people are told of it. A location that leads elsewhere may have a password.
+func (m *metadata) name() string {
+	if strings.Contains(m.location, "://") || m.location == "" {
+		return m.is
+	}
+	return m.location
 }
 
 // parseRepomd reads a repomd.xml and checks all that is used of it. repository is the URL that its
-// paths are relative to.
+// paths are relative to. What is wrong with files that aren't primary.xml is kept with them.
 func parseRepomd(data []byte, repository string) (*repomd, error) {
 	var doc struct {
-		XMLName xml.Name `xml:"repomd"`
-		Data    []struct {
-			Type     string `xml:"type,attr"`
-			Checksum struct {
-				Type string `xml:"type,attr"`
-				Sum  string `xml:",chardata"`
-			} `xml:"checksum"`
-			Location struct {
-				Href string `xml:"href,attr"`
-				Base string `xml:"base,attr"`
-			} `xml:"location"`
-			Size     int64 `xml:"size"`
-			OpenSize int64 `xml:"open-size"`
-		} `xml:"data"`
+		XMLName xml.Name     `xml:"repomd"`
+		Data    []repomdData `xml:"data"`
 	}
-	if err := xml.Unmarshal(data, &doc); err != nil {
+	if err := newXML(bytes.NewReader(data)).Decode(&doc); err != nil {
 		return nil, fmt.Errorf("it is no repomd.xml: %w", err)
 	}
 	md := new(repomd)
@@ -145,43 +217,85 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && !isTexts(d.Type) {
 			continue
 		}
-		m := &metadata{
-			url:      rpmURL(repository, d.Location.Base, d.Location.Href),
-			sum:      strings.ToLower(strings.TrimSpace(d.Checksum.Sum)),
-			kind:     strings.ToLower(d.Checksum.Type),
-			size:     d.Size,
-			openSize: d.OpenSize,
-		}
-		h := newHash(m.kind)
-		if h == nil {
-			return nil, fmt.Errorf("its %s has a checksum of the kind %.20q: sha1, sha256, sha384 or sha512 are needed (createrepo_c --checksum sha256)", d.Type, m.kind)
-		}
-		if raw, err := hex.DecodeString(m.sum); err != nil || len(raw) != h.Size() {
-			return nil, fmt.Errorf("the checksum of its %s, %.80q, is no %s", d.Type, m.sum, m.kind)
-		}
-		if d.Location.Href == "" || m.url == "" {
-			return nil, fmt.Errorf("it doesn't say where its %s is", d.Type)
-		}
-		if m.size < 0 || m.size > maxMetadata || m.openSize < 0 || m.openSize > maxUnpacked {
-			return nil, fmt.Errorf("its %s has %d bytes, %d unpacked: more than any repository needs", d.Type, m.size, m.openSize)
-		}
-		switch d.Type {
-		case "primary":
-			md.primary = m
-		case "filelists":
-			md.filelists = m
-		case "updateinfo":
-			md.updateinfo = m
-		default:
-			if md.texts = append(md.texts, m); len(md.texts) > maxTextFiles {
-				return nil, fmt.Errorf("it lists more than %d files of summaries and descriptions", maxTextFiles)
+		m := d.metadata(repository)
+		switch {
+		case d.Type == "primary":
+			if m.fault != nil {
+				return nil, m.fault
 			}
+			md.primary = m
+		case d.Type == "filelists":
+			md.filelists = m
+		case d.Type == "updateinfo":
+			md.updateinfo = m
+		case len(md.texts) < maxTextFiles:
+			md.texts = append(md.texts, m)
+		case md.surplus == nil:
+			m.fault = fmt.Errorf("it lists more than %d files of summaries and descriptions: this one and what follows are left out", maxTextFiles)
+			md.surplus = m
 		}
 	}
 	if md.primary == nil {
 		return nil, errors.New("it lists no primary.xml, so it names no packages")
 	}
 	return md, nil
+}
+
+// A repomdData is an element of repomd.xml. Numbers are texts, so that one that is none costs no
+// more than the file that it is about.
+type repomdData struct {
+	Type     string `xml:"type,attr"`
+	Checksum struct {
+		Type string `xml:"type,attr"`
+		Sum  string `xml:",chardata"`
+	} `xml:"checksum"`
+	Location struct {
+		Href string `xml:"href,attr"`
+		Base string `xml:"base,attr"`
+	} `xml:"location"`
+	Size     string `xml:"size"`
+	OpenSize string `xml:"open-size"`
+}
+
+func (d *repomdData) metadata(repository string) *metadata {
+	m := &metadata{
+		base:     d.Location.Base,
+		location: d.Location.Href,
+		sum:      strings.ToLower(strings.TrimSpace(d.Checksum.Sum)),
+		kind:     strings.ToLower(d.Checksum.Type),
+		is:       d.Type,
+	}
+	m.fault = m.check(repository, d.Size, d.OpenSize)
+	return m
+}
+
+// check checks what repomd.xml says of a file.
+func (m *metadata) check(repository, size, openSize string) (err error) {
+	h := newHash(m.kind)
+	if h == nil {
+		return fmt.Errorf("its %s has a checksum of the kind %.20q: sha1, sha256, sha384 or sha512 are needed (createrepo_c --checksum sha256)", m.is, m.kind)
+	}
+	if raw, err := hex.DecodeString(m.sum); err != nil || len(raw) != h.Size() {
+		return fmt.Errorf("the checksum of its %s, %.80q, is no %s", m.is, m.sum, m.kind)
+	}
+	if m.location == "" {
+		return fmt.Errorf("it doesn't say where its %s is", m.is)
+	}
+	if _, err := fileURL(repository, m.base, m.location); err != nil {
+		return fmt.Errorf("its %s can't be read: %w", m.is, err)
+	}
+	for text, number := range map[string]*int64{size: &m.size, openSize: &m.openSize} {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		if *number, err = strconv.ParseInt(text, 10, 64); err != nil {
+			return fmt.Errorf("the size of its %s is %.40q", m.is, text)
+		}
+	}
+	if m.size < 0 || m.size > maxMetadata || m.openSize < 0 || m.openSize > maxUnpacked {
+		return fmt.Errorf("its %s has %d bytes, %d unpacked: more than any repository needs", m.is, m.size, m.openSize)
+	}
+	return nil
 }
 
 // newHash is the hash function that a repository calls kind, nil where it isn't known or no longer
@@ -217,65 +331,104 @@ func newFetcher(dir string, logins credentials) *fetcher {
 	}}}
 }
 
-func (f *fetcher) repomd(ctx context.Context, repository string) (*repomd, error) {
-	u := rpmURL(repository, "", "repodata/repomd.xml")
-	if u == "" {
-		return nil, fmt.Errorf("%q is not a URL", repository)
+// repomd downloads the repomd.xml of a mirror, which has to be one that the mirrors' metalink
+// names.
+func (f *fetcher) repomd(ctx context.Context, mirror string, m *mirrors) ([]byte, *repomd, error) {
+	u, err := fileURL(mirror, "", "repodata/repomd.xml")
+	if err != nil {
+		return nil, nil, fmt.Errorf("%q is not a URL", mirror)
 	}
 	var data bytes.Buffer
 	if err := f.fetch(ctx, u, &data, maxRepomd); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	md, err := parseRepomd(data.Bytes(), repository)
+	err = m.promised(data.Bytes())
+	var md *repomd
+	if err == nil {
+		md, err = parseRepomd(data.Bytes(), mirror)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", u, err)
+		return nil, nil, fmt.Errorf("reading %s: %w", u, err)
 	}
-	return md, nil
+	return data.Bytes(), md, nil
 }
 
-// read downloads a file of the repository, checks it and has it parsed: parse gets its path, with
-// the suffix that tells how it is compressed, and the size that it may unpack to, and gives the
-// size that it has. left, where it isn't nil, is how much all such files may unpack to, from which
-// this one's is taken.
-func (f *fetcher) read(ctx context.Context, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
-	name := filepath.Join(f.dir, "metadata"+suffix(m.url))
-	w, err := os.Create(name)
-	if err != nil {
-		return fmt.Errorf("downloading %s: %w", m.url, err)
+// read downloads a file of the repository, from the first mirror that has it right, and has it
+// parsed: see parse.
+func (f *fetcher) read(ctx context.Context, at *mirrors, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
+	if m.fault != nil {
+		return m.fault
 	}
-	defer os.Remove(name)
-	defer w.Close()
+	if err := f.download(ctx, at, m); err != nil {
+		return err
+	}
+	return m.parse(left, parse)
+}
+
+// download brings a file of the repository. It stays until the next one.
+func (f *fetcher) download(ctx context.Context, at *mirrors, m *metadata) error {
+	return at.get(ctx, m.base, m.location, func(address string) error {
+		name := address
+		if u, err := url.Parse(address); err == nil {
+			name = u.Path
+		}
+		m.from, m.path = address, filepath.Join(f.dir, "metadata"+suffix(name))
+		return f.try(ctx, m)
+	})
+}
+
+// try downloads a file of the repository from one place, and checks it.
+func (f *fetcher) try(ctx context.Context, m *metadata) (err error) {
+	w, err := os.Create(m.path)
+	if err != nil {
+		return fmt.Errorf("downloading %s: %w", m.from, err)
+	}
+	defer func() {
+		w.Close()
+		if err != nil {
+			os.Remove(m.path)
+		}
+	}()
 	max := int64(maxMetadata)
 	if m.size > 0 {
 		max = m.size
 	}
 	h := newHash(m.kind)
 	n := &counter{}
-	if err := f.fetch(ctx, m.url, io.MultiWriter(w, h, n), max); err != nil {
+	if err := f.fetch(ctx, m.from, io.MultiWriter(w, h, n), max); err != nil {
 		return err
 	}
 	if m.size > 0 && n.n != m.size {
-		return fmt.Errorf("%s has %d bytes and repomd.xml says %d: it is cut off, or the repository is just being updated: try again later", m.url, n.n, m.size)
+		return fmt.Errorf("%s has %d bytes and repomd.xml says %d: it is cut off, or the repository is just being updated: try again later", m.from, n.n, m.size)
 	}
 	if sum := hex.EncodeToString(h.Sum(nil)); sum != m.sum {
-		return fmt.Errorf("%s has the %s %s and repomd.xml says %s: it is damaged, or the repository is just being updated: try again later", m.url, m.kind, sum, m.sum)
+		return fmt.Errorf("%s has the %s %s and repomd.xml says %s: it is damaged, or the repository is just being updated: try again later", m.from, m.kind, sum, m.sum)
 	}
 	if err := w.Close(); err != nil {
-		return fmt.Errorf("downloading %s: %w", m.url, err)
+		return fmt.Errorf("downloading %s: %w", m.from, err)
 	}
-	max = maxUnpacked
+	return nil
+}
+
+// parse has a file that was downloaded parsed, and removes it. parse gets its path, with the suffix
+// that tells how it is compressed, and the size that it may unpack to, and gives the size that it
+// has. left, where it isn't nil, is how much all such files may unpack to, from which this one's is
+// taken.
+func (m *metadata) parse(left *int64, parse func(path string, max int64) (int64, error)) error {
+	defer os.Remove(m.path)
+	max := int64(maxUnpacked)
 	if m.openSize > 0 {
 		max = m.openSize
 	}
 	if left != nil {
 		max = min(max, *left)
 	}
-	unpacked, err := parse(name, max)
-	if err != nil {
-		return fmt.Errorf("reading %s: %w", m.url, err)
-	}
+	unpacked, err := parse(m.path, max)
 	if left != nil {
 		*left -= unpacked
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", m.from, err)
 	}
 	return nil
 }
@@ -288,8 +441,8 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 // suffix is the ending that tells libsolv how a file is compressed.
-func suffix(u string) string {
-	switch s := path.Ext(u); s {
+func suffix(name string) string {
+	switch s := path.Ext(name); s {
 	case ".gz", ".xz", ".lzma", ".bz2", ".zst":
 		return s
 	}

@@ -38,12 +38,31 @@ type Config struct {
 	FileLists bool
 	// Note is told, in a few words, what Open is about to do. It may be nil.
 	Note func(string)
+	// Warn is told at once what Platform.Warnings lists. It may be nil.
+	Warn func(Warning)
 }
 
-// A Repository is rpm-md metadata and the RPMs that it describes.
+// A Repository is rpm-md metadata and the RPMs that it describes. It is at one place or more, its
+// mirrors: those of URL and URLs, in this order, then those of Metalink, then those of MirrorList.
+// Each file is asked for at one after the other until one has it right.
 type Repository struct {
-	ID  string // its name in messages
-	URL string // http, https or file; what holds repodata/
+	ID   string   // its name in messages
+	URL  string   // http, https or file; what holds repodata/
+	URLs []string // the same
+	// MirrorList is the URL of a text with such a URL in each line, Metalink that of a metalink of
+	// repomd.xml, of version 3 or 4, whose checksums count.
+	MirrorList, Metalink string
+	// Prefer are mirrors that come before the others of Metalink and MirrorList where these name
+	// them: lists come in another order each time, and what trees name shouldn't.
+	Prefer []string
+}
+
+// all are the places that the configuration gives.
+func (r *Repository) all() []string {
+	if r.URL == "" {
+		return r.URLs
+	}
+	return append([]string{r.URL}, r.URLs...)
 }
 
 // Base says what is installed already: Packages of the repositories with all that they need, or,
@@ -72,6 +91,9 @@ type Platform struct {
 	texts    texts
 	private  []string // ids of repositories with a password
 	misnamed []string
+	mirrors  []*mirrors // by repository
+	listed   []string   // ids of the repositories, in the same order
+	warnings []Warning
 
 	fetcher *fetcher // for RPMs
 
@@ -81,14 +103,19 @@ type Platform struct {
 
 // A Package is a package of a repository.
 type Package struct {
-	// Package has all but Location and Requires. URLs is the RPM's address in its repository.
-	// SHA256 is empty where the repository has a checksum of another kind.
+	// Package has all but Location and Requires. URLs is where the RPM is in its repository, at the
+	// first mirrors of it; empty where Nowhere tells why no place is told.
+	// SHA256 and Digest are both empty where the repository has a checksum that is no longer any
+	// good.
 	tree.Package
 	Checksum     string   // what the repository has, in hexadecimal
 	ChecksumKind string   // of the Checksum: "sha256", "sha512", "sha1", …
 	Provides     []string // what what-provides may ask for, sorted
+	Nowhere      string   // for people to read; else empty
 
-	id id
+	id             id
+	repository     int
+	base, location string // see fileURL
 }
 
 // A Result is what came out for one name.
@@ -121,10 +148,14 @@ func Open(ctx context.Context, c Config) (*Platform, error) {
 	main := newPool(c.Arch)
 	var logins credentials
 	c.Repositories, logins = takeCredentials(c.Repositories)
+	if c.Warn == nil {
+		c.Warn = func(Warning) {}
+	}
 	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies, fetcher: newFetcher("", logins)}
 	for _, l := range logins {
 		p.private = append(p.private, l.id)
 	}
+	p.private = slices.Compact(p.private)
 	if err := p.open(ctx, c, logins, note); err != nil {
 		p.Close()
 		return nil, err
@@ -133,11 +164,15 @@ func Open(ctx context.Context, c Config) (*Platform, error) {
 }
 
 func (p *Platform) open(ctx context.Context, c Config, logins credentials, note func(string)) error {
-	l, err := load(ctx, p.main, c, logins, note)
+	warn := func(w Warning) {
+		p.warnings = append(p.warnings, w)
+		c.Warn(w)
+	}
+	l, err := load(ctx, p.main, c, logins, note, warn)
 	if err != nil {
 		return err
 	}
-	p.files, p.notices, p.texts = l.files, &l.notices, l.texts
+	p.mirrors, p.files, p.notices, p.texts = l.mirrors, l.files, &l.notices, l.texts
 	if len(c.Base.Packages) == 0 {
 		note("reading the base from " + c.Base.Root)
 		if err := loadBase(ctx, p.main, c.Base); err != nil {
@@ -163,8 +198,14 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 		p.main.installLast()
 	}
 	note("looking at the packages")
-	if err := p.describe(ctx, c.Repositories); err != nil {
+	if err := p.describe(ctx); err != nil {
 		return err
+	}
+	for i, r := range c.Repositories {
+		p.listed = append(p.listed, r.ID)
+		if w := p.nowhere(i, r.ID); w != nil {
+			warn(*w)
+		}
 	}
 	if len(p.misnamed) > 0 {
 		note(fmt.Sprintf("leaving out %d packages whose names are none that rpm takes, e.g. %s", len(p.misnamed), Visible(p.misnamed[0])))
@@ -173,7 +214,7 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 }
 
 // describe copies the facts about packages from libsolv, so that trees are made without locking.
-func (p *Platform) describe(ctx context.Context, repositories []Repository) (err error) {
+func (p *Platform) describe(ctx context.Context) (err error) {
 	p.baseIDs.start, p.baseIDs.end = p.main.installed()
 	p.packages = make([]*Package, p.main.end())
 	p.names = make(map[string]bool)
@@ -201,7 +242,7 @@ func (p *Platform) describe(ctx context.Context, repositories []Repository) (err
 			p.base = append(p.base, nevra)
 			p.baseName[nevra.Name] = true
 		case p.main.usable(n):
-			pkg := p.main.describe(n, repositories, share)
+			pkg := p.main.describe(n, p.mirrors, share)
 			p.packages[n] = pkg
 			if tree.CheckName(pkg.Name) != nil {
 				misnamed[pkg.Name] = true
@@ -214,6 +255,24 @@ func (p *Platform) describe(ctx context.Context, repositories []Repository) (err
 	p.misnamed = slices.Sorted(maps.Keys(misnamed))
 	p.requires, err = newRequirements(ctx, p.main)
 	return err
+}
+
+// nowhere tells of the packages of a repository that have no place to download them from.
+func (p *Platform) nowhere(repository int, id string) *Warning {
+	n, first := 0, (*Package)(nil)
+	for _, pkg := range p.packages {
+		if pkg == nil || pkg.Nowhere == "" || pkg.repository != repository {
+			continue
+		}
+		if n++; first == nil {
+			first = pkg
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	w := newWarning(id, "", fmt.Errorf("packages that can't be had: %d, e.g. %s: %s", n, first.NEVRA, first.Nowhere))
+	return &w
 }
 
 // Close frees the platform's memory.
@@ -247,6 +306,23 @@ func (p *Platform) Misnamed() []string { return p.misnamed }
 // Private lists the ids of the repositories that need a user name and a password. Package.URLs
 // doesn't have these.
 func (p *Platform) Private() []string { return p.private }
+
+// Warnings are what is wrong with the repositories and kept no tree from being made.
+func (p *Platform) Warnings() []Warning { return p.warnings }
+
+// Mirrors are the mirrors whose URLs trees name, by the id of the repository, where they are from a
+// MirrorList or Metalink: see Repository.Prefer.
+func (p *Platform) Mirrors() map[string][]string {
+	all := make(map[string][]string)
+	for i, m := range p.mirrors {
+		if !m.listed {
+			continue
+		}
+		urls := m.order()
+		all[p.listed[i]] = urls[:min(len(urls), maxTreeURLs)]
+	}
+	return all
+}
 
 // HasFiles tells whether a repository has file lists and they were asked for.
 func (p *Platform) HasFiles() bool { return p.files }

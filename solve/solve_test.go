@@ -166,7 +166,7 @@ func TestSolve(t *testing.T) {
 			repotest.Install(t, root, "var/lib/rpm", base)
 			p := open(t, Config{
 				Arch:             cmp.Or(test.arch, "x86_64"),
-				Repositories:     []Repository{{"repo", repotest.URL(repotest.New(t, test.repo...))}},
+				Repositories:     []Repository{{ID: "repo", URL: repotest.URL(repotest.New(t, test.repo...))}},
 				Base:             Base{Root: root},
 				WeakDependencies: test.weak,
 			})
@@ -236,7 +236,7 @@ func TestBase(t *testing.T) {
 		{NEVRA: "lib-1-1.x86_64"}, {NEVRA: "data-1-1.noarch", Files: []string{"/usr/share/data"}}, {NEVRA: "extra-1-1.noarch"},
 		{NEVRA: "a-1-1.noarch", Requires: []string{"lib", "extra", "/usr/share/data"}},
 	}
-	repos := []Repository{{"repo", repotest.URL(repotest.New(t, repo...))}}
+	repos := []Repository{{ID: "repo", URL: repotest.URL(repotest.New(t, repo...))}}
 	roots := map[string]Base{"closure": {Packages: []string{"session"}}}
 	for _, db := range []string{"var/lib/rpm", "usr/lib/sysimage/rpm"} {
 		root := t.TempDir()
@@ -286,7 +286,7 @@ func TestFacts(t *testing.T) {
 	dir := repotest.New(t, repotest.Package{NEVRA: "a+b-2:1.0^git1-3.noarch", Group: "Amusements/Games",
 		Provides: []string{"font(dejavu)", "mimehandler(text/plain)", "python3dist(a)", "gstreamer1(decoder-audio/x-vorbis)()(64bit)", "liba.so.1()(64bit)", "application(a.desktop)", "a-thing", "python3-x"},
 		Files:    []string{"/usr/share/a/two", "/usr/bin/one"}}, repotest.Package{NEVRA: "base-1-1.noarch"})
-	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{"repo", repotest.URL(dir)}}, Base: Base{Packages: []string{"base"}}, FileLists: true})
+	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{ID: "repo", URL: repotest.URL(dir)}}, Base: Base{Packages: []string{"base"}}, FileLists: true})
 	r := solveOne(t, p, "a+b")
 	if len(r.Packages) != 1 {
 		t.Fatal(r.Unsolvable)
@@ -301,9 +301,9 @@ func TestFacts(t *testing.T) {
 			NEVRA:   tree.NEVRA{Name: "a+b", Epoch: 2, Version: "1.0^git1", Release: "3", Arch: "noarch"},
 			Summary: "the summary of a+b", Description: "the summary of a+b, at length.", License: "GPLv2+", Group: "games",
 			URL: "http://example.org/a+b", Size: info.Size(), Installed: got.Installed, SHA256: got.Checksum,
-			URLs: []string{repotest.URL(dir) + "/a+b-1.0%5Egit1-3.noarch.rpm"},
+			URLs: []string{repotest.URL(dir) + "/a%2Bb-1.0%5Egit1-3.noarch.rpm"},
 		},
-		Checksum: got.Checksum, ChecksumKind: "sha256", id: got.id,
+		Checksum: got.Checksum, ChecksumKind: "sha256", id: got.id, location: "a+b-1.0^git1-3.noarch.rpm",
 		Provides: []string{"application(a.desktop)", "font(dejavu)", "gstreamer1(decoder-audio/x-vorbis)()(64bit)", "mimehandler(text/plain)", "python3dist(a)"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -331,7 +331,7 @@ func TestSolveMany(t *testing.T) {
 		repo = append(repo, p)
 		names = append(names, fmt.Sprintf("p%02d", i))
 	}
-	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{"repo", repotest.URL(repotest.New(t, repo...))}}, Base: Base{Packages: []string{"p00"}}})
+	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{ID: "repo", URL: repotest.URL(repotest.New(t, repo...))}}, Base: Base{Packages: []string{"p00"}}})
 	var mu sync.Mutex
 	got := make(map[string]int)
 	err := p.Solve(context.Background(), names, func(r Result) error {

@@ -64,7 +64,7 @@ func TestThinPoolGivesTheSameAnswersByChance(t *testing.T) {
 		url := chance(t, rand.New(rand.NewPCG(seed, 1)))
 		for _, weak := range []bool{false, true} {
 			p, err := Open(context.Background(), Config{
-				Arch: "x86_64", Repositories: []Repository{{"repo", url}}, Base: Base{Packages: []string{"base0", "base1", "base2"}}, WeakDependencies: weak,
+				Arch: "x86_64", Repositories: []Repository{{ID: "repo", URL: url}}, Base: Base{Packages: []string{"base0", "base1", "base2"}}, WeakDependencies: weak,
 			})
 			if err != nil {
 				t.Fatal(err)

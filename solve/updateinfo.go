@@ -3,11 +3,13 @@
 package solve
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,8 +40,9 @@ func (n *notices) parse(r io.Reader, max int64) (int64, error) {
 			if err := d.DecodeElement(&u, &start); err != nil {
 				return true, err
 			}
-			n.add(u.notice())
-			return true, nil
+			notice, err := u.notice()
+			n.add(notice)
+			return true, err
 		}
 		return true, d.Skip()
 	})
@@ -65,7 +68,7 @@ type update struct {
 	} `xml:"references>reference"`
 	Packages []struct {
 		Name    string    `xml:"name,attr"`
-		Epoch   int       `xml:"epoch,attr"`
+		Epoch   string    `xml:"epoch,attr"`
 		Version string    `xml:"version,attr"`
 		Release string    `xml:"release,attr"`
 		Arch    string    `xml:"arch,attr"`
@@ -89,15 +92,30 @@ func (s *suggested) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
 	return nil
 }
 
-func (u *update) notice() *tree.Notice {
+// notice is what laptops are told of an update. Packages that can't be are left out; the error, a
+// skip, is of the first thing that is wrong.
+func (u *update) notice() (*tree.Notice, error) {
 	n := &tree.Notice{
 		ID: line(u.ID, 200), Type: strings.ToLower(line(u.Type, 40)), Severity: strings.ToLower(line(u.Severity, 40)), Title: line(u.Title, 400),
 		Text: cut(strings.TrimSpace(u.Description), tree.MaxNoticeText), State: line(u.Status, 40), Issued: date(u.Issued.Date), Updated: date(u.Updated.Date),
 	}
+	var wrong error
 	reboot, relogin, restart := u.Reboot, suggested(false), suggested(false)
 	for _, p := range u.Packages {
 		reboot, relogin, restart = reboot || p.Reboot, relogin || p.Relogin, restart || p.Restart
-		n.Packages = append(n.Packages, tree.NEVRA{Name: p.Name, Epoch: p.Epoch, Version: p.Version, Release: p.Release, Arch: p.Arch})
+		is := tree.NEVRA{Name: p.Name, Version: p.Version, Release: p.Release, Arch: p.Arch}
+		var err error
+		if is.Epoch, err = epoch(p.Epoch); err != nil {
+			wrong = cmp.Or(wrong, fmt.Errorf("the update %.80q: %w", u.ID, err))
+		}
+		if is.Epoch < 0 {
+			continue
+		}
+		if err := is.Check(); err != nil {
+			wrong = cmp.Or(wrong, fmt.Errorf("the update %.80q: a package of it is left out: %w", u.ID, err))
+			continue
+		}
+		n.Packages = append(n.Packages, is)
 	}
 	switch {
 	case bool(reboot):
@@ -116,7 +134,26 @@ func (u *update) notice() *tree.Notice {
 			n.References = append(n.References, tree.Reference{Kind: kind, URL: r.Href})
 		}
 	}
-	return n
+	if wrong != nil {
+		return n, skip{wrong}
+	}
+	return n, nil
+}
+
+// epoch reads one; it is negative where there is none to be read. What tools in Python and rpm
+// itself write where there is no epoch isn't right, and means 0.
+func epoch(s string) (int, error) {
+	switch s = strings.TrimSpace(s); s {
+	case "":
+		return 0, nil
+	case "None", "(none)":
+		return 0, fmt.Errorf("the epoch of a package is %q, which is taken for 0", s)
+	}
+	e, err := strconv.ParseInt(s, 10, 32)
+	if err != nil || e < 0 {
+		return -1, fmt.Errorf("a package of it is left out: its epoch is %.40q", s)
+	}
+	return int(e), nil
 }
 
 // line is a text in one line of at most max bytes.

@@ -125,12 +125,15 @@ func FuzzUpdateinfo(f *testing.F) {
 	f.Add([]byte(updateinfo))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var n notices
-		if _, err := n.parse(bytes.NewReader(data), 1<<20); err != nil {
-			return
-		}
+		n.parse(bytes.NewReader(data), 1<<20)
 		n.sort()
 		for name, all := range n.byName {
 			for _, notice := range all {
+				for _, p := range notice.Packages {
+					if err := p.Check(); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
 				if len(notice.Text) > tree.MaxNoticeText || len(notice.References) > tree.MaxReferences || len(notice.ID) > 200 {
 					t.Errorf("%s: %+v", name, notice)
 				}

@@ -12,9 +12,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/ianaindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
 )
 
 // Bounds on the files beside a repository's packages, which are read into memory. Fedora's
@@ -63,18 +68,51 @@ func unpack(r io.Reader, suffix string) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("it is compressed as %s, which this program can't read", suffix)
 }
 
+// newXML reads an XML text in whatever encoding it says, or its first bytes say, that it has.
+func newXML(r io.Reader) *xml.Decoder {
+	d := xml.NewDecoder(transform.NewReader(r, unicode.BOMOverride(transform.Nop)))
+	d.CharsetReader = func(label string, r io.Reader) (io.Reader, error) {
+		if strings.HasPrefix(strings.ToLower(label), "utf-16") { // BOMOverride has done it
+			return r, nil
+		}
+		e, err := ianaindex.IANA.Encoding(label)
+		if err != nil || e == nil { // names that are none, and that everybody understands: "utf8"
+			e, err = htmlindex.Get(label)
+		}
+		if err != nil || e == nil {
+			return nil, fmt.Errorf("it has the encoding %.40q, which this program can't read", label)
+		}
+		return e.NewDecoder().Reader(r), nil
+	}
+	return d
+}
+
+// A skip is the error of an element that is left out, or of a part of one, where what comes behind
+// it is still to be read.
+type skip struct{ error }
+
 // elements gives each element of an XML text of at most max bytes to take, which takes it whole, by
-// decoding or skipping it, or leaves what is in it to come. It gives how many bytes there were.
-// what the text should be is for errors.
+// decoding or skipping it, or leaves what is in it to come. It gives how many bytes it has read.
+// what the text should be is for errors. An error is a *fault where a line has it; then all that
+// came before it was taken, and, where the fault was a skip, all else too.
 func elements(r io.Reader, max int64, what string, take func(*xml.Decoder, xml.StartElement) (taken bool, err error)) (int64, error) {
 	limited := &bounded{r: r, max: max, left: max}
-	d := xml.NewDecoder(bufio.NewReader(limited))
+	d := newXML(bufio.NewReader(limited))
+	var first *fault // that was skipped
+	skipped := 0
 	for depth := 0; ; {
 		limited.element = maxElement
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			return max - limited.left, nil
+			if first == nil {
+				return limited.read(), nil
+			}
+			if skipped > 1 {
+				first.err = fmt.Errorf("%w (the first of %d such faults)", first.err, skipped)
+			}
+			return limited.read(), first
 		}
+		line, _ := d.InputPos()
 		switch x := token.(type) {
 		case xml.StartElement:
 			var taken bool
@@ -87,14 +125,31 @@ func elements(r io.Reader, max int64, what string, take func(*xml.Decoder, xml.S
 		if err == nil && depth > maxDepth {
 			err = fmt.Errorf("there are more than %d elements within each other", maxDepth)
 		}
-		if limited.err != nil {
-			return 0, limited.err
+		var left skip
+		switch {
+		case limited.err != nil:
+			err = limited.err
+		case errors.As(err, &left):
+			if skipped++; first == nil {
+				first = &fault{line, left.error}
+			}
+			continue
+		case err != nil:
+			var syntax *xml.SyntaxError
+			if errors.As(err, &syntax) { // the fault has the line
+				err = errors.New(syntax.Msg)
+			}
+			err = fmt.Errorf("it is no %s: %w", what, err)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("it is no %s: %w", what, err)
+			line, _ = d.InputPos()
+			return limited.read(), &fault{line, err}
 		}
 	}
 }
+
+// read is how many bytes were read, as far as they count.
+func (b *bounded) read() int64 { return b.max - max(b.left, 0) }
 
 // bounded ends with an error, which it keeps, after so many bytes in all and in one element.
 type bounded struct {

@@ -95,7 +95,7 @@ func TestBoundary(t *testing.T) {
 			}
 			// As the file of a folder source; and as a stick's copy that is to continue what there
 			// is, which is not lost.
-			f := File{URLs: []string{"file://" + at}, Path: filepath.Join(cache, "a.rpm"), Size: int64(len(secret)), SHA256: digest(promised)}
+			f := File{URLs: []string{"file://" + at}, Path: filepath.Join(cache, "a.rpm"), Size: int64(len(secret)), Digest: promise(promised)}
 			check(c.Fetch(t.Context(), []File{f}, nil))
 			if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
 				t.Errorf("%v is left, %v", left, err)
@@ -296,7 +296,7 @@ func TestFetchIsPrivate(t *testing.T) {
 	seen := make(map[string]os.FileMode)
 	f := wanted(t, content, serve(t, dropping(50*kib, tagged(content, `"v"`))).URL+"/a")
 	f.Path = filepath.Join(filepath.Dir(f.Path), "deeper", "a.rpm")
-	f.Size, f.SHA256 = 0, ""
+	f.Size, f.Digest = 0, ""
 	look := func() {
 		for _, p := range []string{filepath.Dir(f.Path), f.Path, f.Path + PartSuffix, f.Path + PartSuffix + versionSuffix} {
 			if fi, err := os.Stat(p); err == nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A Kind is what a caller can do something about.
@@ -80,8 +82,8 @@ func wrongContent(format string, a ...any) *trouble {
 
 // notPromised is for content whose digest is not the one that it should have. Which one it has
 // isn't told: it may be of a file that only root reads.
-func notPromised(digest string) *trouble {
-	return wrongContent("it isn't what its source promised, which has the SHA-256 %s", digest)
+func notPromised(digest tree.Digest) *trouble {
+	return wrongContent("it isn't what its source promised, which has the %s", digest.Text())
 }
 
 // unexpected tells what an answer means that has not what was asked for.

@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 func TestMain(m *testing.M) {
@@ -221,9 +223,17 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+func promise(b []byte) tree.Digest { return tree.NewDigest("sha256", digest(b)) }
+
+func longer(algorithm string, b []byte) tree.Digest {
+	h := tree.Digest(algorithm + ":").Hash()
+	h.Write(b)
+	return tree.NewDigest(algorithm, hex.EncodeToString(h.Sum(nil)))
+}
+
 // wanted is the File of content, to be put into a new folder.
 func wanted(t *testing.T, content []byte, urls ...string) File {
-	return File{URLs: urls, Path: filepath.Join(t.TempDir(), "a.rpm"), Size: int64(len(content)), SHA256: digest(content)}
+	return File{URLs: urls, Path: filepath.Join(t.TempDir(), "a.rpm"), Size: int64(len(content)), Digest: promise(content)}
 }
 
 func mustHave(t *testing.T, path string, content []byte) {

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 const kib = 1 << 10
@@ -80,13 +82,13 @@ func TestFetchThrough(t *testing.T) {
 		{name: "unknown size, resumed", server: good(content), part: content[:5*kib], sent: len(content) - 5*kib, edit: func(f *File) { f.Size = 0 }},
 		{name: "unknown size, all there", server: good(content), part: content, sent: 60, edit: func(f *File) { f.Size = 0 }},
 		{name: "unknown size, drops", server: dropping(256*kib, good(content)), edit: func(f *File) { f.Size = 0 }},
-		{name: "unknown size and digest, drops", server: dropping(256*kib, good(content)), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, drops, no validator", server: inTurn(dropping(256*kib, tagless(content)), tagless(content)), sent: 256*kib + len(content), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, changes in the middle", server: inTurn(dropping(256*kib, tagged(other, `"v0"`)), good(content)), sent: 256*kib + 2*len(content), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, changes, If-Range not known", server: inTurn(dropping(256*kib, tagged(other, `"v0"`)), noIfRange(good(content))), sent: 256*kib + 3*len(content), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, changes with a weak tag", server: inTurn(dropping(256*kib, tagged(other, `W/"v"`)), tagged(content, `W/"v"`)), sent: 256*kib + 2*len(content), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, chunked", server: chunked(content), part: content[:5*kib], edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
-		{name: "unknown size and digest, another part", server: noRanges(good(content)), part: other[:5*kib], sent: 2 * len(content), edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
+		{name: "unknown size and digest, drops", server: dropping(256*kib, good(content)), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, drops, no validator", server: inTurn(dropping(256*kib, tagless(content)), tagless(content)), sent: 256*kib + len(content), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, changes in the middle", server: inTurn(dropping(256*kib, tagged(other, `"v0"`)), good(content)), sent: 256*kib + 2*len(content), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, changes, If-Range not known", server: inTurn(dropping(256*kib, tagged(other, `"v0"`)), noIfRange(good(content))), sent: 256*kib + 3*len(content), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, changes with a weak tag", server: inTurn(dropping(256*kib, tagged(other, `W/"v"`)), tagged(content, `W/"v"`)), sent: 256*kib + 2*len(content), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, chunked", server: chunked(content), part: content[:5*kib], edit: func(f *File) { f.Size, f.Digest = 0, "" }},
+		{name: "unknown size and digest, another part", server: noRanges(good(content)), part: other[:5*kib], sent: 2 * len(content), edit: func(f *File) { f.Size, f.Digest = 0, "" }},
 		{name: "unknown size and digest, range of unknown size", server: func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Range") == "" {
 				good(content)(w, r)
@@ -95,11 +97,14 @@ func TestFetchThrough(t *testing.T) {
 			w.Header().Set("Content-Range", "bytes 10-19/*")
 			w.WriteHeader(206)
 			w.Write(content[10:20])
-		}, part: content[:10], sent: len(content) + 10, edit: func(f *File) { f.Size, f.SHA256 = 0, "" }},
+		}, part: content[:10], sent: len(content) + 10, edit: func(f *File) { f.Size, f.Digest = 0, "" }},
 		{name: "captive portal once, chunked", server: inTurn(chunked([]byte(strings.Repeat("<html>", 1000))), good(content)), sent: len(content) + 6000},
 		{name: "captive portal once, chunked, to a range", server: inTurn(chunked([]byte(strings.Repeat("<html>", 1000))), good(content)), part: content[:kib], sent: len(content) - kib + 6000},
 		{name: "corrupt part, chunked", server: chunked(content), part: other[:5*kib], sent: 3 * len(content)},
-		{name: "digest in capitals", server: good(content), edit: func(f *File) { f.SHA256 = strings.ToUpper(f.SHA256) }},
+		{name: "SHA-512", server: good(content), part: content[:5*kib], sent: len(content) - 5*kib, edit: func(f *File) { f.Digest = longer("sha512", content) }},
+		{name: "SHA-512, no ranges", server: noRanges(good(content)), part: content[:5*kib], edit: func(f *File) { f.Digest = longer("sha512", content) }},
+		{name: "SHA-384, another part", server: inTurn(good(content), good(content)), part: other[:5*kib], sent: 2*len(content) - 5*kib, edit: func(f *File) { f.Digest = longer("sha384", content) }},
+		{name: "digest in capitals", server: good(content), edit: func(f *File) { f.Digest = tree.Digest("sha256:" + strings.ToUpper(f.Digest.Hex())) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _ := newTestClient(t, Options{})
@@ -180,7 +185,7 @@ func TestFetchAfterPowerCut(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !known {
-					f.Size, f.SHA256 = 0, ""
+					f.Size, f.Digest = 0, ""
 					if err := keepVersion(f.Path+PartSuffix, `"v1"`); err != nil {
 						t.Fatal(err)
 					}
@@ -213,7 +218,7 @@ func TestFetchAfterPowerCutOtherVersion(t *testing.T) {
 	c, _ := newTestClient(t, Options{RetryFor: time.Minute})
 	content := random(100 * kib)
 	f := wanted(t, content, serve(t, inTurn(dropping(50*kib, tagless(content)), status(500))).URL+"/a.rpm")
-	f.Size, f.SHA256 = 0, ""
+	f.Size, f.Digest = 0, ""
 	if err := errors.Join(os.WriteFile(f.Path+PartSuffix, make([]byte, 20*kib), 0o644), keepVersion(f.Path+PartSuffix, `"v1"`)); err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +535,7 @@ func TestFetchCancelledAtTheEnd(t *testing.T) {
 			c, k := newTestClient(t, Options{})
 			f := wanted(t, content, o.URL+"/a")
 			if !known {
-				f.Size, f.SHA256 = 0, ""
+				f.Size, f.Digest = 0, ""
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			err := c.Fetch(ctx, []File{f}, func(p Progress) {

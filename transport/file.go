@@ -5,24 +5,23 @@ package transport
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A partial is a file on its way: Path + ".part", and the hash of what is in it.
 type partial struct {
 	path   string
-	digest string // SHA-256 that the whole has, in lower case hexadecimal; "" where unknown
+	digest tree.Digest // that the whole has; "" where unknown
 	sum    hash.Hash
 	n      int64 // bytes in sum
 	// inherited tells that some of it is from before this Fetch: if the whole turns out wrong, the
@@ -38,8 +37,8 @@ type partial struct {
 	busy    atomic.Bool    // the same
 }
 
-func newPartial(path, digest string) *partial {
-	return &partial{path: path, digest: strings.ToLower(digest), sum: sha256.New()}
+func newPartial(path string, digest tree.Digest) *partial {
+	return &partial{path: path, digest: digest, sum: digest.Hash()}
 }
 
 // setVersion says which version of the file the bytes are of.
@@ -127,7 +126,7 @@ func (p *partial) check(size int64) error {
 	if size > 0 && p.n != size {
 		return wrongContent("it has %d bytes and should have %d", p.n, size)
 	}
-	if p.digest != "" && hex.EncodeToString(p.sum.Sum(nil)) != p.digest {
+	if p.digest != "" && !p.digest.Is(p.sum) {
 		return notPromised(p.digest)
 	}
 	return nil
@@ -160,7 +159,7 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 	if err := trim(j.lock); err != nil {
 		return false, c.local(ctx, f, err)
 	}
-	part := newPartial(f.Path+PartSuffix, f.SHA256)
+	part := newPartial(f.Path+PartSuffix, f.Digest)
 	part.synced = c.now()
 	defer part.syncing.Wait()
 	if err := part.load(ctx); err != nil {
@@ -297,7 +296,7 @@ func (c *Client) secure(p *partial) {
 
 // present tells whether the whole file is at Path. One that is wrong there is removed.
 func (c *Client) present(ctx context.Context, f *File, at *meter) (bool, error) {
-	whole := newPartial(f.Path, f.SHA256)
+	whole := newPartial(f.Path, f.Digest)
 	fi, err := os.Lstat(f.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -309,7 +308,7 @@ func (c *Client) present(ctx context.Context, f *File, at *meter) (bool, error) 
 		return false, notRegular(f.Path)
 	}
 	if f.Size == 0 || fi.Size() == f.Size {
-		if f.SHA256 == "" {
+		if f.Digest == "" {
 			whole.n = fi.Size()
 		} else if err := whole.load(ctx); err != nil {
 			return false, err
@@ -343,7 +342,7 @@ func (c *Client) settle(f *File) error {
 	if err := os.Rename(part, f.Path); err != nil {
 		return err
 	}
-	if f.SHA256 == "" {
+	if f.Digest == "" {
 		return keepVersion(part, "")
 	}
 	return nil

@@ -4,7 +4,6 @@ package transport
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
@@ -185,7 +184,7 @@ func (g *guard) pass(resp *http.Response, size, skip int64) {
 	b := &body{guard: g, ReadCloser: resp.Body, skip: skip, left: -1, exact: resp.ContentLength >= 0}
 	b.chunked = slices.Contains(resp.TransferEncoding, "chunked")
 	if skip > 0 {
-		b.skipped = sha256.New()
+		b.skipped = g.part.digest.Hash() // as part.sum
 	}
 	if g.part.digest == "" && resp.StatusCode == http.StatusOK {
 		version := strong(resp.Header, g.c.now())

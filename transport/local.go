@@ -4,8 +4,6 @@ package transport
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -239,15 +237,15 @@ func (c *Client) vouch(ctx context.Context, url string, f *File) error {
 	case f.Size > 0 && resp.ContentLength != f.Size:
 		return wrongContent("it has %d bytes and the file has %d", resp.ContentLength, f.Size)
 	}
-	sum := sha256.New()
+	sum := f.Digest.Hash()
 	switch n, err := io.Copy(sum, resp.Body); {
 	case err != nil:
 		return asTrouble(err)
 	case n < resp.ContentLength:
 		return &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came: %w", n, resp.ContentLength, io.ErrUnexpectedEOF)}
 	}
-	if hex.EncodeToString(sum.Sum(nil)) != strings.ToLower(f.SHA256) {
-		return notPromised(f.SHA256)
+	if !f.Digest.Is(sum) {
+		return notPromised(f.Digest)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func TestCopies(t *testing.T) {
 	}
 	asked := s.asked.Load()
 	f = wanted(t, content, o.URL+"/a")
-	f.SHA256 = ""
+	f.Digest = ""
 	if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestBadCopies(t *testing.T) {
 					t.Errorf("waited %v", k.slept)
 				}
 				// A configured source that is a folder is no different.
-				at := File{URLs: []string{"file://" + s.path("a")}, Path: filepath.Join(t.TempDir(), "a"), Size: f.Size, SHA256: f.SHA256}
+				at := File{URLs: []string{"file://" + s.path("a")}, Path: filepath.Join(t.TempDir(), "a"), Size: f.Size, Digest: f.Digest}
 				var e *Error
 				if err := c.Fetch(t.Context(), []File{at}, nil); !errors.As(err, &e) || e.Kind != Corrupt && e.Kind != NotFound {
 					t.Error(err)
@@ -272,7 +272,7 @@ func TestDiskHangs(t *testing.T) {
 	mustHave(t, f.Path, content)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	f = File{URLs: []string{"file:///hangs"}, Path: f.Path + "2", Size: f.Size, SHA256: f.SHA256}
+	f = File{URLs: []string{"file:///hangs"}, Path: f.Path + "2", Size: f.Size, Digest: f.Digest}
 	c.stall = time.Hour
 	if err := c.Fetch(ctx, []File{f}, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)

@@ -91,7 +91,14 @@ func TestFetchWaitsForTheLink(t *testing.T) {
 	})
 	c, k := newTestClient(t, Options{Parallel: 2})
 	var waited atomic.Int64
+	told := make(chan struct{})
 	c.sleep = func(ctx context.Context, d time.Duration) error {
+		if down.Load() && d >= noticed { // both are to wait, not one for five minutes before the other begins
+			select {
+			case <-told:
+			case <-ctx.Done():
+			}
+		}
 		if time.Duration(waited.Add(int64(d))) > 5*time.Minute {
 			down.Store(false)
 		}
@@ -106,6 +113,9 @@ func TestFetchWaitsForTheLink(t *testing.T) {
 		}
 		if len(said) == 0 || said[len(said)-1] != p.Waiting {
 			said = append(said, p.Waiting)
+			if p.Waiting && len(said) == 2 {
+				close(told)
+			}
 		}
 		k.sleep(t.Context(), reportEvery)
 	})
@@ -295,7 +305,7 @@ func TestFetchVersionIsKept(t *testing.T) {
 		tagged(content, version)(w, r)
 	})
 	f := wanted(t, content, o.URL)
-	f.Size, f.SHA256 = 0, ""
+	f.Size, f.Digest = 0, ""
 	begin := func() {
 		ctx, cancel := context.WithCancel(t.Context())
 		c, k := newTestClient(t, Options{})

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A File is what Fetch is asked to bring.
@@ -22,8 +24,8 @@ type File struct {
 	Path string
 	// Size in bytes; 0: unknown, what the source says counts.
 	Size int64
-	// SHA256 in hexadecimal; "": unknown, a file of the right length passes.
-	SHA256 string
+	// Digest that the whole file has; "": unknown, a file of the right length passes.
+	Digest tree.Digest
 	// Label is what people call the file; empty: the last part of Path.
 	Label string
 }
@@ -119,7 +121,7 @@ func plan(files []File) ([]*job, error) {
 			first = &job{file: f}
 			byPath[path] = first
 			jobs = append(jobs, first)
-		case first.file.Size != f.Size || !strings.EqualFold(first.file.SHA256, f.SHA256):
+		case first.file.Size != f.Size || !strings.EqualFold(string(first.file.Digest), string(f.Digest)):
 			return nil, &Error{Kind: Denied, Label: f.label(), Err: fmt.Errorf("two different files are to be put at %s", path)}
 		}
 		first.indexes = append(first.indexes, i)

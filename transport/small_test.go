@@ -239,7 +239,7 @@ func TestRedirectToPlainHTTP(t *testing.T) {
 		t.Error(err)
 	}
 	f = wanted(t, content, s.URL)
-	f.SHA256 = ""
+	f.Digest = ""
 	mustBe(t, c.Fetch(t.Context(), []File{f}, nil), Refused)
 }
 

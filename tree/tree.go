@@ -2,7 +2,10 @@
 
 package tree
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // A Tree is every package that one top-level package needs beyond the base.
 type Tree struct {
@@ -29,7 +32,10 @@ type Package struct {
 	URL         string `json:"url,omitempty"`
 	Size        int64  `json:"size"`      // bytes of the RPM
 	Installed   int64  `json:"installed"` // bytes on disk
-	SHA256      string `json:"sha256"`    // of the RPM
+	// SHA256 is the RPM's, in hexadecimal. Digest stands in its place where the repository that the
+	// tree points to has another one, a SHA-384 or SHA-512. RPMDigest is the one that is there.
+	SHA256 string `json:"sha256,omitempty"`
+	Digest Digest `json:"digest,omitempty"`
 	// Location is relative to the platform's folder, URLs are absolute: tried in this order.
 	Location string   `json:"location,omitempty"`
 	URLs     []string `json:"urls,omitempty"`
@@ -114,6 +120,28 @@ func ParseTree(data []byte, platform, name string) (*Tree, error) {
 // Encode writes the tree as it is published.
 func (t *Tree) Encode() ([]byte, error) { return encode(t) }
 
+// RPMDigest is the digest of the RPM; "" where its source has none.
+func (p *Package) RPMDigest() Digest {
+	if p.Digest == "" && p.SHA256 != "" {
+		return Digest("sha256:" + p.SHA256)
+	}
+	return p.Digest
+}
+
+// checkDigest tells whether there is one digest, and in its place.
+func (p *Package) checkDigest() error {
+	if p.Digest == "" {
+		return checkDigest(p.SHA256)
+	}
+	if err := p.Digest.Check(); err != nil {
+		return err
+	}
+	if p.SHA256 != "" || p.Digest.Algorithm() == "sha256" {
+		return errors.New("a SHA-256 belongs into sha256, and digest is there only without that")
+	}
+	return nil
+}
+
 func (p *Package) check(index int) error {
 	if err := p.NEVRA.Check(); err != nil {
 		return err
@@ -124,7 +152,7 @@ func (p *Package) check(index int) error {
 	if len(p.URLs) > maxURLs || len(p.Obsoletes) > MaxObsoletes {
 		return fmt.Errorf("%s has %d URLs and obsoletes %d packages, more than %d and %d", p.Name, len(p.URLs), len(p.Obsoletes), maxURLs, MaxObsoletes)
 	}
-	if err := checkDigest(p.SHA256); err != nil {
+	if err := p.checkDigest(); err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
 	}
 	if p.Size <= 0 || p.Size > MaxRPM || p.Installed < 0 {

@@ -12,6 +12,8 @@ import (
 
 const digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+const longDigest Digest = "sha512:" + digest + digest
+
 // good is a tree of three packages that passes every check.
 func good() *Tree {
 	p := func(name string, requires ...int) Package {
@@ -52,6 +54,37 @@ func TestTreeRoundTrip(t *testing.T) {
 	}
 }
 
+func TestDigest(t *testing.T) {
+	for _, d := range []Digest{longDigest, "sha384:" + digest + Digest(digest[:32])} {
+		tr := good()
+		tr.Packages[0].SHA256, tr.Packages[0].Digest = "", d
+		got, err := ParseTree(mustEncode(t, tr), "p", "top")
+		if err != nil || got.Packages[0].RPMDigest() != d || got.Packages[1].RPMDigest() != "sha256:"+digest {
+			t.Errorf("%s: %v, %+v", d, err, got)
+		}
+	}
+	abc := map[string]Digest{ // FIPS 180's examples
+		"SHA-256 ba78": NewDigest("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+		"SHA-384 cb00": NewDigest("sha384", "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"),
+		"SHA-512 ddaf": NewDigest("sha512", "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"),
+	}
+	for text, d := range abc {
+		h := d.Hash()
+		h.Write([]byte("abc"))
+		if !d.Is(h) || !strings.HasPrefix(d.Text(), text) {
+			t.Errorf("%s is not that of abc, and called %q", d, d.Text())
+		}
+		if h.Write([]byte("d")); d.Is(h) {
+			t.Errorf("%s is that of abcd, too", d)
+		}
+	}
+	for _, d := range []Digest{"", "md5:" + Digest(digest[:32]), NewDigest("sha1", digest[:40]), NewDigest("sha512", digest)} {
+		if d.Check() == nil || d.Is(d.Hash()) {
+			t.Errorf("%q is a digest", d)
+		}
+	}
+}
+
 func TestTreeRefused(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -71,6 +104,14 @@ func TestTreeRefused(t *testing.T) {
 		{"no digest", func(t *Tree) { t.Packages[0].SHA256 = "" }, "not a SHA-256"},
 		{"digest in upper case", func(t *Tree) { t.Packages[0].SHA256 = strings.ToUpper(digest) }, "not a SHA-256"},
 		{"digest with a path", func(t *Tree) { t.Packages[0].SHA256 = "../" + digest[3:] }, "not a SHA-256"},
+		{"two digests", func(t *Tree) { t.Packages[0].Digest = longDigest }, "only without"},
+		{"digest in place of sha256", func(t *Tree) { t.Packages[0].Digest, t.Packages[0].SHA256 = "sha256:"+digest, "" }, "only without"},
+		{"digest too short", func(t *Tree) { t.Packages[0].Digest, t.Packages[0].SHA256 = "sha512:"+digest, "" }, "is not a SHA-256, SHA-384"},
+		{"digest of another kind", func(t *Tree) { t.Packages[0].Digest, t.Packages[0].SHA256 = "sha1:"+Digest(digest[:40]), "" }, "is not a SHA-256, SHA-384"},
+		{"digest of no kind", func(t *Tree) { t.Packages[0].Digest, t.Packages[0].SHA256 = digest, "" }, "is not a SHA-256, SHA-384"},
+		{"longer digest in upper case", func(t *Tree) {
+			t.Packages[0].Digest, t.Packages[0].SHA256 = "sha512:"+Digest(strings.ToUpper(longDigest.Hex())), ""
+		}, "is not a SHA-256, SHA-384"},
 		{"no size", func(t *Tree) { t.Packages[0].Size = 0 }, "can't be"},
 		{"negative size", func(t *Tree) { t.Packages[0].Size = -1 }, "can't be"},
 		{"huge size", func(t *Tree) { t.Packages[0].Size = MaxRPM + 1 }, "can't be"},

@@ -43,7 +43,13 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start time.Time) error {
 	progress := newProgress(std.err)
 	defer progress.close()
-	platform, err := solve.Open(ctx, conf.solve(progress.note))
+	repositories := conf.solve(progress.note)
+	named := publish.Mirrors(string(conf.Output), conf.Platform)
+	for i := range repositories.Repositories {
+		r := &repositories.Repositories[i]
+		r.Prefer = named[r.ID]
+	}
+	platform, err := solve.Open(ctx, repositories)
 	if err != nil {
 		return err
 	}

@@ -35,8 +35,14 @@ func (c *settings) describe(out io.Writer, name string) {
 	} else {
 		say("rpms", "from the repositories")
 	}
-	for _, r := range c.Repository {
-		say("repository", "%s, %s", r.ID, config.Redacted(r.URL))
+	for i := range c.Repository {
+		r := &c.Repository[i]
+		for _, a := range r.places(i) {
+			say("repository", "%s, %s", r.ID, config.Redacted(*a.url))
+		}
+		for _, a := range r.lists(i) {
+			say("repository", "%s, the mirrors of %s", r.ID, *a.url)
+		}
 	}
 	if db, err := c.base().Database(); len(c.Base.Packages) == 0 && err == nil {
 		say("base", "what the RPM database %s has", db)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ import (
 type settings struct {
 	Platform         string          `toml:"platform"`
 	Arch             string          `toml:"arch"`
+	ReleaseVer       string          `toml:"releasever"`
 	Output           config.Path     `toml:"output"`
 	RPMs             string          `toml:"rpms"`
 	Layouts          []string        `toml:"layouts"`
@@ -43,8 +45,38 @@ type settings struct {
 }
 
 type repository struct {
-	ID  string `toml:"id"`
-	URL string `toml:"url"`
+	ID         string   `toml:"id"`
+	URL        string   `toml:"url"`
+	URLs       []string `toml:"urls"`
+	MirrorList string   `toml:"mirrorlist"`
+	Metalink   string   `toml:"metalink"`
+}
+
+// An address is one of a repository, and its key.
+type address struct {
+	key string // as File has it
+	url *string
+}
+
+// places are those that hold repodata/, lists those of lists of such. What is left out isn't there.
+func (r *repository) places(i int) (all []address) {
+	if r.URL != "" {
+		all = append(all, address{fmt.Sprintf("repository.%d.url", i), &r.URL})
+	}
+	for j := range r.URLs {
+		all = append(all, address{fmt.Sprintf("repository.%d.urls.%d", i, j), &r.URLs[j]})
+	}
+	return all
+}
+
+func (r *repository) lists(i int) (all []address) {
+	if r.MirrorList != "" {
+		all = append(all, address{fmt.Sprintf("repository.%d.mirrorlist", i), &r.MirrorList})
+	}
+	if r.Metalink != "" {
+		all = append(all, address{fmt.Sprintf("repository.%d.metalink", i), &r.Metalink})
+	}
+	return all
 }
 
 func defaults() settings {
@@ -151,20 +183,56 @@ func (c *settings) checkRepository(file *config.File, i int) error {
 		return file.Errorf(key+"id", "%s can't be a repository's id: use letters, digits and hyphens", config.Shown(r.ID))
 	case slices.ContainsFunc(c.Repository[:i], func(o repository) bool { return o.ID == r.ID }):
 		return file.Errorf(key+"id", "two repositories have the id %s: rename one", r.ID)
-	case r.URL == "":
-		return file.Errorf(key+"url", "the repository %s has no url: name what holds repodata/", r.ID)
-	case !isRepositoryURL(r.URL):
-		return file.Errorf(key+"url", "%s is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", config.Shown(r.URL))
-	case c.RPMs == "upstream" && hasUser(r.URL):
-		return file.Errorf(key+"url", `the url %s has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`, config.Shown(r.URL))
+	}
+	places, lists := c.Repository[i].places(i), c.Repository[i].lists(i)
+	if len(places)+len(lists) == 0 {
+		return file.Errorf(key+"url", "the repository %s has no url: name what holds repodata/, or the list of its mirrors in mirrorlist or metalink", r.ID)
+	}
+	for _, a := range slices.Concat(places, lists) {
+		if strings.Contains(*a.url, "$releasever") && c.ReleaseVer == "" {
+			return file.Errorf(a.key, `%s has $releasever: give the release too, before the tables, e.g. releasever = "40"`, config.Shown(*a.url))
+		}
+		*a.url = c.variables().Replace(*a.url)
+	}
+	for _, a := range places {
+		switch {
+		case !isRepositoryURL(*a.url):
+			return file.Errorf(a.key, "%s is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora", config.Shown(*a.url))
+		case c.RPMs == "upstream" && strings.Contains(authority(*a.url), "@"):
+			return file.Errorf(a.key, `the url %s has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`, config.Shown(*a.url))
+		}
+	}
+	for _, a := range lists {
+		switch {
+		case !isRepositoryURL(*a.url):
+			return file.Errorf(a.key, "%s is not the address of a list: give an http, https or file URL", config.Shown(*a.url))
+		case strings.Contains(authority(*a.url), "@"):
+			return file.Errorf(a.key, "%s has a user or password: only a repository's url and urls may", config.Shown(*a.url))
+		}
 	}
 	return nil
 }
 
-// hasUser tells whether a URL that isRepositoryURL takes has a user name or a password.
-func hasUser(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.User != nil
+// variables are what dnf replaces in the URLs of repositories.
+func (c *settings) variables() *strings.Replacer {
+	base := cmp.Or(baseArch[c.Arch], c.Arch)
+	return strings.NewReplacer("$basearch", base, "${basearch}", base, "$arch", c.Arch, "${arch}", c.Arch, "$releasever", c.ReleaseVer, "${releasever}", c.ReleaseVer)
+}
+
+// baseArch is what dnf calls the family of an architecture where that isn't its own name (dnf's
+// rpm/__init__.py, _BASEARCH_MAP).
+var baseArch = map[string]string{
+	"i486": "i386", "i586": "i386", "i686": "i386", "athlon": "i386", "geode": "i386",
+	"armv7hl": "armhfp", "armv7hnl": "armhfp", "armv8hl": "armhfp", "armv5tel": "arm", "armv6l": "arm", "armv7l": "arm",
+}
+
+// authority is who and where in a URL that isRepositoryURL takes: user:password@host:port.
+func authority(text string) string {
+	_, rest, _ := strings.Cut(text, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
 }
 
 // look tells whether the files that the configuration names are there.
@@ -189,13 +257,15 @@ func (c *settings) look(file *config.File) error {
 // lookAtRepositories tells whether those in folders are there. A build finds it out by itself, and
 // it can be that one is just being made.
 func (c *settings) lookAtRepositories(file *config.File) error {
-	for i, r := range c.Repository {
-		u, err := url.Parse(r.URL)
-		if err != nil || u.Scheme != "file" {
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(u.Path, "repodata/repomd.xml")); err != nil {
-			return file.Errorf(fmt.Sprintf("repository.%d.url", i), "there is no repository in %s: correct the url, or run createrepo_c", u.Path)
+	for i := range c.Repository {
+		for _, a := range c.Repository[i].places(i) {
+			u, err := url.Parse(*a.url)
+			if err != nil || u.Scheme != "file" {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(u.Path, "repodata/repomd.xml")); err != nil {
+				return file.Errorf(a.key, "there is no repository in %s: correct the url, or run createrepo_c", u.Path)
+			}
 		}
 	}
 	return nil
@@ -227,9 +297,10 @@ func (c *settings) solve(note func(string)) solve.Config {
 		FileLists:        slices.ContainsFunc(c.layouts(), func(l *publish.Layout) bool { return l.FileLists }),
 		Base:             c.base(),
 		Note:             note,
+		Warn:             func(w solve.Warning) { note("warning: " + w.String()) },
 	}
 	for _, r := range c.Repository {
-		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL})
+		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL, URLs: r.URLs, MirrorList: r.MirrorList, Metalink: r.Metalink})
 	}
 	return s
 }

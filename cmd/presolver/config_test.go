@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
+	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -90,7 +91,7 @@ func TestConfigRefuses(t *testing.T) {
 		want     string
 	}{
 		{`rpms `, `rmps `, `4: there is no key "rmps": did you mean "rpms"?`},
-		{`id  =`, `name =`, `10: there is no key "name" in [[repository]]: [[repository]] has id, url`},
+		{`id  =`, `name =`, `10: there is no key "name" in [[repository]]: [[repository]] has id, url, urls, mirrorlist, metalink`},
 		{`file     = ""`, `files = ""`, `20: there is no key "files" in [toplevel]: did you mean "file"?`},
 		{`file     = ""`, `colour = ""`, `20: there is no key "colour" in [toplevel]: [toplevel] has packages, file, all`},
 		{`[signing]`, `[sining]`, `23: there is no table [sining]: did you mean [signing]?`},
@@ -124,7 +125,12 @@ func TestConfigRefuses(t *testing.T) {
 		{`valid_for = "720h"`, `valid_for = "5s"`, `7: valid_for = "5s" is less than a minute: give hours and minutes, e.g. "720h" for thirty days`},
 		{`url = "http://mirror/fedora/18/i386"`, `url = "ftp://u:secret@mirror/"`, `11: "ftp://xxxxx@mirror/" is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora`},
 		{`url = "http://mirror/fedora/18/i386"`, `url = "http://u:secret@mirror/"`, `11: the url "http://xxxxx@mirror/" has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`},
-		{`url = "http://mirror/fedora/18/i386"`, ``, `9: the repository main has no url: name what holds repodata/`},
+		{`url = "http://mirror/fedora/18/i386"`, ``, `9: the repository main has no url: name what holds repodata/, or the list of its mirrors in mirrorlist or metalink`},
+		{`url = "http://mirror/fedora/18/i386"`, `urls = ["http://a/", "ftp://b/"]`, `11: "ftp://b/" is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora`},
+		{`url = "http://mirror/fedora/18/i386"`, `urls = ["http://a/", "http://u:secret@b/"]`, `11: the url "http://xxxxx@b/" has a user or password, which rpms = "upstream" would publish: set rpms = "copy", or take it out of the url`},
+		{`url = "http://mirror/fedora/18/i386"`, `metalink = "fedora-40"`, `11: "fedora-40" is not the address of a list: give an http, https or file URL`},
+		{`url = "http://mirror/fedora/18/i386"`, `mirrorlist = "https://u:secret@mirrors/"`, `11: "https://xxxxx@mirrors/" has a user or password: only a repository's url and urls may`},
+		{`url = "http://mirror/fedora/18/i386"`, `url = "http://mirror/$releasever/$basearch"`, `11: "http://mirror/$releasever/$basearch" has $releasever: give the release too, before the tables, e.g. releasever = "40"`},
 		{`id  = "main"`, ``, `9: the repository has no id: name it`},
 		{`[base]`, strings.Replace(second, "second", "main", 1), `14: two repositories have the id main: rename one`},
 		{`[base]`, strings.Replace(second, "file:///x", "x", 1), `15: "x" is not a repository's address: give an http, https or file URL of what holds repodata/, e.g. http://mirror/fedora or file:///srv/fedora`},
@@ -146,6 +152,32 @@ func TestConfigRefuses(t *testing.T) {
 		}
 		if _, _, err := parseConfig("presolver.toml", []byte(text)); err == nil || err.Error() != "presolver.toml:"+test.want {
 			t.Errorf("%s\nsays %v\nwant presolver.toml:%s", test.new, err, test.want)
+		}
+	}
+}
+
+// What dnf's files have can be written here.
+func TestRepositoriesAsDnfHasThem(t *testing.T) {
+	text := strings.Replace(good, `url = "http://mirror/fedora/18/i386"`, `url = "http://a/$releasever/$basearch/"
+urls = ["http://b/${basearch}", "file:///srv/$arch"]
+mirrorlist = "https://mirrors/?release=$releasever&arch=$basearch"
+metalink = "https://mirrors/metalink?repo=fedora-$releasever&arch=$basearch"`, 1)
+	text = "releasever = \"18\"\n" + strings.NewReplacer("debian-12-x86_64", "fedora-18-i686", `"x86_64"`, `"i686"`).Replace(text)
+	c, _, err := parseConfig("presolver.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.solve(func(string) {}).Repositories[0]
+	want := solve.Repository{ID: "main", URL: "http://a/18/i386/", URLs: []string{"http://b/i386", "file:///srv/i686"},
+		MirrorList: "https://mirrors/?release=18&arch=i386", Metalink: "https://mirrors/metalink?repo=fedora-18&arch=i386"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	var out bytes.Buffer
+	c.describe(&out, "presolver.toml")
+	for _, want := range []string{"main, http://a/18/i386/\n", "main, file:///srv/i686\n", "main, the mirrors of https://mirrors/metalink?repo=fedora-18&arch=i386\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("--check doesn't say %q:\n%s", want, out.String())
 		}
 	}
 }

@@ -3,8 +3,8 @@
 package repair
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,8 +20,9 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// inName is the beginning of the digest in the name of an RPM in the cache (transaction.CachePath).
-var inName = regexp.MustCompile(`^([0-9a-f]{16})-`)
+// inName is the algorithm, where it isn't SHA-256, and the beginning of the digest in the name of
+// an RPM in the cache (transaction.CachePath).
+var inName = regexp.MustCompile(`^(?:(sha384|sha512)@)?([0-9a-f]{16})-`)
 
 // cache removes from the cache what is damaged. All else is kept, though nobody may ask for it
 // again: nothing is downloaded twice, and what nothing needs goes when the room is needed.
@@ -40,7 +41,7 @@ func (p *repair) cache(ctx context.Context) error {
 		}
 		whole := false
 		if m := inName.FindStringSubmatch(e.Name()); m != nil {
-			whole = is(path, m[1])
+			whole = is(path, cmp.Or(m[1], "sha256"), m[2])
 		} else {
 			_, err := rpm.ReadFile(path)
 			whole = err == nil
@@ -67,14 +68,14 @@ func (p *repair) remove(path string) {
 	p.told(id, "It was damaged: %s is removed from the cache", filepath.Base(path))
 }
 
-// is tells whether a file's digest begins so.
-func is(path, digest string) bool {
+// is tells whether a file's digest by an algorithm begins so.
+func is(path, algorithm, digest string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	sum := sha256.New()
+	sum := tree.Digest(algorithm + ":").Hash()
 	if _, err := io.Copy(sum, f); err != nil {
 		return false
 	}

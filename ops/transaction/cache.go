@@ -21,11 +21,15 @@ import (
 )
 
 // CachePath is where an RPM is kept in the cache. The digest is in its name, so that two sources'
-// files of one name don't meet.
+// files of one name don't meet: 16 digits of it, after its algorithm where that isn't SHA-256, e.g.
+// "0123456789abcdef-" or "sha512@0123456789abcdef-". No source's id has an @.
 func CachePath(s *ops.System, source string, p *tree.Package) string {
 	unique := source
-	if p.SHA256 != "" {
-		unique = p.SHA256[:16]
+	if d := p.RPMDigest(); d != "" {
+		unique = d.Hex()[:min(16, len(d.Hex()))]
+		if d.Algorithm() != "sha256" {
+			unique = d.Algorithm() + "@" + unique
+		}
 	}
 	return filepath.Join(s.CacheFolder(), unique+"-"+FileName(p.NEVRA))
 }

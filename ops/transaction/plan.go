@@ -217,7 +217,7 @@ func Compare(s *ops.System, p *tree.Package) (Versions, error) {
 			continue
 		}
 		want := p.NEVRA
-		if p.SHA256 == "" && p.Size == 0 { // a source without digests doesn't tell epochs either
+		if p.RPMDigest() == "" && p.Size == 0 { // a source without digests doesn't tell epochs either
 			want.Epoch = q.Epoch
 		}
 		switch c := q.Compare(want); {

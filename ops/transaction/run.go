@@ -130,7 +130,7 @@ func (c *change) dropDamaged(ctx context.Context, err error) (any bool) {
 		return false
 	}
 	for _, it := range c.Items {
-		if it.file.SHA256 == "" && !it.local && c.s.RPM.Damaged(ctx, it.file.Path) {
+		if it.file.Digest == "" && !it.local && c.s.RPM.Damaged(ctx, it.file.Path) {
 			any = c.drop(it) || any
 		}
 	}

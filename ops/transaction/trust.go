@@ -27,13 +27,13 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 	for _, it := range c.Items {
 		h, err := c.read(it)
 		if err != nil {
-			anew = c.drop(it) && it.file.SHA256 == "" || anew
+			anew = c.drop(it) && it.file.Digest == "" || anew
 			wrong = cmp.Or(wrong, err)
 		}
 		if wrong != nil {
 			continue
 		}
-		if is := ops.NEVRA(h); it.file.SHA256 == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
+		if is := ops.NEVRA(h); it.file.Digest == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
 			it.NEVRA, it.Summary, changed = is, h.Summary, true
 		}
 		obsoleted := len(it.Obsoleted)
@@ -58,7 +58,7 @@ func (c *change) read(it *Item) (*rpm.Header, error) {
 		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM, or damaged: %w: nothing was installed", it.Source, it.NEVRA, err)
 	}
 	is, want := ops.NEVRA(h), it.NEVRA
-	if it.file.SHA256 == "" && it.pkg.Size == 0 { // a source without digests doesn't tell epochs either
+	if it.file.Digest == "" && it.pkg.Size == 0 { // a source without digests doesn't tell epochs either
 		want.Epoch = is.Epoch
 	}
 	switch {
@@ -101,7 +101,7 @@ func (c *change) verify(ctx context.Context, it *Item) error {
 // configuration trusts; so PackageKit's only-trusted asks for signatures where there is no digest:
 // of a user's own files, and of Sugar Network's.
 func (p *Plan) needsSignature(s *ops.System, it *Item, onlyTrusted bool) bool {
-	return s.SignedRPMs || onlyTrusted && it.file.SHA256 == ""
+	return s.SignedRPMs || onlyTrusted && it.file.Digest == ""
 }
 
 // allSigned tells whether every RPM of the plan needs a signature: then the rpm that installs them
