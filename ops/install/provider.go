@@ -21,17 +21,17 @@ import (
 const maxTrees = 8 << 20
 
 // providers finds packages of the platform's trees that meet dependencies. Trees don't tell all
-// that packages provide; what is known of them is looked through from the cheapest on: names, what
+// that packages provide; what is known of them is looked through in the order of what that costs: names, what
 // top-level packages provide, the trees' members, and, for libraries and paths, the files in them.
 type providers struct {
 	s   *ops.System
 	w   *wire.Writer
-	all []tops // made when first needed
-	got int64  // bytes downloaded
+	all []topLevel // made when first needed
+	got int64      // bytes downloaded
 }
 
-// A tops is a top-level package with its tree.
-type tops struct {
+// A topLevel is a top-level package with its tree.
+type topLevel struct {
 	db.Package
 	tree *tree.Tree
 }
@@ -41,7 +41,7 @@ type tops struct {
 func (f *providers) provider(ctx context.Context, dependency string) (*offers.Offer, error) {
 	name, _, _ := strings.Cut(dependency, " ")
 	if strings.HasPrefix(dependency, "(") {
-		return nil, nil // rich ones aren't taken apart: they are rare in what people carry around
+		return nil, nil // rich ones are not taken apart: few RPMs outside a distribution have any
 	}
 	if tree.CheckName(name) == nil && !strings.ContainsAny(name, "()") {
 		o, err := f.s.Find(ctx, f.w, wire.PackageID{Name: name})
@@ -91,35 +91,35 @@ func (f *providers) load(ctx context.Context) error {
 			return err
 		}
 		for _, o := range found {
-			f.all = append(f.all, tops{Package: o})
+			f.all = append(f.all, topLevel{Package: o})
 		}
 	}
 	return nil
 }
 
-// spent tells whether this file is one too many for one search. What is kept isn't downloaded, but
+// overLimit tells whether this file is one too many for one search. What is kept isn't downloaded, but
 // counts as if: the bound is on work, too.
-func (f *providers) spent(ref tree.Ref) bool {
+func (f *providers) overLimit(ref tree.Ref) bool {
 	f.got += ref.Size
 	return f.got > maxTrees
 }
 
 // member is a package of a tree.
-func (f *providers) member(ctx context.Context, t *tops, is func(*tree.Package) bool) (*offers.Offer, error) {
+func (f *providers) member(ctx context.Context, t *topLevel, is func(*tree.Package) bool) (*offers.Offer, error) {
 	if t.tree == nil {
-		if f.spent(t.Entry.Tree) {
+		if f.overLimit(t.Entry.Tree) {
 			return nil, nil
 		}
 		var err error
 		if t.tree, err = f.s.Offers.Tree(ctx, t.Source, t.Entry); err != nil {
-			return nil, f.unless(err)
+			return nil, f.skip(err)
 		}
 	}
 	return f.offer(ctx, *t, is)
 }
 
-// unless passes over a tree that can't be had: another may do.
-func (f *providers) unless(err error) error {
+// skip passes over a tree that can't be had: another may do.
+func (f *providers) skip(err error) error {
 	if offers.Ends(err) {
 		return err
 	}
@@ -127,7 +127,7 @@ func (f *providers) unless(err error) error {
 	return nil
 }
 
-func (f *providers) offer(ctx context.Context, t tops, is func(*tree.Package) bool) (*offers.Offer, error) {
+func (f *providers) offer(ctx context.Context, t topLevel, is func(*tree.Package) bool) (*offers.Offer, error) {
 	if t.tree == nil {
 		var err error
 		if t.tree, err = f.s.Offers.Tree(ctx, t.Source, t.Entry); err != nil {
@@ -151,12 +151,12 @@ func (f *providers) withFile(ctx context.Context, name string) (*offers.Offer, e
 		return nil, nil
 	}
 	for _, t := range f.all {
-		if t.Entry.Files.IsZero() || f.spent(t.Entry.Files) {
+		if t.Entry.Files.IsZero() || f.overLimit(t.Entry.Files) {
 			continue
 		}
 		lists, err := f.s.Offers.FileLists(ctx, t.Source, t.Entry)
 		if err != nil {
-			if err = f.unless(err); err != nil {
+			if err = f.skip(err); err != nil {
 				return nil, err
 			}
 			continue

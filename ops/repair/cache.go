@@ -40,7 +40,7 @@ func (p *repair) cache(ctx context.Context) error {
 		}
 		whole := false
 		if m := inName.FindStringSubmatch(e.Name()); m != nil {
-			whole = is(path, m[1])
+			whole = hasDigest(path, m[1])
 		} else {
 			_, err := rpm.ReadFile(path)
 			whole = err == nil
@@ -60,15 +60,15 @@ func (p *repair) remove(path string) {
 		}
 	}
 	_, label, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".rpm"), "-")
-	id := thing(filepath.Base(path), "1", "cache")
+	id := otherID(filepath.Base(path), "1", "cache")
 	if is, err := tree.ParseNEVRA(label); err == nil {
-		id = named(is, "cache")
+		id = packageID(is, "cache")
 	}
-	p.told(id, "It was damaged: %s is removed from the cache", filepath.Base(path))
+	p.report(id, "It was damaged: %s is removed from the cache", filepath.Base(path))
 }
 
-// is tells whether a file's digest begins so.
-func is(path, digest string) bool {
+// hasDigest tells whether a file's digest begins so.
+func hasDigest(path, digest string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
