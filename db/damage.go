@@ -81,9 +81,9 @@ func (r *Record) Damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// classified is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are
-// syscall.ENOSPC and fs.ErrPermission, as where no database is between; a lock of another process's
-// is ErrLocked. Others, and nil, stay as they are.
+// classified is Damaged for SQLite's errors that come of damage. A full disk and a lack of
+// permission are syscall.ENOSPC and fs.ErrPermission, as where no database is between; a lock of
+// another process's is ErrLocked. Others, and nil, stay as they are.
 func (r *Record) classified(err error) error {
 	if err == nil {
 		return nil

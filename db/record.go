@@ -180,8 +180,8 @@ func (r *Record) writeOnce(ctx context.Context, f func(tx *sql.Tx) error) error 
 	return tx.Commit()
 }
 
-// writeJournal is write for the journal and what it leads to, which nobody else knows: it waits while
-// another process rebuilds the record, and doesn't write to a file that was set aside.
+// writeJournal is write for the journal and what it leads to, which nobody else knows: it waits
+// while another process rebuilds the record, and doesn't write to a file that was set aside.
 func (r *Record) writeJournal(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return oneAtATime(ctx, filepath.Dir(r.path), func() error {
 		if err := finish(r.path); err != nil {

@@ -48,15 +48,15 @@ func (r *Record) keepReserve() {
 	}
 }
 
-// ReleaseReserve gives up the reserve where its disk is full, and tells whether it did. It is called
-// before what frees space.
+// ReleaseReserve gives up the reserve where its disk is full, and tells whether it did. It is
+// called before what frees space.
 func (r *Record) ReleaseReserve() bool {
 	all, _ := r.room()
 	return all < reserveSize && os.Remove(r.reserve()) == nil
 }
 
-// releasedReserve is ReleaseReserve after an error, which may come of another disk. What is kept for root needn't
-// have been of use.
+// releasedReserve is ReleaseReserve after an error, which may come of another disk. What is kept
+// for root needn't have been of use.
 func (r *Record) releasedReserve(err error) bool {
 	if !errors.Is(r.classified(err), syscall.ENOSPC) {
 		return false

@@ -36,8 +36,8 @@ type Options struct {
 	// UserAgent is what servers are told; empty: "pk-presolve".
 	UserAgent string
 	// Copies are file URLs that may have the same content as a URL: folders come and go, so they
-	// are asked for whenever a file with a digest is begun, and after CopiesAppeared. It is called from
-	// many goroutines, and must not block. nil: there are none.
+	// are asked for whenever a file with a digest is begun, and after CopiesAppeared. It is called
+	// from many goroutines, and must not block. nil: there are none.
 	Copies func(url string) []string
 	// Folders are the folders of this computer whose files may be read by file URLs: absolute
 	// paths. Nothing outside of them is ever opened, whatever links they have. It is called for
@@ -128,8 +128,8 @@ func New(o Options) *Client {
 // Close lets go of the idle connections. Nothing may be running.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// CopiesAppeared says that there may be more Copies than before. Whatever waits for the network, or is being
-// brought over it, goes on from a copy at once.
+// CopiesAppeared says that there may be more Copies than before. Whatever waits for the network, or
+// is being brought over it, goes on from a copy at once.
 func (c *Client) CopiesAppeared() {
 	c.hosts.forget("file:")
 	more := make(chan struct{})

@@ -46,8 +46,8 @@ func (s *stick) put(t *testing.T, name string, content []byte) {
 	}
 }
 
-// What waits for the network is woken by CopiesAppeared, and goes on from a copy; nothing that has come is
-// fetched again.
+// What waits for the network is woken by CopiesAppeared, and goes on from a copy; nothing that has
+// come is fetched again.
 func TestLookWakes(t *testing.T) {
 	content := random(300 * kib)
 	o := serve(t, inTurn(dropping(100*kib, good(content)), status(503)))

@@ -12,8 +12,8 @@ import (
 
 var errStalled = errors.New("stalled")
 
-// A watchdog cuts a connection that is too slow: each floor bytes must come within limit. It runs only
-// while we wait for the network: a slow disk is no reason to cut.
+// A watchdog cuts a connection that is too slow: each floor bytes must come within limit. It runs
+// only while we wait for the network: a slow disk is no reason to cut.
 type watchdog struct {
 	ctx   context.Context
 	limit time.Duration

@@ -98,8 +98,8 @@ type inquiry struct {
 	args []string
 	// reads are the kinds of kept files that it reads on the laptop of the walk.
 	reads []string
-	// seen tells that the answer is of trees that were seen. After a rebuild it is the same once they
-	// were seen again.
+	// seen tells that the answer is of trees that were seen. After a rebuild it is the same once
+	// they were seen again.
 	seen bool
 	// other tells that the answer is another one: it is about the damage.
 	other bool
@@ -119,8 +119,8 @@ func told(lines []string) (all []string) {
 }
 
 // TestKeptFilesSpoilt spoils each kind of file that the record keeps, so that the record's file is
-// whole and they are not what was kept, and carries out each command that there is: each is answered
-// as before, after a rebuild where it reads that kind.
+// whole and they are not what was kept, and carries out each command that there is: each is
+// answered as before, after a rebuild where it reads that kind.
 func TestKeptFilesSpoilt(t *testing.T) {
 	t.Parallel()
 	s, err := testbed.NewSchool(t.TempDir(), school.Tools)

@@ -21,8 +21,9 @@ import (
 const maxTrees = 8 << 20
 
 // providers finds packages of the platform's trees that meet dependencies. Trees don't tell all
-// that packages provide; what is known of them is looked through in the order of what that costs: names, what
-// top-level packages provide, the trees' members, and, for libraries and paths, the files in them.
+// that packages provide; what is known of them is looked through in the order of what that costs:
+// names, what top-level packages provide, the trees' members, and, for libraries and paths, the
+// files in them.
 type providers struct {
 	s   *ops.System
 	w   *wire.Writer
@@ -97,8 +98,8 @@ func (f *providers) load(ctx context.Context) error {
 	return nil
 }
 
-// overLimit tells whether this file is one too many for one search. What is kept isn't downloaded, but
-// counts as if: the bound is on work, too.
+// overLimit tells whether this file is one too many for one search. What is kept isn't downloaded,
+// but counts as if: the bound is on work, too.
 func (f *providers) overLimit(ref tree.Ref) bool {
 	f.got += ref.Size
 	return f.got > maxTrees
