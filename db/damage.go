@@ -37,18 +37,18 @@ func sum(so uint64, row []any) uint64 {
 	return so
 }
 
-// outside is an error of a function of the caller's, which may have databases and damage of its
-// own.
-type outside struct{ error }
+// A callerError is an error of a function that the caller gave. It says nothing of the record: that
+// function may read other databases, which may be damaged.
+type callerError struct{ error }
 
-func (o outside) Unwrap() error { return o.error }
+func (o callerError) Unwrap() error { return o.error }
 
 // damaged tells whether an error comes of damage.
 func damaged(err error) bool {
 	if errors.Is(err, ErrDamaged) {
 		return true
 	}
-	var o outside
+	var o callerError
 	if errors.As(err, &o) {
 		return false
 	}
@@ -81,10 +81,10 @@ func (r *Record) Damaged(err error) error {
 	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
-// seen is Damaged for SQLite's errors that come of damage. A full disk and a lack of permission are
-// syscall.ENOSPC and fs.ErrPermission, as where no database is between; a lock of another process's
-// is ErrLocked. Others, and nil, stay as they are.
-func (r *Record) seen(err error) error {
+// classified is Damaged for SQLite's errors that come of damage. A full disk and a lack of
+// permission are syscall.ENOSPC and fs.ErrPermission, as where no database is between; a lock of
+// another process's is ErrLocked. Others, and nil, stay as they are.
+func (r *Record) classified(err error) error {
 	if err == nil {
 		return nil
 	}

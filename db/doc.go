@@ -13,9 +13,9 @@
 //     start can tell what a power cut left behind.
 //
 // The record belongs to one process at a time for writing and to any number for reading (SQLite's
-// write-ahead log); a write that another process is in the middle of is waited for, five seconds at
-// most. Each exported method is one SQLite transaction: done whole or not at all, and after a power
-// cut too (synchronous=FULL).
+// write-ahead log); a write that another process is in the middle of is waited for, half a minute
+// at most. Each exported method is one SQLite transaction: done whole or not at all, and after a
+// power cut too (synchronous=FULL).
 //
 // A disk may still lose or mix up what it said it had written. Errors that come of that are
 // ErrDamaged, and Rebuild makes the record anew from what can be read of it and be checked.

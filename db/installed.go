@@ -70,7 +70,7 @@ func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*Inst
 			u.known[known.digest] = known
 		}
 		if err := f(u); err != nil {
-			return outside{err}
+			return callerError{err}
 		}
 		for _, known := range u.known {
 			if err := ctx.Err(); err != nil {
@@ -115,7 +115,7 @@ func (u *InstalledUpdate) Add(digest string, p Package) error {
 	}
 	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
-	return u.record.seen(err)
+	return u.record.classified(err)
 }
 
 // InstalledByName are the installed packages of a name: more than one where several architectures

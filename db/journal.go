@@ -54,7 +54,7 @@ func (r *Record) Begin(ctx context.Context, t *Transaction) error {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
 	t.State = Downloading
-	return r.failed("updating", r.note(ctx, func(tx *sql.Tx) error {
+	return r.failed("updating", r.writeJournal(ctx, func(tx *sql.Tx) error {
 		res, err := tx.Exec("INSERT INTO journal (began, command, state, plan) VALUES (?, ?, ?, ?)", t.Began.Unix(), t.Command, t.State, plan)
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (r *Record) SetPlan(ctx context.Context, t *Transaction, plan []Planned) er
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(ctx, func(tx *sql.Tx) error {
+	return r.failed("updating", r.writeJournal(ctx, func(tx *sql.Tx) error {
 		if err := put(tx, t, t.State, text); err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (r *Record) SetState(t *Transaction, s State) error {
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(context.Background(), func(tx *sql.Tx) error {
+	return r.failed("updating", r.writeJournal(context.Background(), func(tx *sql.Tx) error {
 		if err := put(tx, t, s, plan); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (r *Record) Conclude(t *Transaction, s State) error {
 	if err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	return r.failed("updating", r.note(context.Background(), func(tx *sql.Tx) error {
+	return r.failed("updating", r.writeJournal(context.Background(), func(tx *sql.Tx) error {
 		if err := conclude(tx, t.Plan); err != nil {
 			return err
 		}

@@ -59,7 +59,7 @@ func connect(path, options string) (*sql.DB, error) {
 // open opens the file while no other process does.
 func (r *Record) open(ctx context.Context) error {
 	err := r.openOnce(ctx)
-	if r.spared(err) {
+	if r.releasedReserve(err) {
 		err = r.openOnce(ctx)
 	}
 	if err == nil {
@@ -151,7 +151,7 @@ func (r *Record) Version() (int64, error) {
 // ctx to statements that may take long, and looks at ctx between others.
 func (r *Record) write(ctx context.Context, f func(tx *sql.Tx) error) error {
 	err := r.writeOnce(ctx, f)
-	if r.spared(err) {
+	if r.releasedReserve(err) {
 		err = r.writeOnce(ctx, f)
 	}
 	return err
@@ -180,9 +180,9 @@ func (r *Record) writeOnce(ctx context.Context, f func(tx *sql.Tx) error) error 
 	return tx.Commit()
 }
 
-// note is write for the journal and what it leads to, which nobody else knows: it waits while
-// another process rebuilds the record, and doesn't write to a file that was set aside.
-func (r *Record) note(ctx context.Context, f func(tx *sql.Tx) error) error {
+// writeJournal is write for the journal and what it leads to, which nobody else knows: it waits
+// while another process rebuilds the record, and doesn't write to a file that was set aside.
+func (r *Record) writeJournal(ctx context.Context, f func(tx *sql.Tx) error) error {
 	return oneAtATime(ctx, filepath.Dir(r.path), func() error {
 		if err := finish(r.path); err != nil {
 			return err
@@ -199,5 +199,5 @@ func (r *Record) failed(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s the record %s: %w", doing, r.path, r.seen(err))
+	return fmt.Errorf("%s the record %s: %w", doing, r.path, r.classified(err))
 }

@@ -48,17 +48,17 @@ func (r *Record) keepReserve() {
 	}
 }
 
-// Spare gives up the reserve where its disk is full, and tells whether it did. It is for who is
-// about to free space.
-func (r *Record) Spare() bool {
+// ReleaseReserve gives up the reserve where its disk is full, and tells whether it did. It is
+// called before what frees space.
+func (r *Record) ReleaseReserve() bool {
 	all, _ := r.room()
 	return all < reserveSize && os.Remove(r.reserve()) == nil
 }
 
-// spared is Spare after an error, which may come of another disk. What is kept for root needn't
-// have been of use.
-func (r *Record) spared(err error) bool {
-	if !errors.Is(r.seen(err), syscall.ENOSPC) {
+// releasedReserve is ReleaseReserve after an error, which may come of another disk. What is kept
+// for root needn't have been of use.
+func (r *Record) releasedReserve(err error) bool {
+	if !errors.Is(r.classified(err), syscall.ENOSPC) {
 		return false
 	}
 	_, some := r.room()

@@ -71,7 +71,7 @@ CREATE TRIGGER installed_removed AFTER DELETE ON installed BEGIN
 	VALUES ('delete', old.id, old.name, old.summary, old.description, old.license, old.grp);
 END;
 
--- Trees and file lists, named by their content, and which packages the trees have.
+-- Trees, file lists and notices, named by their content, and which packages the trees have.
 CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL,
 	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;

@@ -122,11 +122,11 @@ func (r *Record) AddShard(ctx context.Context, sha256 string, entries func(add f
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		return addShard(ctx, tx, sha256, func(add func(row []any) error) error {
 			err := entries(func(e *tree.Entry) error {
-				return r.seen(add([]any{e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
+				return r.classified(add([]any{e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
 					e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size}))
 			})
 			if err != nil {
-				return outside{err}
+				return callerError{err}
 			}
 			return nil
 		})

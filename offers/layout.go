@@ -18,8 +18,8 @@ const (
 	// Presolve is this project's own: see package tree. The source's URL has a folder for each
 	// platform.
 	Presolve Layout = "presolve"
-	// SugarNetwork is that of a Sugar Network node. The source's URL is the folder of the platform itself,
-	// http://NODE/packages/PROJECT/PLATFORM.
+	// SugarNetwork is that of a Sugar Network node. The source's URL is the folder of the platform
+	// itself, http://NODE/packages/PROJECT/PLATFORM.
 	SugarNetwork Layout = "sugar-network"
 )
 

@@ -47,7 +47,7 @@ func (o *Offers) watchMounts() {
 	if o.sticks != nil || len(o.Mounts.Folders) == 0 {
 		return
 	}
-	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.Look, stop: func() {}}
+	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.CopiesAppeared, stop: func() {}}
 	o.sticks.found.Store(new([]stick))
 	o.Net.Copies = o.sticks.copies
 	o.mounted.Store(o.sticks)

@@ -19,11 +19,13 @@ import (
 
 // Config is what a System is made from. The caller closes Record and Net after the System.
 type Config struct {
-	Record     *db.Record
-	Net        *transport.Client
-	RPM        rpm.Database
-	Cache      string       // folder of RPMs, whole and partial
-	CacheLimit int64        // bytes that RPMs in it may have; 0: as many as there is space for. Those of sources that don't tell sizes aren't counted before they come
+	Record *db.Record
+	Net    *transport.Client
+	RPM    rpm.Database
+	Cache  string // folder of RPMs, whole and partial
+	// CacheLimit is how many bytes RPMs in it may have; 0: as many as there is space for. Those of
+	// sources that don't tell sizes aren't counted before they come.
+	CacheLimit int64
 	State      string       // folder of the lock
 	Keyring    string       // folder of the keys that a person trusts
 	Caller     *caller.User // whom commands are carried out for; nil: the helper's own user

@@ -159,7 +159,7 @@ func TestBoundarySwappedWhileRead(t *testing.T) {
 	os.WriteFile(outside, secret, 0o600)
 	os.WriteFile(folder+"/a", content, 0o644)
 	c, _ := newTestClient(t, Options{Folders: func() []string { return []string{folder} }})
-	w := newWatch(t.Context(), c.stall, 1)
+	w := newWatchdog(t.Context(), c.stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, "file://"+folder+"/a")
 	if err != nil {
@@ -359,7 +359,7 @@ func TestBrokenURLs(t *testing.T) {
 		}
 	}
 	c, _ = newTestClient(t, Options{SmallRetryFor: time.Second})
-	c.transport.Proxy = discreet(func(*http.Request) (*url.URL, error) {
+	c.transport.Proxy = redactedProxy(func(*http.Request) (*url.URL, error) {
 		return nil, errors.New(`invalid proxy address "http://me:Secret@\x7f"`) // as golang.org/x/net/http/httpproxy has it
 	})
 	err := c.Fetch(t.Context(), []File{wanted(t, random(5), nobody(t)+"/a")}, nil)

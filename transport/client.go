@@ -36,8 +36,8 @@ type Options struct {
 	// UserAgent is what servers are told; empty: "pk-presolve".
 	UserAgent string
 	// Copies are file URLs that may have the same content as a URL: folders come and go, so they
-	// are asked for whenever a file with a digest is begun, and after each Look. It is called from
-	// many goroutines, and must not block. nil: there are none.
+	// are asked for whenever a file with a digest is begun, and after CopiesAppeared. It is called
+	// from many goroutines, and must not block. nil: there are none.
 	Copies func(url string) []string
 	// Folders are the folders of this computer whose files may be read by file URLs: absolute
 	// paths. Nothing outside of them is ever opened, whatever links they have. It is called for
@@ -56,7 +56,7 @@ type Client struct {
 	// unknown may not.
 	known, unknown *http.Client
 	hosts          hosts
-	news           atomic.Pointer[chan struct{}] // closed by the next Look
+	moreCopies     atomic.Pointer[chan struct{}] // closed by the next CopiesAppeared
 	stall          time.Duration                 // a connection of Fetch that is slow for this long is cut
 	now            func() time.Time
 	sleep          func(context.Context, time.Duration) error
@@ -91,7 +91,7 @@ func New(o Options) *Client {
 		dialer.Control = smallWindow
 	}
 	t := &http.Transport{
-		Proxy:                  discreet(http.ProxyFromEnvironment),
+		Proxy:                  redactedProxy(http.ProxyFromEnvironment),
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    15 * time.Second,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
@@ -107,7 +107,7 @@ func New(o Options) *Client {
 	c := &Client{
 		Options:   o,
 		transport: t,
-		hosts:     hosts{known: make(map[string]*standing), seats: o.PerSource},
+		hosts:     hosts{known: make(map[string]*hostState), slots: o.PerSource},
 		known:     &http.Client{Transport: t, CheckRedirect: follow},
 		unknown: &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
@@ -121,19 +121,19 @@ func New(o Options) *Client {
 		sync:  syncPath,
 	}
 	t.RegisterProtocol("file", localFiles{c.openLocal})
-	c.Look()
+	c.CopiesAppeared()
 	return c
 }
 
 // Close lets go of the idle connections. Nothing may be running.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-// Look says that there may be more Copies than before. Whatever waits for the network, or is being
-// brought over it, goes on from a copy at once.
-func (c *Client) Look() {
-	c.hosts.forgive("file:")
-	news := make(chan struct{})
-	if before := c.news.Swap(&news); before != nil {
+// CopiesAppeared says that there may be more Copies than before. Whatever waits for the network, or
+// is being brought over it, goes on from a copy at once.
+func (c *Client) CopiesAppeared() {
+	c.hosts.forget("file:")
+	more := make(chan struct{})
+	if before := c.moreCopies.Swap(&more); before != nil {
 		close(*before)
 	}
 }
@@ -153,7 +153,7 @@ type redirectError string
 
 func (e redirectError) Error() string { return "redirect refused: " + string(e) }
 
-// request makes a GET that is ours in all its headers.
+// request makes a GET of a http, https or file URL, with the client's User-Agent.
 func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil { // which quotes parts of the URL, a password's perhaps
@@ -170,7 +170,7 @@ func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, err
 
 // do sends a request whose context is of w. An answer's body is cut where it stalls; each error, of
 // the body's Read too, is a *trouble.
-func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response, error) {
+func (c *Client) do(h *http.Client, req *http.Request, w *watchdog) (*http.Response, error) {
 	var connected atomic.Bool
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { connected.Store(false) },
@@ -191,7 +191,7 @@ func (c *Client) do(h *http.Client, req *http.Request, w *watch) (*http.Response
 
 // unanswered tells what it means that a request got no answer.
 func unanswered(err error, connected bool) *trouble {
-	t := &trouble{kind: Interrupted, err: plain(err)}
+	t := &trouble{kind: Interrupted, err: withoutURL(err)}
 	var certificate *tls.CertificateVerificationError
 	var redirect redirectError
 	var local localTrouble
@@ -203,13 +203,13 @@ func unanswered(err error, connected bool) *trouble {
 	case errors.As(err, &certificate):
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
-		t.kind, t.nowhere = NoNetwork, nowhere(err)
+		t.kind, t.noRoute = NoNetwork, noRoute(err)
 	}
 	return t
 }
 
-// nowhere tells whether an error of connecting says that this computer knows no way to the host.
-func nowhere(err error) bool {
+// noRoute tells whether an error of connecting says that this computer knows no way to the host.
+func noRoute(err error) bool {
 	var name *net.DNSError
 	if errors.As(err, &name) {
 		return !name.IsTimeout
@@ -226,8 +226,8 @@ func smallWindow(_, _ string, conn syscall.RawConn) error {
 	return err
 }
 
-// discreet finds a proxy as find does, whose error quotes the proxy's URL and its password.
-func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+// redactedProxy finds a proxy as find does, without the proxy's URL and its password in errors.
+func redactedProxy(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	return func(req *http.Request) (*url.URL, error) {
 		u, err := find(req)
 		if err != nil {
@@ -237,8 +237,8 @@ func discreet(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*
 	}
 }
 
-// plain takes the URL out of an error of net/http: what is told to people has it already.
-func plain(err error) error {
+// withoutURL takes the URL out of an error of net/http: what is told to people has it already.
+func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err
@@ -246,8 +246,8 @@ func plain(err error) error {
 	return err
 }
 
-// drop closes a body that nobody wants; where little of it is left the connection stays usable.
-func drop(body io.ReadCloser) {
+// discard closes a body that nobody wants; where little of it is left the connection stays usable.
+func discard(body io.ReadCloser) {
 	io.CopyN(io.Discard, body, 4<<10)
 	body.Close()
 }

@@ -20,7 +20,7 @@
 //	hosts.go      how the sources' hosts did lately, and how many connections each has
 //	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
 //	version.go    one try: that a file without a digest is still the one that was begun
-//	watch.go      one try: that it is not too slow
+//	watchdog.go   one try: that it is not too slow
 //	client.go     one request: connections, proxies, redirects, bounds
 //	local.go      one request of a file of this computer
 //
@@ -34,9 +34,9 @@
 // source (no route, no name server), and where none answers within SmallRetryFor.
 //
 // Content that has a digest is taken from wherever it is: Options.Copies names files of this
-// computer that may have it, on a stick for example. They are asked first. Look says that there are
-// new ones: what is on its way over the network, or waits for it, goes on from them at once. When
-// they vanish it goes on over the network.
+// computer that may have it, on a stick for example. They are asked first. CopiesAppeared says that
+// there are new ones: what is on its way over the network, or waits for it, goes on from them at
+// once. When they vanish it goes on over the network.
 //
 // File URLs are opened by root, and whoever made a stick can put links into it: nothing is opened
 // but regular files below Options.Folders, and what has not the digest that it should have is not

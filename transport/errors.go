@@ -65,16 +65,16 @@ type trouble struct {
 	kind  Kind          // what it is if it stays so
 	wait  time.Duration // the source asked to be left alone for so long
 	final bool          // no source is worth another try
-	// nowhere tells that there is no way to the source: no route, no name server, no such name.
-	nowhere bool
+	// noRoute tells that there is no way to the source: no route, no name server, no such name.
+	noRoute bool
 	err     error
 }
 
 func (t *trouble) Error() string { return t.err.Error() }
 func (t *trouble) Unwrap() error { return t.err }
 
-// passing tells whether the same source may do better in a while.
-func (t *trouble) passing() bool { return t.kind == NoNetwork || t.kind == Interrupted }
+// temporary tells whether the same source may do better in a while.
+func (t *trouble) temporary() bool { return t.kind == NoNetwork || t.kind == Interrupted }
 
 func wrongContent(format string, a ...any) *trouble {
 	return &trouble{kind: Corrupt, err: fmt.Errorf(format, a...)}

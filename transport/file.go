@@ -175,8 +175,8 @@ func (c *Client) fetch(ctx context.Context, j *job) (present bool, err error) {
 		}
 	}
 	at.set(part.n, f.Size)
-	return false, c.persist(ctx, errand{
-		label: f.label(), urls: f.URLs, quiet: c.RetryFor, known: part.digest != "", size: f.Size, seated: true, waiting: at.wait, try: c.continuing(f, part, at),
+	return false, c.persist(ctx, retrieval{
+		label: f.label(), urls: f.URLs, quiet: c.RetryFor, known: part.digest != "", size: f.Size, limited: true, waiting: at.wait, try: c.continuing(f, part, at),
 	})
 }
 
@@ -219,7 +219,7 @@ func trim(part *os.File) error {
 	return part.Truncate(keep)
 }
 
-// continuing returns the try of an errand that continues part until it is the whole file.
+// continuing returns the try of a retrieval that continues part until it is the whole file.
 func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.Context, url string, patient bool) (int64, error) {
 	wrong := false // a file that is all from this Fetch was wrong
 	return func(ctx context.Context, url string, patient bool) (int64, error) {
@@ -227,9 +227,9 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 			return 0, err
 		}
 		had, size := part.n, f.Size
-		near := IsLocal(url) && part.digest != ""
-		if near && had > 0 {
-			if err := c.vouch(ctx, url, f); err != nil {
+		local := IsLocal(url) && part.digest != ""
+		if local && had > 0 {
+			if err := c.verifyLocal(ctx, url, f); err != nil {
 				return 0, err
 			}
 		}
@@ -240,7 +240,7 @@ func (c *Client) continuing(f *File, part *partial, at *meter) func(ctx context.
 		if err != nil && !errors.As(err, &t) {
 			return part.n - had, err
 		}
-		part.inherited = part.inherited || near && part.n > had
+		part.inherited = part.inherited || local && part.n > had
 		if errors.Is(err, errChanged) {
 			if err := part.empty(); err != nil {
 				return 0, err

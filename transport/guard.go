@@ -26,7 +26,7 @@ import (
 //   - They go through the partial's hash on the way, so that nobody has to read the file again.
 type guard struct {
 	c    *Client
-	w    *watch
+	w    *watchdog
 	part *partial
 	size int64 // of the whole file; 0 where unknown
 	// learned is called with the size of the whole file where the answer tells it, gained with each
@@ -36,18 +36,18 @@ type guard struct {
 
 // A connection that gives less than this is cut, and another one made.
 const (
-	slowest  = 1 << 10  // bytes a second, for as long as Client.stall
-	sluggish = 16 << 10 // for a third of that, where another source promises to do better
+	minRate         = 1 << 10  // bytes a second, for as long as Client.stall
+	minRateIfOthers = 16 << 10 // for a third of that, where another source promises to do better
 )
 
-// download continues part from url: grab writes, a guard watches. Its errors are a *trouble's or of
+// download continues part from url: grab writes, a guard checks. Its errors are a *trouble's or of
 // the disk.
 func (c *Client) download(ctx context.Context, url string, patient bool, part *partial, size int64, learned, gained func(int64)) error {
-	limit, rate := min(c.stall, c.RetryFor), int64(slowest)
+	limit, rate := min(c.stall, c.RetryFor), int64(minRate)
 	if !patient {
-		limit, rate = limit/3, sluggish
+		limit, rate = limit/3, minRateIfOthers
 	}
-	w := newWatch(ctx, limit, rate*int64(limit)/int64(time.Second))
+	w := newWatchdog(ctx, limit, rate*int64(limit)/int64(time.Second))
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -94,11 +94,11 @@ func (g *guard) Do(req *http.Request) (*http.Response, error) {
 		done, err := g.continued(resp)
 		if done || err != nil {
 			if err != nil {
-				drop(resp.Body)
+				discard(resp.Body)
 			}
 			return resp, err
 		}
-		drop(resp.Body)
+		discard(resp.Body)
 		req.Header.Del("Range")
 		req.Header.Del("If-Range")
 		if resp, err = g.c.do(g.http(), req, g.w); err != nil {
@@ -106,7 +106,7 @@ func (g *guard) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	if err := g.full(resp); err != nil {
-		drop(resp.Body)
+		discard(resp.Body)
 		return nil, err
 	}
 	return resp, nil

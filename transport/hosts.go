@@ -13,26 +13,26 @@ import (
 // its time once and not once a file; and it keeps a host's connections few.
 type hosts struct {
 	mu      sync.Mutex
-	known   map[string]*standing
-	seats   int       // downloads at once from one host
+	known   map[string]*hostState
+	slots   int       // downloads at once from one host
 	network time.Time // when a host was last reached over the network
 }
 
-// A standing is what is known of one host.
-type standing struct {
-	missed time.Time     // it could not be reached until then
+// A hostState is what is known of one host.
+type hostState struct {
+	missed time.Time     // it could not be reached; it counts as unreachable until then
 	slow   time.Time     // it was cut for being slow; it counts as slow until then
-	seats  chan struct{} // taken
+	slots  chan struct{} // one element for each download that is going on
 }
 
 // avoidFor is how long a host that did badly is asked after the others.
 const avoidFor = time.Minute
 
-// of is the standing of a URL's host. mu is held.
-func (h *hosts) of(rawURL string) *standing {
+// of is the state of a URL's host. mu is held.
+func (h *hosts) of(rawURL string) *hostState {
 	s := h.known[host(rawURL)]
 	if s == nil {
-		s = &standing{seats: make(chan struct{}, h.seats)}
+		s = &hostState{slots: make(chan struct{}, h.slots)}
 		h.known[host(rawURL)] = s
 	}
 	return s
@@ -77,8 +77,8 @@ func (h *hosts) slow(url string, now time.Time) {
 	h.of(url).slow = now.Add(avoidFor)
 }
 
-// forgive forgets what a URL's host did.
-func (h *hosts) forgive(url string) {
+// forget forgets what a URL's host did.
+func (h *hosts) forget(url string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := h.of(url)
@@ -101,24 +101,24 @@ func (h *hosts) online(since time.Time) bool {
 	return h.network.After(since)
 }
 
-func (h *hosts) seatsOf(url string) chan struct{} {
+func (h *hosts) slotsOf(url string) chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.of(url).seats
+	return h.of(url).slots
 }
 
 // full tells whether a URL's host has as many connections as it may have.
 func (h *hosts) full(url string) bool {
-	seats := h.seatsOf(url)
-	return len(seats) == cap(seats)
+	slots := h.slotsOf(url)
+	return len(slots) == cap(slots)
 }
 
-// sit waits until the host of a URL may have one more connection, which ends with leave.
-func (h *hosts) sit(ctx context.Context, url string) (leave func(), err error) {
-	seats := h.seatsOf(url)
+// acquire waits until the host of a URL may have one more connection, which ends with release.
+func (h *hosts) acquire(ctx context.Context, url string) (release func(), err error) {
+	slots := h.slotsOf(url)
 	select {
-	case seats <- struct{}{}:
-		return func() { <-seats }, nil
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -217,10 +217,10 @@ func (c *Client) localSize(rawURL string) int64 {
 	return fi.Size()
 }
 
-// vouch tells whether the file at a file URL is right, before it continues what is there from
+// verifyLocal tells whether the file at a file URL is right, before it continues what is there from
 // elsewhere: a damaged one must not spoil that. The error is a *trouble.
-func (c *Client) vouch(ctx context.Context, url string, f *File) error {
-	w := newWatch(ctx, min(c.stall, c.RetryFor), 1)
+func (c *Client) verifyLocal(ctx context.Context, url string, f *File) error {
+	w := newWatchdog(ctx, min(c.stall, c.RetryFor), 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {

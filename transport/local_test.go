@@ -46,8 +46,8 @@ func (s *stick) put(t *testing.T, name string, content []byte) {
 	}
 }
 
-// What waits for the network is woken by Look, and goes on from a copy; nothing that has come is
-// fetched again.
+// What waits for the network is woken by CopiesAppeared, and goes on from a copy; nothing that has
+// come is fetched again.
 func TestLookWakes(t *testing.T) {
 	content := random(300 * kib)
 	o := serve(t, inTurn(dropping(100*kib, good(content)), status(503)))
@@ -59,15 +59,15 @@ func TestLookWakes(t *testing.T) {
 			return k.sleep(ctx, d)
 		}
 		asleep <- true
-		<-ctx.Done() // for ever, but for Look
+		<-ctx.Done() // for ever, but for CopiesAppeared
 		return ctx.Err()
 	}
 	go func() {
 		<-asleep
-		c.Look() // nothing is there: it sleeps on
+		c.CopiesAppeared() // nothing is there: it waits on
 		<-asleep
 		s.put(t, "a", content)
-		c.Look()
+		c.CopiesAppeared()
 	}()
 	var last Progress
 	f := wanted(t, content, o.URL+"/a")
@@ -102,9 +102,9 @@ func TestLookEndsATry(t *testing.T) {
 	go func() {
 		<-sent
 		s.put(t, "a", content[1:])
-		c.Look()
+		c.CopiesAppeared()
 		s.put(t, "a", content)
-		c.Look()
+		c.CopiesAppeared()
 	}()
 	f := wanted(t, content, o.URL+"/a")
 	if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {

@@ -13,10 +13,10 @@ import (
 
 const (
 	firstPause = 200 * time.Millisecond
-	shortPause = 2 * time.Second // a pause up to this is worth no thought
+	shortPause = 2 * time.Second // pauses grow up to this however short the link was down
 	mostPause  = 30 * time.Second
 	// A try that gained less than this waits before the next, or a link that gives a byte per
-	// connection would have us hammer the server.
+	// connection would make us connect without a pause.
 	goodGain = 16 << 10
 	// That no byte has come for less than this is not told to anybody.
 	noticed = time.Second
@@ -32,8 +32,8 @@ type source struct {
 	last  *trouble
 }
 
-// An errand is a file to be got from one of its sources.
-type errand struct {
+// A retrieval is a file that one of its sources is to give, with what it takes to try one.
+type retrieval struct {
 	label string
 	urls  []string
 	quiet time.Duration // it is given up after so long without a byte
@@ -45,8 +45,8 @@ type errand struct {
 	// where unknown.
 	known bool
 	size  int64
-	// seated tells that a try takes one of its host's few connections.
-	seated bool
+	// limited tells that a try takes one of its host's few connections.
+	limited bool
 	// waiting, if not nil, is called before a wait that a person may notice.
 	waiting func()
 }
@@ -56,25 +56,25 @@ type errand struct {
 // it gives bytes; one that gives none waits, longer each time, while the others are asked. One that
 // can't help is out; if its content was wrong it gets a second chance when all are out. A copy on
 // this computer is asked before any other, and what goes on or waits over the network goes on from
-// one as soon as there is news of it.
+// one as soon as CopiesAppeared says that there may be one.
 //
 // While no host was reached for as long as quiet there may be no network at all, and nobody is kept
 // waiting for it: it ends at once where the first tries say that there is no way to any source, and
 // after SmallRetryFor where they don't answer.
 //
 // persist returns nil, an *Error or one that is ctx.Err().
-func (c *Client) persist(ctx context.Context, e errand) error {
+func (c *Client) persist(ctx context.Context, r retrieval) error {
 	var sources []*source
-	var news chan struct{}
+	var more chan struct{}
 	current, secondChance := 0, true     // current: where the search for the next begins
 	gainedAt, wellAt := c.now(), c.now() // when the last byte came; when many came at once
 	asked := ""
 	for {
-		if news == nil || isClosed(news) {
-			news = *c.news.Load() // before the copies are looked for, so that none is missed
-			sources, current = c.nearestFirst(e, sources), 0
+		if more == nil || isClosed(more) {
+			more = *c.moreCopies.Load() // before the copies are looked for, so that none is missed
+			sources, current = c.copiesFirst(r, sources), 0
 		}
-		s := c.next(e, sources, current)
+		s := c.next(r, sources, current)
 		if s == nil && secondChance {
 			secondChance = false
 			for _, s := range sources {
@@ -82,55 +82,55 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 			}
 			continue
 		}
-		if s == nil || s.ready.After(gainedAt.Add(c.patience(e.quiet))) {
-			return c.givenUp(e.label, sources, asked)
+		if s == nil || s.ready.After(gainedAt.Add(c.patience(r.quiet))) {
+			return c.givenUp(r.label, sources, asked)
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
-			c.Log.Debug("waiting before the next try", "file", e.label, "url", Redacted(s.url), "wait", wait)
-			if c.now().Add(wait).Sub(gainedAt) >= noticed && e.waiting != nil {
-				e.waiting()
+			c.Log.Debug("waiting before the next try", "file", r.label, "url", Redacted(s.url), "wait", wait)
+			if c.now().Add(wait).Sub(gainedAt) >= noticed && r.waiting != nil {
+				r.waiting()
 			}
-			c.sleepUnless(ctx, news, wait)
+			c.sleepUnless(ctx, more, wait)
 		}
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s: %w", e.label, err)
+			return fmt.Errorf("%s: %w", r.label, err)
 		}
-		if isClosed(news) {
+		if isClosed(more) {
 			continue
 		}
 		current = slices.Index(sources, s)
 
 		s.tries++
 		asked = s.url
-		gained, waited, err := c.try(ctx, e, s, sources, news)
+		gained, waited, err := c.try(ctx, r, s, sources, more)
 		gainedAt = gainedAt.Add(waited)
 		if err == nil {
 			c.hosts.reached(s.url, c.now())
 			return nil
 		}
 		if ctxErr := ctx.Err(); ctxErr != nil {
-			return fmt.Errorf("%s: %w", e.label, ctxErr)
+			return fmt.Errorf("%s: %w", r.label, ctxErr)
 		}
 		if gained > 0 {
 			gainedAt = c.now()
 		}
-		if errors.Is(err, errNearer) {
-			c.Log.Debug("a copy is nearer", "file", e.label, "url", Redacted(s.url), "gained", gained)
+		if errors.Is(err, errCopyHere) {
+			c.Log.Debug("a copy is nearer", "file", r.label, "url", Redacted(s.url), "gained", gained)
 			continue
 		}
 		if !errors.As(err, &s.last) {
-			return localError(e.label, err)
+			return localError(r.label, err)
 		}
-		c.Log.Debug("a try failed", "file", e.label, "url", Redacted(s.url), "gained", gained, "error", err)
+		c.Log.Debug("a try failed", "file", r.label, "url", Redacted(s.url), "gained", gained, "error", err)
 		if s.last.kind == NoNetwork {
 			c.hosts.missed(s.url, c.now())
 		} else {
 			c.hosts.reached(s.url, c.now())
 		}
 		switch {
-		case s.last.final, c.offline(e, sources):
-			return c.givenUp(e.label, sources, asked)
-		case !s.last.passing():
+		case s.last.final, c.offline(r, sources):
+			return c.givenUp(r.label, sources, asked)
+		case !s.last.temporary():
 			s.out = true
 		case errors.Is(s.last, errStalled):
 			c.hosts.slow(s.url, c.now())
@@ -141,22 +141,22 @@ func (c *Client) persist(ctx context.Context, e errand) error {
 		default:
 			current++
 		}
-		if s.last.passing() && gained < goodGain {
+		if s.last.temporary() && gained < goodGain {
 			s.ready = c.now().Add(max(pause(s.fails, c.now().Sub(wellAt)), s.last.wait))
 			s.fails++
 		}
 	}
 }
 
-// nearestFirst are the sources of an errand, sources those that there were so far. Where any copy
+// copiesFirst are the sources of a retrieval, sources those that there were so far. Where any copy
 // will do, those on this computer come first, for they cost nothing, and begin anew: what was not
 // there may be there now.
-func (c *Client) nearestFirst(e errand, sources []*source) []*source {
+func (c *Client) copiesFirst(r retrieval, sources []*source) []*source {
 	now := c.now()
 	if sources == nil {
-		sources = c.hosts.order(e.urls, now)
+		sources = c.hosts.order(r.urls, now)
 	}
-	near := c.hosts.order(c.copies(e), now)
+	near := c.hosts.order(c.copies(r), now)
 	if len(near) == 0 {
 		return sources
 	}
@@ -167,14 +167,14 @@ func (c *Client) nearestFirst(e errand, sources []*source) []*source {
 	return append(near, far...)
 }
 
-// copies are where an errand's content may be on this computer; none where there is no digest to
+// copies are where a retrieval's content may be on this computer; none where there is no digest to
 // tell.
-func (c *Client) copies(e errand) []string {
-	if !e.known {
+func (c *Client) copies(r retrieval) []string {
+	if !r.known {
 		return nil
 	}
 	var all []string
-	for _, u := range e.urls {
+	for _, u := range r.urls {
 		if IsLocal(u) {
 			all = append(all, u)
 		}
@@ -182,7 +182,7 @@ func (c *Client) copies(e errand) []string {
 	if c.Copies == nil {
 		return all
 	}
-	for _, u := range e.urls {
+	for _, u := range r.urls {
 		for _, copy := range c.Copies(u) {
 			if !slices.Contains(all, copy) {
 				all = append(all, copy)
@@ -193,63 +193,63 @@ func (c *Client) copies(e errand) []string {
 }
 
 // try asks a source, when its host has a connection left. waited is how long it had none. It ends
-// with errNearer where there is news of a copy on this computer.
-func (c *Client) try(ctx context.Context, e errand, s *source, sources []*source, news <-chan struct{}) (gained int64, waited time.Duration, err error) {
-	if e.known && !IsLocal(s.url) {
+// with errCopyHere where a copy appears on this computer.
+func (c *Client) try(ctx context.Context, r retrieval, s *source, sources []*source, more <-chan struct{}) (gained int64, waited time.Duration, err error) {
+	if r.known && !IsLocal(s.url) {
 		nearer, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		go c.lookOut(nearer, e, news, cancel)
+		go c.cancelForCopy(nearer, r, more, cancel)
 		ctx = nearer
 		defer func() {
-			if err != nil && context.Cause(nearer) == errNearer {
-				err = errNearer
+			if err != nil && context.Cause(nearer) == errCopyHere {
+				err = errCopyHere
 			}
 		}()
 	}
-	if e.seated {
+	if r.limited {
 		began := c.now()
-		leave, failed := c.hosts.sit(ctx, s.url)
+		release, failed := c.hosts.acquire(ctx, s.url)
 		if failed != nil {
 			return 0, 0, failed
 		}
-		defer leave()
+		defer release()
 		waited = c.now().Sub(began)
 	}
 	patient := !slices.ContainsFunc(sources, func(o *source) bool {
 		return o != s && !o.out && !o.ready.After(c.now()) && c.hosts.good(o.url, c.now())
 	})
-	gained, err = e.try(ctx, s.url, patient)
+	gained, err = r.try(ctx, s.url, patient)
 	return gained, waited, err
 }
 
-// errNearer ends a try over the network, for the file is on this computer now.
-var errNearer = errors.New("there is a copy on this computer")
+// errCopyHere ends a try over the network, for the file is on this computer now.
+var errCopyHere = errors.New("there is a copy on this computer")
 
-// lookOut cancels ctx with errNearer when after some news there is a copy on this computer.
-func (c *Client) lookOut(ctx context.Context, e errand, news <-chan struct{}, cancel context.CancelCauseFunc) {
+// cancelForCopy cancels ctx with errCopyHere when a copy has appeared on this computer.
+func (c *Client) cancelForCopy(ctx context.Context, r retrieval, more <-chan struct{}, cancel context.CancelCauseFunc) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-news:
+		case <-more:
 		}
-		news = *c.news.Load()
-		for _, u := range c.copies(e) {
-			if size := c.localSize(u); size >= 0 && (e.size == 0 || size == e.size) {
-				cancel(errNearer)
+		more = *c.moreCopies.Load()
+		for _, u := range c.copies(r) {
+			if size := c.localSize(u); size >= 0 && (r.size == 0 || size == r.size) {
+				cancel(errCopyHere)
 				return
 			}
 		}
 	}
 }
 
-// sleepUnless sleeps until there is news.
-func (c *Client) sleepUnless(ctx context.Context, news <-chan struct{}, d time.Duration) {
+// sleepUnless sleeps, but not longer than until there may be more copies.
+func (c *Client) sleepUnless(ctx context.Context, more <-chan struct{}, d time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
-		case <-news:
+		case <-more:
 			cancel()
 		case <-ctx.Done():
 		}
@@ -257,9 +257,9 @@ func (c *Client) sleepUnless(ctx context.Context, news <-chan struct{}, d time.D
 	_ = c.sleep(ctx, d) // ended early only by ctx
 }
 
-func isClosed(news <-chan struct{}) bool {
+func isClosed(more <-chan struct{}) bool {
 	select {
-	case <-news:
+	case <-more:
 		return true
 	default:
 		return false
@@ -276,16 +276,16 @@ func (c *Client) patience(quiet time.Duration) time.Duration {
 
 // offline tells whether there is no network, and was none before: each source that is left was
 // tried, and there is no way to it.
-func (c *Client) offline(e errand, sources []*source) bool {
-	if c.hosts.online(c.now().Add(-e.quiet)) {
+func (c *Client) offline(r retrieval, sources []*source) bool {
+	if c.hosts.online(c.now().Add(-r.quiet)) {
 		return false
 	}
-	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !s.last.nowhere) })
+	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !s.last.noRoute) })
 }
 
 // next is the source to ask: the first from current on that is ready, and of those one with a
 // connection left; or the one that will be ready first; nil if all are out.
-func (c *Client) next(e errand, sources []*source, current int) *source {
+func (c *Client) next(r retrieval, sources []*source, current int) *source {
 	now := c.now()
 	var ready, soonest *source
 	for i := range sources {
@@ -293,7 +293,7 @@ func (c *Client) next(e errand, sources []*source, current int) *source {
 		switch {
 		case s.out:
 		case !s.ready.After(now):
-			if !e.seated || !c.hosts.full(s.url) {
+			if !r.limited || !c.hosts.full(s.url) {
 				return s
 			}
 			if ready == nil {

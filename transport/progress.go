@@ -43,9 +43,9 @@ type meters struct {
 	since   time.Time // came counts from here
 	speed   float64
 
-	running int // files that are being brought
-	waiting int // of them
-	said    bool
+	running     int  // files that are being brought
+	waiting     int  // of them
+	toldWaiting bool // the last report said so
 }
 
 // A meter is one file's.
@@ -119,8 +119,8 @@ func (m *meter) gain(n, done, size int64) {
 		m.speed += (speed - m.speed) * s / (s + w)
 		m.came, m.since = 0, now
 	}
-	m.waiting -= m.waitsNo()
-	if now.Sub(m.reported) >= reportEvery || m.said {
+	m.waiting -= m.endWait()
+	if now.Sub(m.reported) >= reportEvery || m.toldWaiting {
 		m.reported = now
 		m.tell(false)
 	}
@@ -144,9 +144,9 @@ func (m *meter) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.running--
-	m.waiting -= m.waitsNo()
+	m.waiting -= m.endWait()
 	// The others may have waited for a while, and not said so because this one did well.
-	if m.running > 0 && m.waiting == m.running && !m.said {
+	if m.running > 0 && m.waiting == m.running && !m.toldWaiting {
 		m.tellWaiting()
 	}
 }
@@ -159,13 +159,13 @@ func (m *meter) wait() {
 		m.waits = true
 		m.waiting++
 	}
-	if m.waiting == m.running && !m.said {
+	if m.waiting == m.running && !m.toldWaiting {
 		m.tellWaiting()
 	}
 }
 
-// waitsNo ends the file's waiting and returns how many that makes fewer.
-func (m *meter) waitsNo() int {
+// endWait ends the file's waiting and returns how many that makes fewer.
+func (m *meter) endWait() int {
 	if !m.waits {
 		return 0
 	}
@@ -174,14 +174,14 @@ func (m *meter) waitsNo() int {
 }
 
 func (m *meter) tellWaiting() {
-	m.said, m.speed = true, 0
+	m.toldWaiting, m.speed = true, 0
 	m.tell(false)
 }
 
 func (m *meter) tell(finished bool) {
 	p := Progress{FileDone: m.done, Done: m.meters.done, Total: m.total, Speed: int64(m.speed), Finished: finished}
-	p.Waiting = m.said && m.waiting == m.running && !finished
-	m.said = p.Waiting
+	p.Waiting = m.toldWaiting && m.waiting == m.running && !finished
+	m.toldWaiting = p.Waiting
 	if m.unknown > 0 {
 		p.Total = 0
 	}

@@ -24,7 +24,7 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	// One byte more, so that reading to the end needs no larger buffer.
 	body := make([]byte, 0, ref.Size+1)
 	quiet, stall := c.smallPatience(ctx, len(urls))
-	err := c.persist(ctx, errand{label: ref.Path, urls: urls, quiet: quiet, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, retrieval{label: ref.Path, urls: urls, quiet: quiet, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
 		body, err = c.getOnce(ctx, url, body, ref, stall)
@@ -68,7 +68,7 @@ func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall t
 // Where nothing is there yet the answer may be compressed; its plain beginning can be continued as
 // well as any other.
 func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.Ref, stall time.Duration) ([]byte, error) {
-	w := newWatch(ctx, stall, 1)
+	w := newWatchdog(ctx, stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		return body[:0], &trouble{kind: Interrupted, err: fmt.Errorf("the server can't continue at byte %d", had)}
 	default:
-		drop(resp.Body)
+		discard(resp.Body)
 		return body, unexpected(resp, c.now())
 	}
 	body, err = readUpTo(body, resp.Body, ref.Size)
@@ -156,7 +156,7 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 	var a Answer
 	label := url[strings.LastIndexByte(url, '/')+1:]
 	quiet, stall := c.smallPatience(ctx, 1)
-	err := c.persist(ctx, errand{label: label, urls: []string{url}, quiet: quiet, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, retrieval{label: label, urls: []string{url}, quiet: quiet, try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		var err error
 		a, err = c.revalidateOnce(ctx, url, etag, limit, stall)
 		return 0, err
@@ -168,7 +168,7 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 }
 
 func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64, stall time.Duration) (Answer, error) {
-	w := newWatch(ctx, stall, 1)
+	w := newWatchdog(ctx, stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -192,7 +192,7 @@ func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int
 	case resp.StatusCode == http.StatusNotModified && etag != "":
 		return Answer{ETag: etag, Unchanged: true}, nil
 	case resp.StatusCode != http.StatusOK:
-		drop(resp.Body)
+		discard(resp.Body)
 		return Answer{}, unexpected(resp, c.now())
 	case resp.ContentLength > limit:
 		return Answer{}, wrongContent("the server has %d bytes, more than the %d that are taken", resp.ContentLength, limit)

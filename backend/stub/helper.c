@@ -47,7 +47,7 @@
 /* So much is read before the main loop gets its turn. */
 #define READ_AT_ONCE (64 * 1024)
 
-/* The user id of nobody that is known. */
+/* The user id that a helper is given for a caller whom packagekitd does not know: nobody's rights. */
 #define NOBODY G_MAXUINT32
 
 /* The least urgent level that is a warning (sd-daemon(3), syslog(3)). */
@@ -154,7 +154,7 @@ fd_clear (gint *fd)
 	*fd = -1;
 }
 
-/* Once. False at the end of stdout, and where nothing is there now. */
+/* Reads stdout once. FALSE at its end, and where nothing is there now. */
 static gboolean
 helper_read (Helper *helper)
 {
@@ -189,7 +189,7 @@ log_line (Helper *helper, const gchar *line)
 		g_debug ("%s: helper %d: %s", helper->lane->name, helper->pid, line);
 }
 
-/* To the log, line by line. Nobody waits for a newline that is too far away. */
+/* Writes stderr to the log, line by line. A line that is too long becomes several. */
 static gboolean
 helper_log (Helper *helper)
 {

@@ -207,13 +207,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	}
 	defer system.Close()
 	system.Offers.SetLocale(os.Getenv("LANG"))
-	mux := make(ops.Mux)
-	for _, register := range []func(ops.Mux, *ops.System){
-		search.Register, resolve.Register, describe.Register, refresh.Register, install.Register, remove.Register, update.Register,
-		repair.Register, signature.Register, sources.Register, platform.Register, locale.Register,
-	} {
-		register(mux, system)
-	}
+	mux := newMux(system)
 	system.Guard(mux)
 	d := dispatcher.Dispatcher{
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
@@ -221,6 +215,18 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	}
 	started()
 	return d.Run(a.command), nil
+}
+
+// newMux has the ops of all families.
+func newMux(system *ops.System) ops.Mux {
+	mux := make(ops.Mux)
+	for _, register := range []func(ops.Mux, *ops.System){
+		search.Register, resolve.Register, describe.Register, refresh.Register, install.Register, remove.Register, update.Register,
+		repair.Register, signature.Register, sources.Register, platform.Register, locale.Register,
+	} {
+		register(mux, system)
+	}
+	return mux
 }
 
 // starting gives what happens before the dispatcher runs a context that a signal ends. Calling

@@ -18,7 +18,7 @@ import (
 // that it needs. For a package as it is installed: what the RPM database says.
 func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
-	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
+	t := &reporter{System: s, w: w, filters: r.Filters, reported: make(map[wire.PackageID]bool)}
 	for _, id := range r.IDs {
 		installed, err := s.FindInstalled(ctx, id)
 		if err != nil {
@@ -49,14 +49,14 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 }
 
 // offered tells what a package of a tree depends on.
-func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) error {
+func (t *reporter) offered(ctx context.Context, o *offers.Offer, recursive bool) error {
 	indexes := o.Package().Requires
 	if recursive {
 		all := o.Tree.Closure(o.Index)
 		indexes = all[:len(all)-1]
 	}
 	for _, i := range indexes {
-		if err := t.tell(ctx, &o.Tree.Packages[i], o.Source); err != nil {
+		if err := t.report(ctx, &o.Tree.Packages[i], o.Source); err != nil {
 			return err
 		}
 	}
@@ -64,7 +64,7 @@ func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) e
 		return nil
 	}
 	for _, n := range o.Tree.Needs {
-		if err := t.tell(ctx, &tree.Package{NEVRA: n}, o.Source); err != nil {
+		if err := t.report(ctx, &tree.Package{NEVRA: n}, o.Source); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (t *teller) offered(ctx context.Context, o *offers.Offer, recursive bool) e
 // those of packages that were installed, downloaded or asked about.
 func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
-	t := &teller{System: s, w: w, filters: r.Filters, told: make(map[wire.PackageID]bool)}
+	t := &reporter{System: s, w: w, filters: r.Filters, reported: make(map[wire.PackageID]bool)}
 	for _, id := range r.IDs {
 		installed, err := s.FindInstalled(ctx, id)
 		if err != nil {
@@ -112,7 +112,7 @@ func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Requ
 // inIndexes tells the packages on offer that require the packages of a name, or, if recursive,
 // those that require these, and so on. Sources that can't be asked are passed over: this question
 // has no end that anybody could wait for.
-func (t *teller) inIndexes(ctx context.Context, name string, recursive bool) error {
+func (t *reporter) inIndexes(ctx context.Context, name string, recursive bool) error {
 	type member struct {
 		source string
 		tree.Member
@@ -137,7 +137,7 @@ func (t *teller) inIndexes(ctx context.Context, name string, recursive bool) err
 			t.Log.Warn("not all that require a package are known", "package", name, "error", err)
 		}
 		for _, m := range all {
-			if err := t.tell(ctx, &tree.Package{NEVRA: m.NEVRA, Summary: m.Summary}, m.source); err != nil {
+			if err := t.report(ctx, &tree.Package{NEVRA: m.NEVRA, Summary: m.Summary}, m.source); err != nil {
 				return err
 			}
 			if recursive && !seen[m.Name] {
@@ -150,7 +150,7 @@ func (t *teller) inIndexes(ctx context.Context, name string, recursive bool) err
 }
 
 // inTrees tells the packages on offer that require a package.
-func (t *teller) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) error {
+func (t *reporter) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) error {
 	type found struct {
 		pkg    tree.Package
 		source string
@@ -166,7 +166,7 @@ func (t *teller) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) err
 		return err
 	}
 	for _, f := range all {
-		if err := t.tell(ctx, &f.pkg, f.source); err != nil {
+		if err := t.report(ctx, &f.pkg, f.source); err != nil {
 			return err
 		}
 	}
@@ -201,17 +201,17 @@ func requirers(t *tree.Tree, of tree.NEVRA, recursive bool) []int {
 	return all
 }
 
-// A teller reports packages that pass the filters, each once.
-type teller struct {
+// A reporter reports packages that pass the filters, each once.
+type reporter struct {
 	*ops.System
-	w       *wire.Writer
-	filters wire.Filters
-	told    map[wire.PackageID]bool
-	graph   *graph // nil: not read yet
+	w        *wire.Writer
+	filters  wire.Filters
+	reported map[wire.PackageID]bool
+	graph    *graph // nil: not read yet
 }
 
 // installedGraph tells the installed packages that a question about one has for an answer.
-func (t *teller) installedGraph(ctx context.Context, of tree.NEVRA, recursive bool, ask func(*graph, tree.NEVRA, bool) []tree.NEVRA) error {
+func (t *reporter) installedGraph(ctx context.Context, of tree.NEVRA, recursive bool, ask func(*graph, tree.NEVRA, bool) []tree.NEVRA) error {
 	if !t.filters.Pass(wire.Installed, true) {
 		return nil
 	}
@@ -223,15 +223,15 @@ func (t *teller) installedGraph(ctx context.Context, of tree.NEVRA, recursive bo
 		t.graph = g
 	}
 	for _, p := range ask(t.graph, of, recursive) {
-		if err := t.tell(ctx, &tree.Package{NEVRA: p}, ""); err != nil {
+		if err := t.report(ctx, &tree.Package{NEVRA: p}, ""); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tell reports a package as installed, in whatever version, or as available.
-func (t *teller) tell(ctx context.Context, p *tree.Package, source string) error {
+// report reports a package as installed, in whatever version, or as available.
+func (t *reporter) report(ctx context.Context, p *tree.Package, source string) error {
 	if err := t.SyncInstalled(ctx); err != nil {
 		return err
 	}
@@ -243,9 +243,9 @@ func (t *teller) tell(ctx context.Context, p *tree.Package, source string) error
 	if i := slices.IndexFunc(installed, func(q db.Package) bool { return q.Arch == p.Arch }); i >= 0 {
 		info, id, summary = wire.InfoInstalled, ops.ID(&installed[i]), installed[i].Summary
 	}
-	if t.filters.Pass(wire.Installed, info == wire.InfoInstalled) && !t.told[id] {
+	if t.filters.Pass(wire.Installed, info == wire.InfoInstalled) && !t.reported[id] {
 		t.w.Package(info, id, summary)
 	}
-	t.told[id] = true
+	t.reported[id] = true
 	return nil
 }

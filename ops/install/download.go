@@ -64,7 +64,7 @@ func download(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 	}
 	for i, o := range found {
 		name := transaction.FileName(o.Package().NEVRA)
-		if err := pass(ctx, folder, files[i].Path, name); err != nil {
+		if err := moveTo(ctx, folder, files[i].Path, name); err != nil {
 			return putError(ctx, r.Folder, err)
 		}
 		w.Files(ops.OfferID(o), []string{filepath.Join(r.Folder, name)})
@@ -159,8 +159,8 @@ func roomIn(ctx context.Context, s *ops.System, folder *caller.Folder, path stri
 	return nil
 }
 
-// pass copies an RPM from the cache into a folder, and removes it from the cache.
-func pass(ctx context.Context, folder *caller.Folder, path, name string) error {
+// moveTo copies an RPM from the cache into a folder, and removes it from the cache.
+func moveTo(ctx context.Context, folder *caller.Folder, path, name string) error {
 	from, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("reading what was downloaded: %w", err)

@@ -20,7 +20,7 @@ import (
 func provider(ctx context.Context, s *ops.System, w *wire.Writer, dependency string) (*offers.Offer, error) {
 	name, _, _ := strings.Cut(dependency, " ")
 	if strings.HasPrefix(dependency, "(") {
-		return nil, nil // rich ones aren't taken apart: they are rare in what people carry around
+		return nil, nil // rich ones are not taken apart: few RPMs outside a distribution have any
 	}
 	if tree.CheckName(name) == nil && !strings.ContainsAny(name, "()") {
 		o, err := s.Find(ctx, w, wire.PackageID{Name: name})

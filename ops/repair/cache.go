@@ -41,7 +41,7 @@ func (p *repair) cache(ctx context.Context) error {
 		}
 		whole := false
 		if m := inName.FindStringSubmatch(e.Name()); m != nil {
-			whole = is(path, cmp.Or(m[1], "sha256"), m[2])
+			whole = hasDigest(path, cmp.Or(m[1], "sha256"), m[2])
 		} else {
 			_, err := rpm.ReadFile(path)
 			whole = err == nil
@@ -61,15 +61,15 @@ func (p *repair) remove(path string) {
 		}
 	}
 	_, label, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".rpm"), "-")
-	id := thing(filepath.Base(path), "1", "cache")
+	id := otherID(filepath.Base(path), "1", "cache")
 	if is, err := tree.ParseNEVRA(label); err == nil {
-		id = named(is, "cache")
+		id = packageID(is, "cache")
 	}
-	p.told(id, "It was damaged: %s is removed from the cache", filepath.Base(path))
+	p.report(id, "It was damaged: %s is removed from the cache", filepath.Base(path))
 }
 
-// is tells whether a file's digest by an algorithm begins so.
-func is(path, algorithm, digest string) bool {
+// hasDigest tells whether a file's digest by an algorithm begins so.
+func hasDigest(path, algorithm, digest string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false

@@ -54,22 +54,22 @@ type repair struct {
 	unfinished []*db.Transaction // what was cut off
 }
 
-// told tells what was done, or would be.
-func (p *repair) told(id wire.PackageID, format string, args ...any) {
+// report tells what was done, or would be.
+func (p *repair) report(id wire.PackageID, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	p.s.Log.Info("repaired", "what", id, "how", text, "simulated", p.simulate)
 	p.w.Package(wire.InfoCleanup, id, text)
 }
 
-// thing is the id of what is no package. It has all parts: pkcon shows "record-2.noarch
+// otherID is the id of what is no package. It has all parts: pkcon shows "record-2.noarch
 // (forgotten)", and never a summary.
-func thing(name, version, done string) wire.PackageID {
+func otherID(name, version, done string) wire.PackageID {
 	return wire.PackageID{Name: name, Version: version, Arch: "noarch", Data: done}
 }
 
 // database makes the record whole and the RPM database readable, and looks what was cut off.
 func (p *repair) database(ctx context.Context, lock *os.File) (err error) {
-	if err := p.whole(ctx); err != nil || p.damaged {
+	if err := p.checkRecord(ctx); err != nil || p.damaged {
 		return err
 	}
 	if p.unfinished, err = p.s.Record.Unfinished(); err != nil || p.readable() {
@@ -77,7 +77,7 @@ func (p *repair) database(ctx context.Context, lock *os.File) (err error) {
 	}
 	if p.simulate {
 		p.damaged = true
-		p.told(thing("rpm-database", "1", "rebuilt"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
+		p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
 		return nil
 	}
 	return p.rebuild(lock)
@@ -85,11 +85,11 @@ func (p *repair) database(ctx context.Context, lock *os.File) (err error) {
 
 func (p *repair) rest(ctx context.Context) error {
 	p.w.Percentage(30)
-	if err := p.record(ctx); err != nil {
+	if err := p.compareRecord(ctx); err != nil {
 		return err
 	}
 	p.w.Percentage(60)
-	if err := p.ended(ctx); err != nil {
+	if err := p.reportRecovered(ctx); err != nil {
 		return err
 	}
 	if err := p.cache(ctx); err != nil {
@@ -120,12 +120,12 @@ func (p *repair) rebuild(lock *os.File) error {
 	if err != nil {
 		return wire.Errorf(wire.InternalError, "the RPM database in %s is damaged and rpm --rebuilddb did not help: %w; put back a copy of it, or the image", p.s.RPM.Dir(), err)
 	}
-	p.told(thing("rpm-database", "1", "rebuilt"), "The RPM database could not be read: rpm wrote it anew")
+	p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database could not be read: rpm wrote it anew")
 	return nil
 }
 
-// whole checks the record's file, and rebuilds it where it is damaged.
-func (p *repair) whole(ctx context.Context) error {
+// checkRecord checks the record's file, and rebuilds it where it is damaged.
+func (p *repair) checkRecord(ctx context.Context) error {
 	problems, err := p.s.Record.Check(ctx)
 	if err != nil && !errors.Is(err, db.ErrDamaged) {
 		return err
@@ -139,19 +139,19 @@ func (p *repair) whole(ctx context.Context) error {
 	p.s.Log.Warn("the record is damaged", "problems", problems)
 	if p.simulate {
 		p.damaged = true
-		p.told(thing("record", "1", "rebuilt"), "The record in %s is damaged: what can be read of it would be kept", p.s.State)
+		p.report(otherID("record", "1", "rebuilt"), "The record in %s is damaged: what can be read of it would be kept", p.s.State)
 		return nil
 	}
 	kept, err := p.s.Rebuild(ctx)
 	if err != nil || kept == nil { // another helper was faster
 		return err
 	}
-	p.told(thing("record", "1", "rebuilt"), "The record was damaged and is made anew: %s", kept)
+	p.report(otherID("record", "1", "rebuilt"), "The record was damaged and is made anew: %s", kept)
 	return nil
 }
 
-// record compares the record with the RPM database package by package.
-func (p *repair) record(ctx context.Context) error {
+// compareRecord compares the record with the RPM database package by package.
+func (p *repair) compareRecord(ctx context.Context) error {
 	before, err := p.installed()
 	if err != nil {
 		return err
@@ -165,7 +165,7 @@ func (p *repair) record(ctx context.Context) error {
 		return err
 	}
 	if unused > 0 {
-		p.told(thing("record", fmt.Sprint(unused), "forgotten"), "%d trees and lists that no source offers any more were forgotten", unused)
+		p.report(otherID("record", fmt.Sprint(unused), "forgotten"), "%d trees and lists that no source offers any more were forgotten", unused)
 	}
 	if err := p.s.SyncInstalledNow(ctx); err != nil {
 		return err
@@ -176,7 +176,7 @@ func (p *repair) record(ctx context.Context) error {
 	}
 	for _, was := range before {
 		if !slices.ContainsFunc(after, func(is db.Package) bool { return is.NEVRA == was.NEVRA }) {
-			p.told(named(was.NEVRA, cmp.Or(was.Source, "local")), "It is not in the RPM database any more: the record knows it now")
+			p.report(packageID(was.NEVRA, cmp.Or(was.Source, "local")), "It is not in the RPM database any more: the record knows it now")
 		}
 	}
 	return nil
@@ -191,8 +191,8 @@ func (p *repair) installed() ([]db.Package, error) {
 	return all, err
 }
 
-// ended tells what became of transactions that were cut off.
-func (p *repair) ended(ctx context.Context) error {
+// reportRecovered tells what became of transactions that were cut off.
+func (p *repair) reportRecovered(ctx context.Context) error {
 	for _, t := range p.unfinished {
 		for _, planned := range t.Plan {
 			if planned.Kept {
@@ -206,18 +206,18 @@ func (p *repair) ended(ctx context.Context) error {
 			began := t.Began.Format(time.DateTime)
 			switch {
 			case installed != nil && planned.Removed:
-				p.told(ops.ID(installed), "%s of %s was cut off before this was removed", t.Command, began)
+				p.report(ops.ID(installed), "%s of %s was cut off before this was removed", t.Command, began)
 			case installed != nil:
-				p.told(ops.ID(installed), "%s of %s was cut off after this was installed: it is recorded", t.Command, began)
+				p.report(ops.ID(installed), "%s of %s was cut off after this was installed: it is recorded", t.Command, began)
 			case !planned.Removed:
-				p.told(id, "%s of %s was cut off before this was installed: what was downloaded is kept", t.Command, began)
+				p.report(id, "%s of %s was cut off before this was installed: what was downloaded is kept", t.Command, began)
 			}
 		}
 	}
 	return nil
 }
 
-// named is the id of a package that is not installed.
-func named(p tree.NEVRA, source string) wire.PackageID {
+// packageID is the id of a package that is not installed.
+func packageID(p tree.NEVRA, source string) wire.PackageID {
 	return wire.PackageID{Name: p.Name, Version: p.EVR(), Arch: p.Arch, Data: source}
 }

@@ -40,6 +40,9 @@ func resolve(s *ops.System) ops.Op {
 		var unready error
 		if r.Filters.Pass(wire.Installed, false) {
 			unready = s.Ready(ctx, w, names)
+			if offers.Ends(unready) {
+				return unready
+			}
 			w.Status(wire.StatusQuery)
 		}
 		all, unknown := 0, 0

@@ -38,7 +38,7 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 	if r.Filters.Pass(wire.Installed, true) {
 		found.Installed, err = s.InstalledWith(ctx, func(h *rpm.Header) bool {
 			return slices.ContainsFunc(h.Provides(), func(p string) bool {
-				return slices.ContainsFunc(wanted, func(t want) bool { return t.by(p) })
+				return slices.ContainsFunc(wanted, func(t want) bool { return t.metBy(p) })
 			}) || len(paths) > 0 && hasFile(h, paths)
 		})
 		if err != nil {
@@ -67,7 +67,7 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 // files.
 func providing(ctx context.Context, s *ops.System, w *wire.Writer, o *offering, values []string, wanted []want, paths []string) error {
 	match := func(name string) bool {
-		return slices.Contains(paths, name) || slices.ContainsFunc(wanted, func(t want) bool { return t.by(name) })
+		return slices.Contains(paths, name) || slices.ContainsFunc(wanted, func(t want) bool { return t.metBy(name) })
 	}
 	indexed, err := o.asked(ctx, s, w, values, match)
 	if err == nil && indexed && !o.found() { // what old clients send isn't in full
@@ -85,7 +85,7 @@ func providing(ctx context.Context, s *ops.System, w *wire.Writer, o *offering, 
 			err = s.Ready(ctx, w, nil)
 		}
 		for _, t := range wanted {
-			ids, err := s.Record.Providing(t.text, t.prefix(), t.by)
+			ids, err := s.Record.Providing(t.text, t.prefix(), t.metBy)
 			if err != nil {
 				return err
 			}
@@ -130,8 +130,8 @@ func (t want) prefix() string {
 
 func (t want) codec() bool { return t.kind == "gstreamer1" || t.kind == "gstreamer0.10" }
 
-// by tells whether something that a package provides is what is wanted.
-func (t want) by(provided string) bool {
+// metBy tells whether something that a package provides is what is wanted.
+func (t want) metBy(provided string) bool {
 	switch {
 	case provided == t.text:
 		return true

@@ -45,8 +45,8 @@ func TestWant(t *testing.T) {
 	for _, tt := range tests {
 		is, found := false, false
 		for _, w := range spellings(tt.asked) {
-			is = is || w.by(tt.provided)
-			found = found || w.by(tt.provided) && strings.HasPrefix(tt.provided, w.prefix())
+			is = is || w.metBy(tt.provided)
+			found = found || w.metBy(tt.provided) && strings.HasPrefix(tt.provided, w.prefix())
 		}
 		if is != tt.want || found != tt.want {
 			t.Errorf("%s for %s: %v, %v by its prefix; want %v", tt.provided, tt.asked, is, found, tt.want)

@@ -79,7 +79,7 @@ func recoverUnfinished(ctx context.Context, s *ops.System, w *wire.Writer, lock 
 // Where the disk is full the reserve is given up first: what is to come may free space, and rpm
 // needs some for its database.
 func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, error) {
-	if s.Record.Spare() {
+	if s.Record.ReleaseReserve() {
 		s.Log.Warn("the disk is full: the reserve is given up", "folder", s.State)
 	}
 	path := filepath.Join(s.State, "lock")

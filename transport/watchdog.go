@@ -12,9 +12,9 @@ import (
 
 var errStalled = errors.New("stalled")
 
-// A watch cuts a connection that is too slow: each floor bytes must come within limit. It runs only
-// while we wait for the network: a slow disk is no reason to cut.
-type watch struct {
+// A watchdog cuts a connection that is too slow: each floor bytes must come within limit. It runs
+// only while we wait for the network: a slow disk is no reason to cut.
+type watchdog struct {
 	ctx   context.Context
 	limit time.Duration
 	floor int64
@@ -26,8 +26,8 @@ type watch struct {
 	armed time.Time
 }
 
-// newWatch derives the context of one try. The caller calls stop.
-func newWatch(ctx context.Context, limit time.Duration, floor int64) *watch {
+// newWatchdog derives the context of one try. The caller calls stop.
+func newWatchdog(ctx context.Context, limit time.Duration, floor int64) *watchdog {
 	ctx, cancel := context.WithCancelCause(ctx)
 	slow := fmt.Errorf("no byte for %v: %w", limit, errStalled)
 	if floor > 1 {
@@ -35,16 +35,16 @@ func newWatch(ctx context.Context, limit time.Duration, floor int64) *watch {
 	}
 	timer := time.AfterFunc(limit, func() { cancel(slow) })
 	timer.Stop()
-	return &watch{ctx: ctx, limit: limit, floor: max(floor, 1), left: limit, timer: timer, stop: func() { timer.Stop(); cancel(nil) }}
+	return &watchdog{ctx: ctx, limit: limit, floor: max(floor, 1), left: limit, timer: timer, stop: func() { timer.Stop(); cancel(nil) }}
 }
 
-func (w *watch) arm() {
+func (w *watchdog) arm() {
 	w.armed = time.Now()
 	w.timer.Reset(max(w.left, 1))
 }
 
 // disarm says that so many bytes came.
-func (w *watch) disarm(n int64) {
+func (w *watchdog) disarm(n int64) {
 	w.timer.Stop()
 	w.came += n
 	w.left -= time.Since(w.armed)
@@ -53,8 +53,8 @@ func (w *watch) disarm(n int64) {
 	}
 }
 
-// cause says that it was the watch where err only says that the context ended.
-func (w *watch) cause(err error) error {
+// cause says that it was the watchdog where err only says that the context ended.
+func (w *watchdog) cause(err error) error {
 	if cause := context.Cause(w.ctx); errors.Is(cause, errStalled) {
 		return cause
 	}
@@ -63,7 +63,7 @@ func (w *watch) cause(err error) error {
 
 type watchedBody struct {
 	io.ReadCloser
-	w *watch
+	w *watchdog
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
