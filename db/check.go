@@ -53,7 +53,7 @@ func (r *Record) checkPublished(ctx context.Context) (problems []string, err err
 		sha256 string
 		body   []byte
 	}
-	err = each(r, "SELECT sha256, body FROM published", nil, func(s scan) (k kept, err error) {
+	err = each(r, "SELECT sha256, body FROM published UNION ALL SELECT sha256, body FROM capability", nil, func(s scan) (k kept, err error) {
 		err = s(&k.sha256, &k.body)
 		return k, err
 	}, func(k kept) error {

@@ -24,12 +24,13 @@ const (
 	keptTrees     = "published.body of entry.tree_sha256"
 	keptFileLists = "published.body of entry.files_sha256"
 	keptNotices   = "published.body of none" // trees name them, no column does
+	keptIndex     = "capability.body"
 	keptPlatform  = "remote.body"
 	keptUnsummed  = "remote.body without sum" // of a record that an old version of the program made
 )
 
 // keptKinds are the kinds of kept files, as the record's schema has them: each BLOB of a table, and
-// of those that are named by their digest each column of the catalogue that names some.
+// of those that are kept by their digest alone each column of the catalogue that names some.
 func keptKinds(t *testing.T, record *sql.DB) (kinds []keptKind) {
 	t.Helper()
 	columns := func(where string) (all [][2]string) {
@@ -53,7 +54,7 @@ func keptKinds(t *testing.T, record *sql.DB) (kinds []keptKind) {
 	}
 	for _, c := range columns("c.type = 'BLOB'") {
 		table, name, set := c[0], c[0]+"."+c[1], c[1]+" = CAST('{' AS BLOB)"
-		if len(columns(fmt.Sprintf("m.name = '%s' AND c.name = 'sha256'", table))) == 0 {
+		if len(columns(fmt.Sprintf("m.name = '%s' AND c.name = 'sha256' AND c.pk = 1", table))) == 0 {
 			kinds = append(kinds, keptKind{name, table, set, "true"})
 			if len(columns(fmt.Sprintf("m.name = '%s' AND c.name = 'sum'", table))) > 0 {
 				kinds = append(kinds, keptKind{name + " without sum", table, set + ", sum = 0", "true"})
@@ -155,6 +156,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	catalogue := []string{keptPlatform, keptUnsummed}
 	trees := append(slices.Clone(catalogue), keptTrees)
 	updates := append(slices.Clone(trees), keptNotices)
+	index := append(slices.Clone(catalogue), keptIndex)
 	inquiries := map[string]inquiry{
 		"depends-on":          {args: []string{"none", hello, "true"}, reads: trees},
 		"download-packages":   {args: []string{"", hello}, reads: trees},
@@ -168,24 +170,24 @@ func TestKeptFilesSpoilt(t *testing.T) {
 		"get-repo-list":       {args: []string{"none"}},
 		"get-update-detail":   {args: []string{update}, reads: updates},
 		"get-updates":         {args: []string{"none"}, reads: updates},
-		"install-files":       {args: []string{"simulate", song}, reads: trees},
+		"install-files":       {args: []string{"simulate", song}, reads: append(slices.Clone(trees), keptIndex)},
 		"install-packages":    {args: []string{"simulate", hello}, reads: trees},
 		"install-signature":   {args: []string{"gpg", "0123456789abcdef", hello}},
 		"refresh-cache":       {args: []string{"false"}, reads: catalogue},
 		"remove-packages":     {args: []string{"simulate", "paint;3.1-1;x86_64;installed:school", "true", "true"}},
-		"repair-system":       {args: []string{"none"}, reads: []string{keptTrees, keptFileLists, keptNotices, keptPlatform}, other: true},
+		"repair-system":       {args: []string{"none"}, reads: []string{keptTrees, keptFileLists, keptNotices, keptIndex, keptPlatform}, other: true},
 		"repo-enable":         {args: []string{"school", "true"}},
 		"repo-set-data":       {args: []string{"school", "name", "School server"}},
-		"required-by":         {args: []string{"none", libgreet, "true"}, reads: trees, seen: true},
+		"required-by":         {args: []string{"none", libgreet, "true"}, reads: append(slices.Clone(trees), keptIndex), seen: true},
 		"resolve":             {args: []string{"none", "paint-data&hello"}, reads: trees, seen: true},
 		"search-details":      {args: []string{"none", "says"}, reads: catalogue},
-		"search-file":         {args: []string{"none", "/usr/bin/hello"}, reads: catalogue},
+		"search-file":         {args: []string{"none", "/usr/bin/hello"}, reads: index},
 		"search-group":        {args: []string{"none", "education"}, reads: catalogue},
 		"search-name":         {args: []string{"none", "a"}, reads: catalogue},
 		"set-locale":          {args: []string{"pt_BR.UTF-8"}},
 		"update-packages":     {args: []string{"simulate", update}, reads: updates},
 		"upgrade-system":      {args: []string{"school-2"}, reads: catalogue},
-		"what-provides":       {args: []string{"none", "libgreet"}, reads: catalogue},
+		"what-provides":       {args: []string{"none", "libgreet"}, reads: index},
 	}
 	if have, all := slices.Sorted(maps.Keys(inquiries)), wire.V1_3.Commands(); !slices.Equal(have, all) {
 		t.Fatalf("the walk has the commands %q, and there are %q", have, all)
@@ -208,7 +210,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	for _, k := range kinds {
 		names = append(names, k.name)
 	}
-	if known := slices.Sorted(slices.Values([]string{keptTrees, keptFileLists, keptNotices, keptPlatform, keptUnsummed})); !slices.Equal(names, known) {
+	if known := slices.Sorted(slices.Values([]string{keptTrees, keptFileLists, keptNotices, keptIndex, keptPlatform, keptUnsummed})); !slices.Equal(names, known) {
 		t.Fatalf("the record keeps %q, and the walk knows %q", names, known)
 	}
 	good, err := os.ReadFile(laptoptest.Record(l))
@@ -260,6 +262,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	} {
 		h := begin()
 		h.OK("get-files", "rival;1.0-1;noarch;school") // so that a tree and file lists are kept
+		h.OK("what-provides", "none", "libgreet")
 		h.Stop()
 		spoil(t, l, slices.DeleteFunc(slices.Clone(kinds), func(k keptKind) bool { return k.name == keptNotices })...)
 		h = begin()
