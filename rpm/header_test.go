@@ -237,12 +237,21 @@ func TestMemoryIsBounded(t *testing.T) {
 	b := shared(3000, 475_000) // 1 MB in all
 	file := writeFile(t, rpmFile(noSignatures, b))
 	claims := writeFile(t, rpmFile(noSignatures, slices.Concat([]byte("\x00\x00\x00\x04"), binary.BigEndian.AppendUint32(nil, maxFileHeader), make([]byte, 1024))))
+	endless := makeNDB(b)
+	database := func(read func(context.Context, string, func([]byte) error) error, b []byte) func() {
+		path := writeFile(t, b)
+		return func() { read(t.Context(), path, func(b []byte) error { use(bytes.Clone(b)); return nil }) }
+	}
+	binary.LittleEndian.PutUint32(endless[4096+12:], maxHeader) // its first header says it has 64 MiB
 	for name, c := range map[string]struct {
 		read func()
 		most uint64
 	}{
 		"a file whose entries share a store":   {func() { ReadFile(file) }, 8 * uint64(len(b))},
 		"a header whose entries share a store": {func() { use(b) }, limit(len(b))},
+		"ndb whose entries share a store":      {database(readNDB, makeNDB(b)), limit(len(b))},
+		"ndb with a header of 64 MiB":          {database(readNDB, endless), limit(len(b))},
+		"bdb whose entries share a store":      {database(readBDB, makeBDB(b)), limit(len(b))},
 		"a file that says it has 32 MiB":       {func() { ReadFile(claims) }, 128 << 10},
 	} {
 		if got := allocated(c.read); got > c.most {
