@@ -19,7 +19,11 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-const programs = 32 // in the record of realRecord, each with ten packages that only it needs
+// Programs in the record of realRecord, each with ten packages that only it needs.
+const (
+	programs = 32 // so many that a table has several pages
+	few      = 4  // where that doesn't matter: half a second less under the race detector, each time
+)
 
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -36,7 +40,7 @@ func partsOf(i int) (all []string) {
 }
 
 // installEverything reads what realRecord has installed from an RPM database, whose state is told.
-func installEverything(t testing.TB, r *Record, state string) {
+func installEverything(t testing.TB, r *Record, state string, programs int) {
 	all := []string{"bash", "glibc", "by-hand"}
 	for i := range programs {
 		all = append(all, partsOf(i)...)
@@ -54,11 +58,11 @@ func installEverything(t testing.TB, r *Record, state string) {
 }
 
 // realRecord makes a record that has some of everything, and closes it.
-func realRecord(t testing.TB, path string) {
+func realRecord(t testing.TB, path string, programs int) {
 	t.Helper()
 	r, err := Open(ctx, path)
 	must(t, err)
-	installEverything(t, r, "s1")
+	installEverything(t, r, "s1", programs)
 	var shards []string
 	var entries []*tree.Entry
 	for i := range programs {
@@ -295,7 +299,7 @@ var damages = []damage{
 
 func TestDamage(t *testing.T) {
 	whole := filepath.Join(t.TempDir(), "record.db")
-	realRecord(t, whole)
+	realRecord(t, whole, programs)
 	bytes, err := os.ReadFile(whole)
 	must(t, err)
 	all := damages
@@ -325,7 +329,7 @@ func TestDamage(t *testing.T) {
 			if state, err := r.RPMState(); s != nil && (state != "" || err != nil) {
 				t.Errorf("the installed packages are said to be known: %q, %v", state, err)
 			}
-			installEverything(t, r, "s1")
+			installEverything(t, r, "s1", programs)
 			owned, err := readEverything(r)
 			must(t, err)
 			if problems, err := r.Check(ctx); problems != nil || err != nil {
@@ -376,7 +380,7 @@ func TestDamage(t *testing.T) {
 // page is no loss either.
 func TestRebuiltTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
-	realRecord(t, path)
+	realRecord(t, path, programs)
 	before := pages(t, path, "name = 'sqlite_schema'")
 	for range 2 {
 		wipe("name = 'sqlite_schema'", every)(t, path)
@@ -403,7 +407,7 @@ func TestRebuiltTwice(t *testing.T) {
 // What Rebuild makes is a whole record whatever was done to the old one, and no method panics.
 func FuzzDamage(f *testing.F) {
 	whole := filepath.Join(f.TempDir(), "record.db")
-	realRecord(f, whole)
+	realRecord(f, whole, few)
 	record, err := os.ReadFile(whole)
 	must(f, err)
 	f.Add(uint32(0), []byte("x"), uint32(0))
@@ -437,7 +441,7 @@ func FuzzDamage(f *testing.F) {
 		r.suspect = true
 		_, err = r.Rebuild(ctx)
 		must(t, err)
-		installEverything(t, r, "s1")
+		installEverything(t, r, "s1", few)
 		_, err = readEverything(r)
 		must(t, err)
 		if problems, err := r.Check(ctx); problems != nil || err != nil {
@@ -450,7 +454,7 @@ func FuzzDamage(f *testing.F) {
 // that it has to write down is lost.
 func TestRebuildBesideAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
-	realRecord(t, path)
+	realRecord(t, path, few)
 	one, two := open(t, path), open(t, path)
 	must(t, two.UpdateInstalled(ctx, "s1", func(u *InstalledUpdate) error { return u.Add("new", pkg("new", "1-1")) }))
 	plan := &Transaction{Began: time.Unix(9, 0), Command: "install-packages", Plan: []Planned{{NEVRA: pkg("by-hand", "1-1").NEVRA, Source: "school", Asked: true}}}
@@ -476,7 +480,7 @@ func TestRebuildBesideAnother(t *testing.T) {
 	if s, err := two.Rebuild(ctx); s != nil || err != nil {
 		t.Errorf("rebuilt twice: %v, %v", s, err)
 	}
-	installEverything(t, two, "s2")
+	installEverything(t, two, "s2", few)
 	must(t, two.Conclude(plan, Done))
 	if own, asked, _, err := one.Why(pkg("by-hand", "1-1").NEVRA); !own || !asked || err != nil {
 		t.Errorf("the other process knows: %v, %v, %v", own, asked, err)
@@ -497,7 +501,7 @@ func TestRebuildBesideAnother(t *testing.T) {
 func TestRebuildCutOff(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "record.db")
-	realRecord(t, path)
+	realRecord(t, path, few)
 	good, err := os.ReadFile(path)
 	must(t, err)
 	other := filepath.Join(dir, "other.db") // whose log must not get into the new record
@@ -533,8 +537,8 @@ func TestRebuildCutOff(t *testing.T) {
 			if owned, err := readEverything(r); len(owned) != 0 && !done || err != nil { // they are not read from the RPM database yet
 				t.Errorf("%d, %v", len(owned), err)
 			}
-			installEverything(t, r, "s3")
-			if owned, err := readEverything(r); len(owned) != programs*11 || err != nil {
+			installEverything(t, r, "s3", few)
+			if owned, err := readEverything(r); len(owned) != few*11 || err != nil {
 				t.Errorf("%d packages are this backend's, %v", len(owned), err)
 			}
 			for _, suffix := range []string{building, patched, rebuilt, building + "-journal"} {

@@ -15,7 +15,7 @@ import (
 // A whole record of realRecord's with texts and paths in it, and what it is asked about them.
 func fullRecord(t *testing.T, path string) {
 	t.Helper()
-	realRecord(t, path)
+	realRecord(t, path, few)
 	r, err := Open(ctx, path)
 	must(t, err)
 	defer r.Close()
@@ -97,7 +97,7 @@ func TestSpoiltTables(t *testing.T) {
 
 // readKept reads all that is kept as it came.
 func readKept(r *Record) error {
-	for i := range programs {
+	for i := range few {
 		offers, err := r.Offers(program(i))
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func answersAsBefore(r *Record) bool {
 	trees := 0
 	failed := r.KeptTrees(func(string, *tree.Tree) error { trees++; return nil })
 	unfinished, wrong := r.Unfinished()
-	return ok && errors.Join(err, failed, wrong) == nil && f.Validator == `"1"` && f.Checked.Unix() == 5 && trees == programs && len(unfinished) == 1
+	return ok && errors.Join(err, failed, wrong) == nil && f.Validator == `"1"` && f.Checked.Unix() == 5 && trees == few && len(unfinished) == 1
 }
 
 // What is as it was kept and can't be parsed goes with a rebuild: it would be damaged for ever.

@@ -280,7 +280,7 @@ func must1[T any](v T, err error) func(t *testing.T) T {
 // salvage ends in each of its steps; the damaged file stays, and the next Rebuild carries all over.
 func TestCancelledRebuild(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
-	realRecord(t, path)
+	realRecord(t, path, programs)
 	good, err := os.ReadFile(path)
 	must(t, err)
 	r := open(t, path)

@@ -526,7 +526,16 @@ func TestTwoRecords(t *testing.T) {
 func TestMain(m *testing.M) {
 	path := os.Getenv("PRESOLVE_TEST_WRITE_AND_WAIT")
 	if path == "" {
-		os.Exit(m.Run())
+		// In memory where that is possible: hundreds of records are written, and each is synced.
+		dir, err := os.MkdirTemp("/dev/shm", "presolve-db-test-")
+		if err == nil {
+			os.Setenv("TMPDIR", dir)
+		}
+		status := m.Run()
+		if err == nil {
+			os.RemoveAll(dir)
+		}
+		os.Exit(status)
 	}
 	r, err := Open(ctx, path)
 	if err == nil {

@@ -188,6 +188,13 @@ func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func
 	return err
 }
 
+// Size is how many bytes the record has, without its log.
+func (r *Record) Size() (int64, error) {
+	var n int64
+	err := r.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&n)
+	return n, r.failed("asking", err)
+}
+
 // Settle makes searches fast after many shards were loaded: it merges the parts that loading them
 // has left of the index of texts. It reads and writes the whole index.
 func (r *Record) Settle(ctx context.Context) error {

@@ -295,14 +295,14 @@ const manyShards = 16
 // load loads those of a catalogue's shards that are wanted and not loaded yet.
 func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.ShardRef, wanted []int, done func(part, of int)) error {
 	var missing []int
-	unpacked := int64(0)
+	unpacked, largest := int64(0), int64(0)
 	seen := make([]bool, len(catalogue))
 	for _, i := range wanted {
 		if !o.view.loaded[catalogue[i].SHA256] && !seen[i] {
 			seen[i] = true
 			missing = append(missing, i)
 			_, bytes := catalogue[i].Most()
-			unpacked += bytes
+			unpacked, largest = unpacked+bytes, max(largest, bytes)
 		}
 	}
 	if len(missing) == 0 {
@@ -311,7 +311,7 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 	if err := o.fits(source, unpacked); err != nil {
 		return err
 	}
-	if err := o.room(source, recordShare(unpacked)); err != nil {
+	if err := o.room(source, catalogueRoom(unpacked, largest)); err != nil {
 		return err
 	}
 	p.Doing(LoadingCatalogue)
@@ -325,6 +325,10 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 		}
 		i := missing[n]
 		sha := catalogue[i].SHA256
+		_, bytes := catalogue[i].Most()
+		if err := o.room(source, shardRoom(bytes)); err != nil {
+			return err
+		}
 		err := o.Record.AddShard(ctx, sha, func(add func(*tree.Entry) error) error {
 			return tree.ParseShard(got.value, catalogue[i], i, len(catalogue), untilDone(ctx, add))
 		})
@@ -336,8 +340,13 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue 
 			done(n+1, len(missing))
 		}
 	}
-	if len(missing) >= manyShards {
-		return o.Record.Settle(ctx)
+	if len(missing) < manyShards {
+		return nil
 	}
-	return nil
+	// The whole index goes into the log. Without that all is as right, and slower to search.
+	size, err := o.Record.Size()
+	if err != nil || o.room(source, size+logRoom) != nil {
+		return err
+	}
+	return o.Record.Settle(ctx)
 }

@@ -32,7 +32,7 @@ func (o *Offers) LoadPaths(ctx context.Context, p Progress) error {
 	if size > maxLoadPaths {
 		return mark(ErrTooManyPaths, "the files of %d packages on offer are not known here, and their lists have %d MiB, more than one search downloads: only the others were looked at", len(missing), size>>20)
 	}
-	if err := o.room(o.source(missing[0].Source), recordShare(size)); err != nil {
+	if err := o.room(o.source(missing[0].Source), fileRoom(size)); err != nil {
 		return err
 	}
 	p.Doing(LoadingFileLists)

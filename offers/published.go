@@ -86,8 +86,11 @@ func kept[T any](ctx context.Context, o *Offers, source string, ref tree.Ref, pa
 	return t, o.Record.KeepPublished(ctx, ref.SHA256, body, nil)
 }
 
-// download brings a file that a source published.
+// download brings a file that a source published and that the record will keep.
 func (o *Offers) download(ctx context.Context, source string, ref tree.Ref) ([]byte, error) {
+	if err := o.room(o.source(source), fileRoom(ref.Size)); err != nil {
+		return nil, err
+	}
 	body, err := o.Net.Get(ctx, o.publishedURLs(source, ref.Path), ref)
 	if err != nil {
 		return nil, sourceError(o.source(source), err)

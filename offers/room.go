@@ -9,8 +9,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// maxLoaded is how many bytes, unpacked, the catalogues of all sources may have in the record: two
-// of the largest that may be. Sources that publish the same are counted once.
+// maxLoaded is how many bytes, unpacked, the catalogues of all sources, sticks too, may have in the
+// record: two of the largest that may be. Sources that publish the same are counted once.
 const maxLoaded = 2 * tree.MaxUnpacked
 
 // fits tells whether so many bytes more may come into the record.
@@ -31,13 +31,27 @@ func (o *Offers) fits(source Source, more int64) error {
 	return nil
 }
 
-// recordShare is how much the record and its log grow by at the most for a catalogue of so many
-// bytes: the texts themselves, their index of trigrams, and both once more in the log. Measured:
-// see TestRecordShare.
-func recordShare(unpacked int64) int64 { return 8*unpacked + 1<<20 }
+// logRoom is how much the log of the record may have of what loading a shard changes beside adding
+// it: SQLite merges parts of the index of texts.
+const logRoom = 8 << 20
+
+// catalogueRoom is how much the record and its log grow by for shards of so many bytes in all,
+// unpacked, the largest of which has so many, where they are what packages are. Debian's catalogue
+// takes 2.4 times its size. A shard of nothing but noise takes more, see shardRoom: what that comes
+// to in all is only known when the shards come.
+func catalogueRoom(all, largest int64) int64 { return max(3*all+logRoom, shardRoom(largest)) }
+
+// shardRoom is how much the record and its log grow by for one shard at the most. The worst that
+// TestRecordShare finds is noise in ASCII: the index of its trigrams takes nine times as much, and
+// both are written to the log first, with a part of the index that is there, 15 times as much.
+func shardRoom(unpacked int64) int64 { return 24*unpacked + logRoom }
+
+// fileRoom is how much they grow by for a file that is kept, or the texts in it: as it is, in lower
+// case, and both once more in the log.
+func fileRoom(size int64) int64 { return 6*size + 1<<20 }
 
 // room tells whether the disk of the record has room for so many bytes more. It is asked before
-// anything is downloaded.
+// anything is downloaded. It may be called from many goroutines.
 func (o *Offers) room(source Source, bytes int64) error {
 	if o.State == "" {
 		return nil

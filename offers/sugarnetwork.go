@@ -43,6 +43,9 @@ func (sugarNetwork) kept(Source) (*tree.Platform, bool, error) { return nil, tru
 // makes them the catalogue and trees that the rest of the program knows: versions come from the
 // names of the RPM files; sizes, digests and summaries are not to be had.
 func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listing, *tree.Platform, error) {
+	if err := l.room(source, logRoom); err != nil {
+		return nil, nil, err
+	}
 	at := l.listURL(source)
 	list, err := l.revalidate(ctx, at, maxNodeList)
 	if err != nil {
@@ -88,6 +91,9 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 		}
 		listing.Files[at] = file
 		body, err := t.Encode()
+		if err == nil {
+			err = l.room(source, fileRoom(int64(len(file.Body)+len(body))))
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -99,6 +105,9 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 	}
 	lines, err := json.Marshal(entries)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := l.room(source, shardRoom(int64(len(lines)))); err != nil {
 		return nil, nil, err
 	}
 	shard := tree.NewRef(source.ID, lines, "").SHA256

@@ -3,9 +3,30 @@
 package offers
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 )
+
+// What a node's list of packages takes is in proportion to its bytes, whatever is in it.
+func TestNodeMemoryIsBounded(t *testing.T) {
+	for what, body := range map[string]string{
+		"empty packages":  `{"x86_64": [` + strings.Repeat("{},", maxNodePackages-2) + `{}]}`,
+		"nulls":           `{"x86_64": [` + strings.Repeat("null,", maxNodeTree/5) + `null]}`,
+		"architectures":   `{` + strings.Repeat(`"a":[],`, maxNodeTree/7) + `"b":[]}`,
+		"nested":          strings.Repeat(`{"x86_64":[`, maxNodePackages-2),
+		"one long name":   `{"x86_64": [{"name": "` + strings.Repeat("a", maxNodeTree-30) + `"}]}`,
+		"the same, often": `{"x86_64": [` + strings.Repeat(`{"name":"a","path":"a-1-1.noarch.rpm"},`, maxNodePackages-2) + `{"name":"song","path":"song-1-1.noarch.rpm"}]}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		nodeTree("test-1-x86_64", "x86_64", "song", []byte(body))
+		runtime.ReadMemStats(&after)
+		if got, most := after.TotalAlloc-before.TotalAlloc, 1<<20+64*uint64(len(body)); got > most {
+			t.Errorf("%s: %d bytes were allocated for %d", what, got, len(body))
+		}
+	}
+}
 
 // A node's list of packages becomes a tree that could have been published, or an error.
 func FuzzNodeTree(f *testing.F) {

@@ -67,7 +67,7 @@ func (o *Offers) keepTexts(ctx context.Context, source Source, language string, 
 	if err != nil || have == ref.SHA256 {
 		return err
 	}
-	if err := o.room(source, recordShare(ref.Size)); err != nil {
+	if err := o.room(source, fileRoom(ref.Size)); err != nil {
 		return err
 	}
 	body, err := o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)

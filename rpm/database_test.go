@@ -303,30 +303,12 @@ func TestWatchNoticesRPM(t *testing.T) {
 }
 
 func FuzzParseHeader(f *testing.F) {
-	paths := []string{"libuuid/Packages", "sle15-bci/Packages.db"}
-	dir := testdata(f, paths...)
-	for _, path := range paths {
-		d := filepath.Join(dir, path)
-		n := 0
-		for _, format := range formats {
-			if format.name == filepath.Base(path) {
-				format.read(f.Context(), d, func(blob []byte) error {
-					if n++; n <= 3 && len(blob) < 20_000 {
-						f.Add(slices.Clone(blob))
-					}
-					return nil
-				})
-			}
-		}
+	f.Add(installed)
+	f.Add(blob(named()...))
+	for _, h := range hostile {
+		f.Add(h)
 	}
-	f.Add([]byte{})
-	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00"))
-	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x04\x00\x00\x03\xe8\x00\x00\x00\x04\x00\x00\x00\x00\x7f\xff\xff\xffabcd")) // 2³¹ integers
-	f.Fuzz(func(t *testing.T, blob []byte) {
-		if h, _, err := parseHeader(blob); err == nil {
-			h.Files()
-		}
-	})
+	f.Fuzz(func(t *testing.T, blob []byte) { within(t, len(blob), func() { use(blob) }) })
 }
 
 func must(t testing.TB, err error) {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	other "github.com/cavaliergopher/rpm"
+	"golang.org/x/sys/unix"
 )
 
 // An item is an entry of a header to make.
@@ -216,15 +217,14 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// shared is a header of many entries that all lead to one store, 1 MB in all: decoded, each would
-// have all of it.
-func shared() []byte {
-	const entries = 3000
-	store := strings.Repeat("x\x00", 475_000)
-	b := binary.BigEndian.AppendUint32(nil, entries)
+// shared is a header of many entries that all lead to one store: decoded, each would have all of
+// it.
+func shared(entries, values int) []byte {
+	store := strings.Repeat("x\x00", values)
+	b := binary.BigEndian.AppendUint32(nil, uint32(entries))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(store)))
 	for i := range entries {
-		for _, n := range []uint32{tagName + uint32(i), typeStringArray, 0, 475_000} {
+		for _, n := range []uint32{tagName + uint32(i), typeStringArray, 0, uint32(values)} {
 			b = binary.BigEndian.AppendUint32(b, n)
 		}
 	}
@@ -234,15 +234,24 @@ func shared() []byte {
 // What is allocated is in proportion to the bytes that are there: a small multiple, and what a name
 // takes for itself.
 func TestMemoryIsBounded(t *testing.T) {
-	b := shared()
+	b := shared(3000, 475_000) // 1 MB in all
 	file := writeFile(t, rpmFile(noSignatures, b))
 	claims := writeFile(t, rpmFile(noSignatures, slices.Concat([]byte("\x00\x00\x00\x04"), binary.BigEndian.AppendUint32(nil, maxFileHeader), make([]byte, 1024))))
+	endless := makeNDB(b)
+	database := func(read func(context.Context, string, func([]byte) error) error, b []byte) func() {
+		path := writeFile(t, b)
+		return func() { read(t.Context(), path, func(b []byte) error { use(bytes.Clone(b)); return nil }) }
+	}
+	binary.LittleEndian.PutUint32(endless[4096+12:], maxHeader) // its first header says it has 64 MiB
 	for name, c := range map[string]struct {
 		read func()
 		most uint64
 	}{
 		"a file whose entries share a store":   {func() { ReadFile(file) }, 8 * uint64(len(b))},
 		"a header whose entries share a store": {func() { use(b) }, limit(len(b))},
+		"ndb whose entries share a store":      {database(readNDB, makeNDB(b)), limit(len(b))},
+		"ndb with a header of 64 MiB":          {database(readNDB, endless), limit(len(b))},
+		"bdb whose entries share a store":      {database(readBDB, makeBDB(b)), limit(len(b))},
 		"a file that says it has 32 MiB":       {func() { ReadFile(claims) }, 128 << 10},
 	} {
 		if got := allocated(c.read); got > c.most {
@@ -317,18 +326,63 @@ func TestLockedNDB(t *testing.T) {
 	}
 }
 
+// within tells where f allocates more than it may of input of a size.
+func within(t testing.TB, size int, f func()) {
+	t.Helper()
+	if got := allocated(f); got > limit(size) {
+		t.Errorf("%d bytes were allocated for %d", got, size)
+	}
+}
+
 // limit is what reading may allocate of input of a size: what the reader and its buffers take, and
 // names of one byte at 16 bytes each, for each of the arrays there are.
 func limit(size int) uint64 { return 256<<10 + 256*uint64(size) }
 
+// inMemory gives a way to have bytes in a file, the same one each time, which is in no folder: that
+// takes a fuzz target's time.
+func inMemory(f *testing.F) func(t *testing.T, b []byte) (path string) {
+	f.Helper()
+	fd, err := unix.MemfdCreate("fuzz", unix.MFD_CLOEXEC)
+	must(f, err)
+	file := os.NewFile(uintptr(fd), "fuzz")
+	f.Cleanup(func() { file.Close() })
+	return func(t *testing.T, b []byte) string {
+		t.Helper()
+		_, err := file.WriteAt(b, 0)
+		must(t, errors.Join(err, file.Truncate(int64(len(b)))))
+		return fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+}
+
+// hostile are headers that claim more than there is, or lead to it many times; small ones, so that
+// a fuzz target can try many of their kind.
+var hostile = map[string][]byte{
+	"entries that share a store": shared(200, 2000),
+	"all there could be":         bytes.Repeat([]byte{0xff}, 8),
+	"2³¹ integers":               blob(named(item{tagDirindexes, 4, 1<<31 - 1, "abcd"})...),
+	"half a million integers":    blob(named(item{tagDirindexes, 4, maxValues, "abcd"})...),
+	"2³² bytes":                  blob(named(item{tagDirindexes, 4, 1 << 30, "abcd"})...),
+	"an endless text":            blob(named(item{tagProvidename, typeStringArray, 2, "a\x00b"})...),
+	"nothing":                    nil,
+	"no entries":                 blob(),
+}
+
+// installed is a header with all that is decoded.
+var installed = blob(named(numbers(tagEpoch, 3), text(tagSummary, "a summary"), numbers(tagSize, 6),
+	texts(tagProvidename, "p", "p(x)"), numbers(tagRequireflags, 12, 0), texts(tagRequirename, "lib", "rpmlib(x)"), texts(tagRequireversion, "2", ""),
+	numbers(tagObsoleteflags, 2), texts(tagObsoletename, "old"), texts(tagObsoleteversion, "1"),
+	numbers(tagDirindexes, 0, 1), texts(tagBasenames, "a", "b"), texts(tagDirnames, "/", "/opt/"))...)
+
 func FuzzReadFile(f *testing.F) {
 	f.Add(rpmFile(noSignatures, blob(named(numbers(tagDirindexes, 0), texts(tagBasenames, "a"), texts(tagDirnames, "/"))...)))
-	f.Add(rpmFile(noSignatures, shared()))
-	f.Add(rpmFile(noSignatures, []byte("\xff\xff\xff\xff\xff\xff\xff\xff")))
 	f.Add(rpmFile(blob(item{tagRSA, typeBinary, 4, "\xc2\x02\x04\x00"}), blob(named()...)))
+	for _, h := range hostile {
+		f.Add(rpmFile(noSignatures, h))
+	}
+	file := inMemory(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		path := writeFile(t, b)
-		got := allocated(func() {
+		path := file(t, b)
+		within(t, len(b), func() {
 			if h, err := ReadFile(path); err == nil {
 				decode(h)
 				if strings.ContainsAny(h.Name+h.Version+h.Release+h.Arch, "; \n%/") || h.Name == "" || strings.HasPrefix(h.Name, "-") {
@@ -337,32 +391,113 @@ func FuzzReadFile(f *testing.F) {
 			}
 			readSignatures(path)
 		})
-		if got > limit(len(b)) {
-			t.Errorf("%d bytes were allocated for %d", got, len(b))
-		}
 	})
 }
 
-func FuzzNDB(f *testing.F) { fuzzFormat(f, "sle15-bci/Packages.db", 64<<10, readNDB) }
+// makeNDB makes a database of a page of slots and the headers.
+func makeNDB(headers ...[]byte) []byte {
+	le := binary.LittleEndian
+	b := make([]byte, 4096)
+	copy(b, "RpmP")
+	le.PutUint32(b[12:], 1)
+	for at := 32; at < len(b); at += 16 {
+		copy(b[at:], "Slot")
+	}
+	for i, h := range headers {
+		index, slot := uint32(i+1), b[32+16*i:]
+		le.PutUint32(slot[4:], index)
+		le.PutUint32(slot[8:], uint32(len(b)/16))
+		le.PutUint32(slot[12:], uint32(len(h)/16+2))
+		b = le.AppendUint32(le.AppendUint32(append(b, "BlbS"...), index), 0)
+		b = append(le.AppendUint32(b, uint32(len(h))), h...)
+		b = append(b, make([]byte, -len(b)&15)...)
+	}
+	return b
+}
 
-func FuzzBDB(f *testing.F) { fuzzFormat(f, "libuuid/Packages", 1<<20, readBDB) }
-
-// fuzzFormat begins with a real database, and with its beginning where that is enough to lead the
-// reader on.
-func fuzzFormat(f *testing.F, path string, most int, read func(context.Context, string, func([]byte) error) error) {
-	b, err := os.ReadFile(filepath.Join(testdata(f, path), path))
-	must(f, err)
-	f.Add(b[:min(len(b), most)])
-	f.Add(b[:min(len(b), 8192)])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		path := writeFile(t, b)
-		read(t.Context(), path, func(blob []byte) error {
-			if len(blob) > len(b) {
-				t.Errorf("a header of %d bytes in %d", len(blob), len(b))
+// makeBDB makes a database of pages of 512 bytes: what describes it, one that leads to the headers, and
+// those.
+func makeBDB(headers ...[]byte) []byte {
+	const size, intro = 512, 26
+	le := binary.LittleEndian
+	b := make([]byte, 2*size)
+	le.PutUint32(b[12:], 0x00061561)
+	le.PutUint32(b[20:], size)
+	b[25] = 8 // of this kind
+	entries := b[size:]
+	entries[25] = 13
+	le.PutUint16(entries[20:], uint16(2*len(headers)))
+	for i, h := range headers {
+		at := size - 12*(i+1)
+		le.PutUint16(b[size+intro+4*i+2:], uint16(at))
+		entry := b[size+at:]
+		entry[0] = 3
+		le.PutUint32(entry[4:], uint32(len(b)/size))
+		le.PutUint32(entry[8:], uint32(len(h)))
+		for len(h) > 0 {
+			page := make([]byte, size)
+			n := copy(page[intro:], h)
+			h = h[n:]
+			if page[25] = 7; len(h) > 0 {
+				le.PutUint32(page[16:], uint32(len(b)/size+1))
 			}
-			use(bytes.Clone(blob))
-			return nil
+			le.PutUint16(page[22:], uint16(n))
+			b = append(b, page...)
+		}
+	}
+	le.PutUint32(b[32:], uint32(len(b)/size-1))
+	return b
+}
+
+// Two packages of a database that is made here are read, so the fuzz targets begin with what leads
+// a reader to its end.
+func TestMadeDatabases(t *testing.T) {
+	for name, c := range map[string]struct {
+		read func(context.Context, string, func([]byte) error) error
+		b    []byte
+	}{"ndb": {readNDB, makeNDB(installed, blob(named()...))}, "bdb": {readBDB, makeBDB(installed, blob(named()...))}} {
+		var got []string
+		err := c.read(t.Context(), writeFile(t, c.b), func(b []byte) error {
+			h, _, err := parseHeader(bytes.Clone(b))
+			if err == nil {
+				got = append(got, fmt.Sprint(h.Name, h.Files()))
+			}
+			return err
 		})
+		if want := []string{"p[/a /opt/b]", "p[]"}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
+func FuzzNDB(f *testing.F) { fuzzFormat(f, makeNDB, readNDB) }
+
+func FuzzBDB(f *testing.F) { fuzzFormat(f, makeBDB, readBDB) }
+
+// fuzzFormat begins with small databases. What real ones are like TestReadRealSystems reads.
+func fuzzFormat(f *testing.F, database func(headers ...[]byte) []byte, read func(context.Context, string, func([]byte) error) error) {
+	f.Add(database(installed, blob(named()...)))
+	f.Add(database())
+	for _, h := range hostile {
+		f.Add(database(installed, h))
+	}
+	file := inMemory(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := file(t, b)
+		most := 0
+		got := allocated(func() {
+			read(t.Context(), path, func(blob []byte) error {
+				if len(blob) > len(b) {
+					t.Errorf("a header of %d bytes in %d", len(blob), len(b))
+				}
+				most += len(blob) // several entries may lead to one header
+				use(bytes.Clone(blob))
+				return nil
+			})
+		})
+		if limit := limit(len(b) + most); got > limit {
+			t.Errorf("%d bytes were allocated for %d and headers of %d", got, len(b), most)
+		}
 	})
 }
 

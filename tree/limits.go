@@ -6,7 +6,7 @@ import "fmt"
 
 // Bounds on what a reader takes. They are far above what real platforms need and far below what
 // would hurt a laptop of 256 MB. The largest that is known, Debian 12 with 63,440 packages, has 256
-// shards of 32 KiB, 7.6 MB in all, which are 46 MB unpacked; its longest summary has 348 bytes, one
+// shards of 40 KB, 10 MB in all, which are 37 MB unpacked; its longest summary has 348 bytes, one
 // package provides 1604 things in 48 KB.
 const (
 	MaxPlatform  = 1 << 20  // bytes of platform.json, and of platforms.json
@@ -19,12 +19,12 @@ const (
 
 	// Of all shards of a platform together.
 	MaxEntries    = 300000
-	MaxUnpacked   = 256 << 20 // bytes
-	MaxCatalogue  = 32 << 20  // bytes, as they are downloaded
+	MaxUnpacked   = 128 << 20 // bytes
+	MaxCatalogue  = 24 << 20  // bytes, as they are downloaded
 	MaxShards     = 2048
 	maxEntry      = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
 	minEntry      = 64      // bytes of the shortest: a digest alone has as many
-	unknownGrowth = 32      // how many times its size a shard may have unpacked where platform.json doesn't say
+	unknownGrowth = 16      // how many times its size a shard may have unpacked where platform.json doesn't say
 
 	MaxPackages  = 20000 // packages in a tree
 	MaxPaths     = 1 << 20

@@ -95,7 +95,18 @@ func (r *Request) readOnlyTrusted(word string) error {
 	return err
 }
 
+// few is an error where a word has more parts than a command may have.
+func (r *Request) few(word, separator, what string) error {
+	if n := strings.Count(word, separator) + 1; n > MaxValues {
+		return Errorf(NotSupported, "%s came with %d %s, more than the %d that are taken at once: ask for fewer at a time", r.Command, n, what, MaxValues)
+	}
+	return nil
+}
+
 func (r *Request) readValues(word string) error {
+	if err := r.few(word, "&", "values"); err != nil {
+		return err
+	}
 	for v := range strings.SplitSeq(word, "&") {
 		if v != "" {
 			r.Values = append(r.Values, v)
@@ -108,6 +119,9 @@ func (r *Request) readValues(word string) error {
 }
 
 func (r *Request) readIDs(word string) error {
+	if err := r.few(word, "&", "package ids"); err != nil {
+		return err
+	}
 	for s := range strings.SplitSeq(word, "&") {
 		id, err := ParsePackageID(s)
 		if err != nil {
@@ -123,6 +137,9 @@ func (r *Request) readIDsBar(word string) error {
 }
 
 func (r *Request) readFiles(word, separator string) error {
+	if err := r.few(word, separator, "files"); err != nil {
+		return err
+	}
 	for f := range strings.SplitSeq(word, separator) {
 		if !path.IsAbs(f) {
 			return Errorf(FileNotFound, "the file %.80q is not an absolute path", f)

@@ -11,6 +11,11 @@ import (
 // MaxLine is the length in bytes of the longest command that is read.
 const MaxLine = 1 << 20
 
+// MaxValues is how many package ids, files or values a command may have, 10,000.
+// packagekitd itself takes that many values of a client and 5,200 ids or files (1.2,
+// src/pk-transaction.c).
+const MaxValues = 10_000
+
 // A Request is one command with the arguments that it takes; the fields of other commands are
 // empty.
 type Request struct {

@@ -146,6 +146,19 @@ func TestParseRefuses(t *testing.T) {
 	for _, tt := range tests {
 		refused(t, strings.Split(tt.line, "|"), tt.code, tt.says)
 	}
+	for line, separator := range map[string]string{
+		"get-files\ta;;;": "&", "required-by\tnone\ta;;;\tno": "&", "resolve\tnone\ta": "&", "get-files-local\t/a": "&", "install-files\tnone\t/a": "|",
+	} {
+		words := strings.Split(line, "\t")
+		i := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "a") || strings.HasPrefix(w, "/") })
+		one := words[i]
+		words[i] = strings.Repeat(one+separator, MaxValues-1) + one
+		if _, err := Parse(words); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		words[i] += separator + one
+		refused(t, words, NotSupported, words[0]+" came with 10001 ")
+	}
 	refused(t, nil, InternalError, "an empty line")
 }
 

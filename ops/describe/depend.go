@@ -4,6 +4,7 @@ package describe
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -18,24 +19,20 @@ import (
 // that it needs. For a package as it is installed: what the RPM database says.
 func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
-	t := &reporter{System: s, w: w, filters: r.Filters, reported: make(map[wire.PackageID]bool)}
+	t := newReporter(s, w, r.Filters)
+	var all []tree.NEVRA // that are answered for from the RPM database, in one go
 	for _, id := range r.IDs {
 		installed, err := s.FindInstalled(ctx, id)
 		if err != nil {
 			return err
 		}
 		if installed != nil && id.Installed() {
-			if err := t.installedGraph(ctx, installed.NEVRA, r.Recursive, (*graph).dependsOn); err != nil {
-				return err
-			}
+			all = append(all, installed.NEVRA)
 			continue
 		}
 		o, err := s.Find(ctx, w, id)
 		if err != nil && installed != nil && !offers.Ends(err) { // no source is needed to tell
-			err = t.installedGraph(ctx, installed.NEVRA, r.Recursive, (*graph).dependsOn)
-			if err != nil {
-				return err
-			}
+			all = append(all, installed.NEVRA)
 			continue
 		}
 		if err != nil {
@@ -45,7 +42,7 @@ func dependsOn(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reque
 			return err
 		}
 	}
-	return nil
+	return t.installedGraph(ctx, all, r.Recursive, (*graph).dependsOn)
 }
 
 // offered tells what a package of a tree depends on.
@@ -77,53 +74,52 @@ func (t *reporter) offered(ctx context.Context, o *offers.Offer, recursive bool)
 // those of packages that were installed, downloaded or asked about.
 func requiredBy(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusDepResolve)
-	t := &reporter{System: s, w: w, filters: r.Filters, reported: make(map[wire.PackageID]bool)}
+	t := newReporter(s, w, r.Filters)
+	var installed, all []tree.NEVRA
 	for _, id := range r.IDs {
-		installed, err := s.FindInstalled(ctx, id)
+		p, err := s.FindInstalled(ctx, id)
 		if err != nil {
 			return err
 		}
-		var nevra tree.NEVRA
-		if installed != nil {
-			nevra = installed.NEVRA
-			if err := t.installedGraph(ctx, nevra, r.Recursive, (*graph).requiredBy); err != nil {
-				return err
-			}
-		} else {
-			o, err := s.Find(ctx, w, id)
-			if err != nil {
-				return err
-			}
-			nevra = o.Package().NEVRA
-		}
-		if !r.Filters.Pass(wire.Installed, false) {
+		if p != nil {
+			installed, all = append(installed, p.NEVRA), append(all, p.NEVRA)
 			continue
 		}
-		if err := t.inTrees(ctx, nevra, r.Recursive); err != nil {
+		o, err := s.Find(ctx, w, id)
+		if err != nil {
 			return err
 		}
-		if err := t.inIndexes(ctx, nevra.Name, r.Recursive); err != nil {
-			return err
-		}
+		all = append(all, o.Package().NEVRA)
 	}
-	return nil
+	if err := t.installedGraph(ctx, installed, r.Recursive, (*graph).requiredBy); err != nil {
+		return err
+	}
+	if !r.Filters.Pass(wire.Installed, false) {
+		return nil
+	}
+	if err := t.inTrees(ctx, all, r.Recursive); err != nil {
+		return err
+	}
+	return t.inIndexes(ctx, all, r.Recursive)
 }
 
-// inIndexes tells the packages on offer that require the packages of a name, or, if recursive,
-// those that require these, and so on. Sources that can't be asked are passed over: this question
-// has no end that anybody could wait for.
-func (t *reporter) inIndexes(ctx context.Context, name string, recursive bool) error {
+// inIndexes tells the packages on offer that require packages of the same names, or, if recursive,
+// those that require these, and so on. Sources that can't be asked are passed over: what is
+// installed and in the trees that are here has been told.
+func (t *reporter) inIndexes(ctx context.Context, of []tree.NEVRA, recursive bool) error {
 	type member struct {
 		source string
 		tree.Member
 	}
-	seen := map[string]bool{name: true}
-	for names := []string{name}; len(names) > 0; {
-		asked := names
-		names = nil
+	names := make(map[string]bool)
+	for _, p := range of {
+		names[p.Name] = true
+	}
+	seen := maps.Clone(names)
+	for len(names) > 0 {
 		var all []member
-		err := t.Offers.Capabilities(ctx, ops.Progress(t.w), asked, func(source string, c *tree.Capability) error {
-			if slices.Contains(asked, c.Name) {
+		err := t.Offers.Capabilities(ctx, ops.Progress(t.w), slices.Sorted(maps.Keys(names)), func(source string, c *tree.Capability) error {
+			if names[c.Name] {
 				for _, m := range c.Requires {
 					all = append(all, member{source, m})
 				}
@@ -134,31 +130,40 @@ func (t *reporter) inIndexes(ctx context.Context, name string, recursive bool) e
 			return err
 		}
 		if err != nil {
-			t.Log.Warn("not all that require a package are known", "package", name, "error", err)
+			t.Log.Warn("not all that require packages are known", "error", err)
 		}
+		clear(names)
 		for _, m := range all {
 			if err := t.report(ctx, &tree.Package{NEVRA: m.NEVRA, Summary: m.Summary}, m.source); err != nil {
 				return err
 			}
 			if recursive && !seen[m.Name] {
-				seen[m.Name] = true
-				names = append(names, m.Name)
+				seen[m.Name], names[m.Name] = true, true
 			}
 		}
 	}
 	return nil
 }
 
-// inTrees tells the packages on offer that require a package.
-func (t *reporter) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) error {
+// inTrees tells the packages on offer that require one of some packages. Each tree is read once.
+func (t *reporter) inTrees(ctx context.Context, of []tree.NEVRA, recursive bool) error {
 	type found struct {
 		pkg    tree.Package
 		source string
 	}
+	wanted := make(map[nameArch]bool)
+	for _, p := range of {
+		wanted[nameArch{p.Name, p.Arch}] = true
+	}
 	var all []found
+	seen := make(map[offered]bool)
 	err := t.Record.KeptTrees(func(source string, tr *tree.Tree) error {
-		for _, i := range requirers(tr, of, recursive) {
-			all = append(all, found{tr.Packages[i], source})
+		for _, i := range requirers(tr, wanted, recursive) {
+			p := tr.Packages[i]
+			if is := (offered{p.NEVRA, source}); !seen[is] {
+				seen[is] = true
+				all = append(all, found{tree.Package{NEVRA: p.NEVRA, Summary: p.Summary}, source})
+			}
 		}
 		return ctx.Err()
 	})
@@ -173,30 +178,35 @@ func (t *reporter) inTrees(ctx context.Context, of tree.NEVRA, recursive bool) e
 	return nil
 }
 
-// requirers are the indexes of the packages in a tree that require a package. Which of them needs a
-// package of the base is not told: the top-level package does, by way of others or, where it is
-// alone, itself.
-func requirers(t *tree.Tree, of tree.NEVRA, recursive bool) []int {
+// A nameArch is a package in whatever version.
+type nameArch struct{ name, arch string }
+
+// requirers are the indexes of the packages in a tree that require one of those that are wanted.
+// Which of them needs a package of the base is not told: the top-level package does, by way of
+// others or, where it is alone, itself.
+func requirers(t *tree.Tree, wanted map[nameArch]bool, recursive bool) []int {
 	top := len(t.Packages) - 1
-	is := func(p tree.NEVRA) bool { return p.Name == of.Name && p.Arch == of.Arch } // in whatever version
-	at := slices.IndexFunc(t.Packages, func(p tree.Package) bool { return is(p.NEVRA) })
-	if at < 0 {
-		needed := slices.ContainsFunc(t.Needs, is)
-		if needed && (recursive || top == 0) {
-			return []int{top}
-		}
-		return nil
-	}
-	requires := map[int]bool{at: true}
+	there := make(map[nameArch]bool) // those that are wanted and in the tree
+	requires := make([]bool, top+1)  // such a one, or is one
 	var all []int
-	for i := at + 1; i <= top; i++ { // install order: what requires comes after what is required
-		for _, j := range t.Packages[i].Requires {
-			if j == at || recursive && requires[j] {
-				requires[i] = true
+	for i, p := range t.Packages { // install order: what requires comes after what is required
+		for _, j := range p.Requires {
+			if requires[j] {
+				requires[i] = recursive
 				all = append(all, i)
 				break
 			}
 		}
+		if is := (nameArch{p.Name, p.Arch}); wanted[is] && !there[is] {
+			there[is], requires[i] = true, true
+		}
+	}
+	needed := slices.ContainsFunc(t.Needs, func(p tree.NEVRA) bool {
+		is := nameArch{p.Name, p.Arch}
+		return wanted[is] && !there[is]
+	})
+	if needed && (recursive || top == 0) && !slices.Contains(all, top) {
+		all = append(all, top)
 	}
 	return all
 }
@@ -207,22 +217,29 @@ type reporter struct {
 	w        *wire.Writer
 	filters  wire.Filters
 	reported map[wire.PackageID]bool
-	graph    *graph // nil: not read yet
+	seen     map[offered]bool // what report was called with
 }
 
-// installedGraph tells the installed packages that a question about one has for an answer.
-func (t *reporter) installedGraph(ctx context.Context, of tree.NEVRA, recursive bool, ask func(*graph, tree.NEVRA, bool) []tree.NEVRA) error {
-	if !t.filters.Pass(wire.Installed, true) {
+// An offered is a package that a source offers; "" where it is installed.
+type offered struct {
+	nevra  tree.NEVRA
+	source string
+}
+
+func newReporter(s *ops.System, w *wire.Writer, f wire.Filters) *reporter {
+	return &reporter{System: s, w: w, filters: f, reported: make(map[wire.PackageID]bool), seen: make(map[offered]bool)}
+}
+
+// installedGraph tells the installed packages that a question about some has for an answer.
+func (t *reporter) installedGraph(ctx context.Context, of []tree.NEVRA, recursive bool, ask func(*graph, []tree.NEVRA, bool) []tree.NEVRA) error {
+	if len(of) == 0 || !t.filters.Pass(wire.Installed, true) {
 		return nil
 	}
-	if t.graph == nil {
-		g, err := readGraph(ctx, t.RPM)
-		if err != nil {
-			return err
-		}
-		t.graph = g
+	g, err := readGraph(ctx, t.RPM)
+	if err != nil {
+		return err
 	}
-	for _, p := range ask(t.graph, of, recursive) {
+	for _, p := range ask(g, of, recursive) {
 		if err := t.report(ctx, &tree.Package{NEVRA: p}, ""); err != nil {
 			return err
 		}
@@ -232,6 +249,10 @@ func (t *reporter) installedGraph(ctx context.Context, of tree.NEVRA, recursive 
 
 // report reports a package as installed, in whatever version, or as available.
 func (t *reporter) report(ctx context.Context, p *tree.Package, source string) error {
+	if t.seen[offered{p.NEVRA, source}] {
+		return nil
+	}
+	t.seen[offered{p.NEVRA, source}] = true
 	if err := t.SyncInstalled(ctx); err != nil {
 		return err
 	}

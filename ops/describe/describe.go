@@ -10,30 +10,26 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["get-details"] = each(s, details)
-	m["get-files"] = each(s, files)
-	m["get-details-local"] = eachFile(s, localDetails)
-	m["get-files-local"] = eachFile(s, localFiles)
-	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
-	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
-}
-
-// each answers for each id of a request.
-func each(s *ops.System, answer func(context.Context, *ops.System, *wire.Writer, wire.PackageID) error) ops.Op {
-	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+	m["get-details"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
 		for _, id := range r.IDs {
-			if err := answer(ctx, s, w, id); err != nil {
+			if err := details(ctx, s, w, id); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	m["get-files"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return files(ctx, s, w, r.IDs) })
+	m["get-details-local"] = eachFile(s, localDetails)
+	m["get-files-local"] = eachFile(s, localFiles)
+	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
+	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
 }
 
 // details answers get-details. The size is what PackageKit's clients show as such: on disk for an
@@ -74,16 +70,35 @@ func text(description, summary string) string {
 	return description
 }
 
-// files answers get-files: from the RPM database for an installed package, else from what the
-// platform publishes.
-func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
-	p, err := s.FindInstalled(ctx, id)
-	if err != nil {
-		return err
+// files answers get-files: from what the platform publishes and, for all installed packages in one
+// go, from the RPM database. Those come last.
+func files(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) error {
+	w.Status(wire.StatusQuery)
+	installed := make(map[tree.NEVRA]wire.PackageID)
+	for _, id := range ids {
+		p, err := s.FindInstalled(ctx, id)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			installed[p.NEVRA] = ops.ID(p)
+		} else if err := offeredFiles(ctx, s, w, id); err != nil {
+			return err
+		}
 	}
-	if p != nil {
-		return installedFiles(ctx, s, w, p)
+	if len(installed) == 0 {
+		return nil
 	}
+	nothing := func(string) bool { return false }
+	return s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
+		if id, ok := installed[ops.NEVRA(h)]; ok {
+			w.Files(id, h.Files())
+		}
+		return nil
+	})
+}
+
+func offeredFiles(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
 	o, err := s.Find(ctx, w, id)
 	if err != nil {
 		return err
@@ -103,14 +118,4 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID
 	}
 	w.Files(ops.OfferID(o), paths)
 	return nil
-}
-
-func installedFiles(ctx context.Context, s *ops.System, w *wire.Writer, p *db.Package) error {
-	nothing := func(string) bool { return false }
-	return s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
-		if ops.NEVRA(h) == p.NEVRA {
-			w.Files(ops.ID(p), h.Files())
-		}
-		return nil
-	})
 }

@@ -78,38 +78,54 @@ func readGraph(ctx context.Context, d rpm.Database) (*graph, error) {
 	return g, nil
 }
 
-// dependsOn are the packages that a package requires, by way of others if recursive, sorted.
-func (g *graph) dependsOn(p tree.NEVRA, recursive bool) []tree.NEVRA {
-	return g.reach(p, g.requires, recursive)
+// dependsOn are the packages that some packages require, by way of others if recursive, sorted.
+func (g *graph) dependsOn(of []tree.NEVRA, recursive bool) []tree.NEVRA {
+	return g.reach(of, g.requires, recursive)
 }
 
-// requiredBy are the packages that require a package, by way of others if recursive, sorted.
-func (g *graph) requiredBy(p tree.NEVRA, recursive bool) []tree.NEVRA {
+// requiredBy are the packages that require some packages, by way of others if recursive, sorted.
+func (g *graph) requiredBy(of []tree.NEVRA, recursive bool) []tree.NEVRA {
 	by := make([][]int, len(g.packages))
 	for i, all := range g.requires {
 		for _, j := range all {
 			by[j] = append(by[j], i)
 		}
 	}
-	return g.reach(p, by, recursive)
+	return g.reach(of, by, recursive)
 }
 
-func (g *graph) reach(p tree.NEVRA, edges [][]int, recursive bool) []tree.NEVRA {
-	start := slices.Index(g.packages, p)
-	if start < 0 {
-		return nil
+// reach are the packages that edges lead to from one of some others than themselves. For each of
+// them two of those are kept: one is another than itself.
+func (g *graph) reach(of []tree.NEVRA, edges [][]int, recursive bool) []tree.NEVRA {
+	type step struct{ at, from int }
+	index := make(map[tree.NEVRA]int)
+	for i, p := range g.packages {
+		index[p] = i
 	}
-	seen := map[int]bool{start: true}
-	var all []tree.NEVRA
-	for next := []int{start}; len(next) > 0; next = next[1:] {
-		for _, i := range edges[next[0]] {
-			if !seen[i] {
-				seen[i] = true
-				all = append(all, g.packages[i])
-				if recursive {
-					next = append(next, i)
-				}
+	from := make([][]int, len(g.packages))
+	var next []step
+	for _, p := range of {
+		if i, ok := index[p]; ok && from[i] == nil {
+			from[i] = []int{i}
+			next = append(next, step{i, i})
+		}
+	}
+	for ; len(next) > 0; next = next[1:] {
+		s := next[0]
+		for _, i := range edges[s.at] {
+			if len(from[i]) == 2 || slices.Contains(from[i], s.from) {
+				continue
 			}
+			from[i] = append(from[i], s.from)
+			if recursive {
+				next = append(next, step{i, s.from})
+			}
+		}
+	}
+	var all []tree.NEVRA
+	for i, starts := range from {
+		if slices.ContainsFunc(starts, func(start int) bool { return start != i }) {
+			all = append(all, g.packages[i])
 		}
 	}
 	slices.SortFunc(all, func(a, b tree.NEVRA) int { return strings.Compare(a.String(), b.String()) })

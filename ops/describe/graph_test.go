@@ -3,6 +3,10 @@
 package describe
 
 import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,20 +46,60 @@ func TestRequirers(t *testing.T) {
 	short := &tree.Tree{Packages: []tree.Package{p("top")}, Needs: []tree.NEVRA{base}}
 	tests := []struct {
 		in        *tree.Tree
-		of        string
+		of        string // names
 		recursive bool
 		want      string
 	}{
 		{long, "a", false, "b"}, {long, "a", true, "b top"}, {long, "b", false, "top"}, {long, "top", true, ""}, {long, "stranger", true, ""},
 		{long, "base", false, ""}, {long, "base", true, "top"}, {short, "base", false, "top"},
+		{long, "a b", false, "b top"}, {long, "other b a", true, "b top"}, {long, "stranger base top", true, "top"}, {short, "base top", false, "top"},
 	}
 	for _, tt := range tests {
 		var got []string
-		for _, i := range requirers(tt.in, p(tt.of).NEVRA, tt.recursive) {
+		wanted := make(map[nameArch]bool)
+		for of := range strings.FieldsSeq(tt.of) {
+			wanted[nameArch{of, "noarch"}] = true
+		}
+		for _, i := range requirers(tt.in, wanted, tt.recursive) {
 			got = append(got, tt.in.Packages[i].Name)
 		}
 		if strings.Join(got, " ") != tt.want {
 			t.Errorf("who requires %s (recursive %v): %q, want %q", tt.of, tt.recursive, got, tt.want)
+		}
+	}
+}
+
+// What is asked about many packages at once is what is asked about each.
+func TestReachOfMany(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		g := &graph{requires: make([][]int, 12)}
+		for i := range g.requires {
+			g.packages = append(g.packages, tree.NEVRA{Name: fmt.Sprintf("p%02d", i)})
+			for range r.IntN(3) {
+				if j := r.IntN(len(g.requires)); j != i && !slices.Contains(g.requires[i], j) {
+					g.requires[i] = append(g.requires[i], j)
+				}
+			}
+		}
+		of := []tree.NEVRA{{Name: "stranger"}}
+		for range 1 + r.IntN(5) {
+			of = append(of, g.packages[r.IntN(len(g.packages))])
+		}
+		for _, recursive := range []bool{false, true} {
+			want := make(map[string]bool)
+			for _, p := range of {
+				for _, q := range g.dependsOn([]tree.NEVRA{p}, recursive) {
+					want[q.String()] = true
+				}
+			}
+			var got []string
+			for _, q := range g.dependsOn(of, recursive) {
+				got = append(got, q.String())
+			}
+			if !slices.Equal(got, slices.Sorted(maps.Keys(want))) {
+				t.Errorf("seed %d, recursive %v: %q, want %q", seed, recursive, got, slices.Sorted(maps.Keys(want)))
+			}
 		}
 	}
 }
