@@ -208,6 +208,7 @@ func (p *Platform) describe(ctx context.Context, repositories []Repository) (err
 	}
 	slices.SortFunc(p.base, compareNEVRA)
 	p.misnamed = slices.Sorted(maps.Keys(misnamed))
+	p.addConditions()
 	p.requires, err = newRequirements(ctx, p.main)
 	return err
 }
