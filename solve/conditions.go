@@ -18,7 +18,7 @@ import (
 // is met without the plugin, until an editor comes. So a package in a tree says what of its own
 // dependencies is open (tree.Conditions): rich requirements that something which comes can break, and
 // conflicts. And it says what it provides that such a condition of any package is about
-// (tree.Package.Meets), since a laptop can't ask what no tree tells. What the base decides for ever
+// (tree.Package.Provided), since a laptop can't ask what no tree tells. What the base decides for ever
 // is left out.
 
 // addConditions fills in the conditions of all packages, and what they meet.
@@ -34,7 +34,14 @@ func (p *Platform) addConditions() {
 		C.ps_conditions(p.main.ps, C.Id(n), weak)
 		pkg.Conditions = conditions(p.main.lines())
 		C.ps_meets(p.main.ps, C.Id(n), about)
-		pkg.Meets = dependencies(p.main.lines())
+		pkg.Provided = dependencies(p.main.lines())
+		for _, text := range pkg.Provided { // for whoever looks for what meets a condition
+			if name, _, _ := strings.Cut(text, " "); name != pkg.Name && !strings.HasPrefix(name, "/") {
+				pkg.Provides = append(pkg.Provides, name)
+			}
+		}
+		slices.Sort(pkg.Provides)
+		pkg.Provides = slices.Compact(pkg.Provides)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestConditions(t *testing.T) {
 			if !pkg.Conditions.IsZero() {
 				got.Conditions = pkg.Conditions
 			}
-			got.Meets = pkg.Meets
+			got.Meets = pkg.Provided
 			var text strings.Builder
 			enc := json.NewEncoder(&text)
 			enc.SetEscapeHTML(false)

@@ -34,7 +34,7 @@ func (p *Package) checkConditions() error {
 		texts []string
 	}{
 		{"conditions.requires", p.Conditions.Requires}, {"conditions.conflicts", p.Conditions.Conflicts}, {"conditions.recommends", p.Conditions.Recommends},
-		{"meets", p.Meets},
+		{"meets", p.Provided},
 	} {
 		if len(list.texts) > MaxConditions {
 			return fmt.Errorf("%s has %d %s, more than %d", p.Name, len(list.texts), list.what, MaxConditions)

@@ -41,10 +41,10 @@ type Package struct {
 	Obsoletes []string `json:"obsoletes,omitempty"`
 	// Conditions are what depends on what else is installed.
 	Conditions Conditions `json:"conditions,omitzero"`
-	// Meets is what the package provides that a condition of any package of the repositories or of
+	// Provided is what the package provides that a condition of any package of the repositories or of
 	// the base is about, with versions: "editor-api = 2", "/usr/bin/edit". That it is of its own name
 	// in its own version goes without saying.
-	Meets []string `json:"meets,omitempty"`
+	Provided []string `json:"meets,omitempty"`
 }
 
 // Top is the top-level package itself.

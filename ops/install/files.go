@@ -84,6 +84,9 @@ func meet(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Pla
 	var lacking []string
 	find := providers{s: s, w: w}
 	for _, u := range unmet {
+		if strings.HasPrefix(u.Capability, "(") {
+			continue // what comes and what is installed are held against each other when all is known: Complete
+		}
 		by, err := tree.ParseNEVRA(u.By)
 		if err != nil {
 			return wire.Errorf(wire.DepResolutionFailed, "rpm names %q, which is no package: %w", u.By, err)

@@ -40,9 +40,6 @@ type tops struct {
 // has the last word.
 func (f *providers) provider(ctx context.Context, dependency string) (*offers.Offer, error) {
 	name, _, _ := strings.Cut(dependency, " ")
-	if strings.HasPrefix(dependency, "(") {
-		return nil, nil // rich ones aren't taken apart: they are rare in what people carry around
-	}
 	if tree.CheckName(name) == nil && !strings.ContainsAny(name, "()") {
 		o, err := f.s.Find(ctx, f.w, wire.PackageID{Name: name})
 		if err == nil && o.Package().Meets(dependency) {
