@@ -99,6 +99,9 @@ func TestConditions(t *testing.T) {
 		{"a person's own RPM conflicts", []string{"install oldlib: oldlib", "file carried: !package-conflicts carried-1.0-1.noarch conflicts with oldlib, which is oldlib-1.0-1.noarch"}, nil},
 		{"an update asks for more", []string{"install editor program: editor plugin plugin-data program"}, []string{"update program: editor plugin-2.0 plugin-data program-2.0"}},
 		{"a conflict that an update ends", []string{"install oldlib: oldlib"}, []string{"install newprog: newprog-2.0 oldlib-2.0"}},
+		{"what came because of another program is updated", []string{"install editor bybin: bybin editor plugin plugin-data"}, []string{"update plugin: bybin editor plugin-2.0 plugin-data"}},
+		{"an update that breaks a program keeps no other", []string{"install oldlib pinned shared: oldlib pinned shared sharedlib"},
+			[]string{"update oldlib shared: oldlib-2.0 pinned shared sharedlib"}},
 		{"an update breaks another program", []string{"install pinned shared: pinned shared sharedlib"},
 			[]string{"update shared: !dep-resolution-failed the installed pinned-1.0-1.noarch needs sharedlib = 1.0-1, which isn't met any more without"}},
 	}
