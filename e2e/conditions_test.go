@@ -68,7 +68,8 @@ func TestConditions(t *testing.T) {
 		t.Fatal(err)
 	}
 	local := t.TempDir()
-	if _, err := (testbed.RPM{Name: "carried", Requires: []string{"(plugin if editor)", "(treasure or plugin-data)"}, Conflicts: []string{"oldlib"}}).Write(local); err != nil {
+	if _, err := (testbed.RPM{Name: "carried", Requires: []string{"(plugin if editor)", "(treasure or plugin-data)", "(/usr/share/carried or treasure)"}, Conflicts: []string{"oldlib"},
+		Files: map[string]string{"/usr/share/carried": "carried\n"}}).Write(local); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {

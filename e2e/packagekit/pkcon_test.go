@@ -61,7 +61,9 @@ func TestPkcon(t *testing.T) {
 				scripted(ts).School = ownSchool(ts.Value("test").(testing.TB), more...)
 			},
 			"spring": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Check(publishSpring(scripted(ts).School))
+				s := scripted(ts).School
+				ts.Check(testbed.Repository(filepath.Join(s.Dir, "repository"), askingMore...))
+				ts.Check(publishSpring(s))
 			},
 			"song": func(ts *testscript.TestScript, _ bool, _ []string) {
 				path, err := song.Write(ts.MkAbs("."))

@@ -26,6 +26,12 @@ var asking = []testbed.RPM{
 	{Name: "needy", Summary: "Needs what nobody has", Requires: []string{"(treasure if editor)"}},
 }
 
+// askingMore are their newer versions.
+var askingMore = []testbed.RPM{
+	{Name: "program", Version: "2.0", Summary: "Does more with an editor", Requires: []string{"(plugin >= 2 if editor)"}},
+	{Name: "plugin", Version: "2.0", Summary: "What programs have for editors", Requires: []string{"libtext"}},
+}
+
 // song is what a user has on a stick. What it needs is in the tree of hello.
 var song = testbed.RPM{Name: "song", Summary: "A song", Requires: []string{"greetings >= 2"}, Files: map[string]string{"/usr/share/song": "la\n"}}
 

@@ -156,6 +156,7 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 	for _, c := range w.conditions {
 		names(c.expr, wanted)
 	}
+	p.ownFiles(w, wanted)
 	var theirs []condition // of the installed packages
 	stays := make(map[tree.NEVRA]int)
 	inherited := make(map[string]bool) // names that an heir provides in its own version
@@ -164,6 +165,7 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 		if heir, goes := heirs[is]; goes {
 			w.left = append(w.left, is)
 			w.inherit(p.Items[heir], heir, is, h, leave, inherited)
+			w.files(h, heir, wanted)
 			return ctx.Err()
 		}
 		by := len(w.members)
@@ -206,8 +208,12 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 	if len(more) == 0 {
 		return w, nil
 	}
+	p.ownFiles(w, more)
 	return w, s.RPM.Read(ctx, none, func(_ string, h *rpm.Header) error {
-		if by, ok := stays[ops.NEVRA(h)]; ok {
+		is := ops.NEVRA(h)
+		if heir, goes := heirs[is]; goes {
+			w.files(h, heir, more)
+		} else if by, ok := stays[is]; ok {
 			w.read(h, by, more)
 		}
 		return ctx.Err()
@@ -229,10 +235,24 @@ func (w *world) read(h *rpm.Header, by int, wanted map[string]bool) {
 		return
 	}
 	w.provide(by, h.Provided(func(name string) bool { return wanted[name] })...)
+	w.files(h, by, wanted)
+}
+
+// files notes those of a package's files that are wanted.
+func (w *world) files(h *rpm.Header, by int, wanted map[string]bool) {
 	for name := range wanted {
 		if strings.HasPrefix(name, "/") {
 			w.provide(by, h.FilesAmong(wanted)...)
-			break
+			return
+		}
+	}
+}
+
+// ownFiles notes the files of people's own RPMs, which no tree tells of.
+func (p *Plan) ownFiles(w *world, wanted map[string]bool) {
+	for by, it := range p.Items {
+		if it.header != nil {
+			w.files(it.header, by, wanted)
 		}
 	}
 }

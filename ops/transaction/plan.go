@@ -44,7 +44,8 @@ type Item struct {
 	pkg  *tree.Package
 	file transport.File
 	// local: the file is a copy of a person's own (localCopy), and isn't downloaded.
-	local bool
+	local  bool
+	header *rpm.Header // of the copy; nil: it isn't one
 }
 
 // ID is the package's id before it is installed.
@@ -126,7 +127,7 @@ func (p *Plan) addFile(s *ops.System, h *rpm.Header, size int64, path string) (t
 	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes(), Conditions: conditionsOf(h), Provided: h.Provided(all)}
 	before := len(p.Kept)
 	err = p.put(s, &Item{
-		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true,
+		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true, header: h,
 	}, again{same: p.Reinstall, older: p.Downgrade})
 	p.tops[pkg.Name] = true
 	return len(p.Kept) > before, err
