@@ -42,6 +42,7 @@ var later = []testbed.RPM{
 	{Name: "plugin", Version: "2.0", Requires: []string{"plugin-data"}},
 	{Name: "oldlib", Version: "2.0"},
 	{Name: "newprog", Version: "2.0", Conflicts: []string{"oldlib < 2"}},
+	{Name: "fan", Version: "2.0", Recommends: []string{"(plugin if editor)"}},
 	{Name: "shared", Version: "2.0", Requires: []string{"sharedlib = 2.0-1"}},
 	{Name: "sharedlib", Version: "2.0"},
 }
@@ -95,7 +96,8 @@ func TestConditions(t *testing.T) {
 		{"what would complete it conflicts", []string{"install rich-enemy program: program rich-enemy",
 			"install editor: !dep-resolution-failed the installed program-1.0-1.noarch needs (plugin if editor), which isn't met together with editor-1.0-1.noarch, and what would meet it can't come: the installed rich-enemy"}, nil},
 		{"unless", []string{"install prude: collection prude", "install editor: collection editor plugin-data prude"}, nil},
-		{"recommended", []string{"install fan: fan", "install editor: editor fan", "remove fan: editor", "install fan: editor fan plugin plugin-data"}, nil},
+		{"recommended", []string{"install fan: fan", "install editor: editor fan", "remove fan: editor", "install fan: editor fan plugin plugin-data", "remove plugin: editor fan plugin-data"},
+			[]string{"update fan: editor fan-2.0 plugin-data"}},
 		{"a person's own RPM", []string{"install editor: editor", "file carried: carried editor plugin plugin-data", "install oldlib: !package-conflicts the installed carried-1.0-1.noarch conflicts with oldlib"}, nil},
 		{"a person's own RPM conflicts", []string{"install oldlib: oldlib", "file carried: !package-conflicts carried-1.0-1.noarch conflicts with oldlib, which is oldlib-1.0-1.noarch"}, nil},
 		{"an update asks for more", []string{"install editor program: editor plugin plugin-data program"}, []string{"update program: editor plugin-2.0 plugin-data program-2.0"}},

@@ -120,6 +120,9 @@ func (i *Item) asked(by int) (all []condition) {
 		kind  kind
 		texts []string
 	}{{requirement, i.pkg.Conditions.Requires}, {conflict, i.pkg.Conditions.Conflicts}, {recommendation, i.pkg.Conditions.Recommends}} {
+		if list.kind == recommendation && i.Action != wire.InfoInstalling {
+			continue // who did without it goes on to
+		}
 		for _, text := range list.texts {
 			// What can't be read is rpm's business.
 			if e, err := rich.Parse(text); err == nil {
@@ -288,6 +291,7 @@ func (w *world) inherit(it *Item, heir int, is tree.NEVRA, h *rpm.Header, leave 
 const (
 	maxRounds   = 8  // how often what completes a plan may need to be completed itself
 	maxAttempts = 64 // how many ways to complete one plan are tried
+	maxWay      = 32 // how many packages one may ask for
 )
 
 // attempts are what was tried to complete a plan. All clones of a plan share them.
@@ -424,6 +428,9 @@ func (p *Plan) ways(ctx context.Context, s *ops.System, w *wire.Writer, after *w
 	if c.kind != conflict {
 	ways:
 		for _, deps := range c.expr.Completions(after) {
+			if len(deps) > maxWay {
+				continue
+			}
 			var way []*offers.Offer
 			for _, d := range deps {
 				o, err := offerOf(ctx, s, w, d)
