@@ -156,8 +156,18 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 			heirs[old.NEVRA] = by
 		}
 	}
+	// What conditions of trees are about is told of all that is in trees; of people's own RPMs' not.
+	told, untold := make(map[string]bool), make(map[string]bool)
 	for _, c := range w.conditions {
 		names(c.expr, wanted)
+		if !w.members[c.by].item.local {
+			names(c.expr, told)
+		}
+	}
+	for name := range wanted {
+		if !told[name] {
+			untold[name] = true
+		}
 	}
 	p.ownFiles(w, wanted)
 	var theirs []condition // of the installed packages
@@ -167,8 +177,8 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 		is := ops.NEVRA(h)
 		if heir, goes := heirs[is]; goes {
 			w.left = append(w.left, is)
-			w.inherit(p.Items[heir], heir, is, h, leave, inherited)
-			w.files(h, heir, wanted)
+			w.inherit(p.Items[heir], heir, is, h, leave, inherited, told)
+			w.files(h, heir, untold)
 			return ctx.Err()
 		}
 		by := len(w.members)
@@ -262,8 +272,8 @@ func (p *Plan) ownFiles(w *world, wanted map[string]bool) {
 
 // inherit notes what a package provided that goes for an item. The item is taken to provide the
 // same, under the package's name in its own version, but for what its source says: only what some
-// condition on the server is about is told, and rpm has the last word.
-func (w *world) inherit(it *Item, heir int, is tree.NEVRA, h *rpm.Header, leave rich.Provided, inherited map[string]bool) {
+// condition on the server is about is told, as the names in known are, and rpm has the last word.
+func (w *world) inherit(it *Item, heir int, is tree.NEVRA, h *rpm.Header, leave rich.Provided, inherited, known map[string]bool) {
 	told := make(map[string]bool)
 	for _, text := range it.provides() {
 		told[dep(text).Name] = true
@@ -276,7 +286,7 @@ func (w *world) inherit(it *Item, heir int, is tree.NEVRA, h *rpm.Header, leave 
 			inherited[d.Name] = true
 		}
 		switch {
-		case told[d.Name]:
+		case told[d.Name] || known[d.Name] && it.told():
 		case own && strings.HasPrefix(d.Name, is.Name+"("):
 			w.provide(heir, d.Name+" = "+it.EVR())
 		default:

@@ -24,8 +24,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Of repositories by chance: how many packages each has, and how many there are.
-const chanceNames, chanceSeeds = 9, 2
+const chanceNames = 9 // of packages in a repository by chance
 
 // A chance makes repositories by chance.
 type chance struct{ *rand.Rand }
@@ -88,7 +87,7 @@ func (r chance) repository(version int) (all []testbed.RPM) {
 // by chance, on computers that have any other tree, of the same repository or of one before.
 func TestConditionsAreRPMs(t *testing.T) {
 	agreed, refused, older := 0, 0, 0
-	for seed := range uint64(chanceSeeds) {
+	for _, seed := range []uint64{19, 26} { // of 40 those that found faults: the first 40 take a minute
 		r := chance{rand.New(rand.NewPCG(seed, 7))}
 		var dirs []string
 		var trees [2][][]tree.Package

@@ -18,7 +18,7 @@ import (
 // What comes in the place of an installed package is taken to provide what that did, but for what its
 // source says, so that nothing is refused that rpm would take.
 func TestHeirs(t *testing.T) {
-	path, err := (testbed.RPM{Name: "lib", Arch: "x86_64", Provides: []string{"lib(x86-64) = 1.0-1", "lib-abi = 1", "lib-api = 1", "libold"}}).Write(t.TempDir())
+	path, err := (testbed.RPM{Name: "lib", Arch: "x86_64", Provides: []string{"lib(x86-64) = 1.0-1", "lib-abi = 1", "lib-api = 1", "libold", "libknown"}}).Write(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestHeirs(t *testing.T) {
 		it := &Item{Planned: db.Planned{NEVRA: tree.NEVRA{Name: tt.name, Version: "2.0", Release: "1", Arch: "x86_64"}}, pkg: &tree.Package{Size: 1, Provided: []string{"lib-abi = 2"}}}
 		w := &world{members: []member{{it.NEVRA, it}}, provided: make(map[string][]provided)}
 		w.provide(0, it.provides()...)
-		w.inherit(it, 0, ops.NEVRA(h), h, make(rich.Provided), make(map[string]bool))
+		w.inherit(it, 0, ops.NEVRA(h), h, make(rich.Provided), make(map[string]bool), map[string]bool{"libknown": true})
 		var got []string
 		for _, all := range w.provided {
 			for _, p := range all {
