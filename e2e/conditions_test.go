@@ -47,9 +47,9 @@ var later = []testbed.RPM{
 	{Name: "sharedlib", Version: "2.0"},
 }
 
-// TestConditions installs, updates and removes in both orders what depends on what else is installed.
-// Each line is carried out: "NAME VERB…" and, after ":", what is installed then beyond the base, or
-// "!" and the error, which comes before anything is downloaded.
+// TestConditions installs, updates and removes in both orders what depends on what else is
+// installed. Each line is carried out: "NAME VERB…" and, after ":", what is installed then beyond
+// the base, or "!" and the error, which comes before anything is downloaded.
 func TestConditions(t *testing.T) {
 	school, err := testbed.NewSchool(t.TempDir(), school.Tools, asking...)
 	if err != nil {

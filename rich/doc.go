@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// Package rich reads rpm's dependencies, the boolean ones ("rich", docs/manual/boolean_dependencies.md
-// of rpm) among them, and tells whether a set of packages meets them, as rpm does:
+// Package rich reads rpm's dependencies, the boolean ones ("rich",
+// docs/manual/boolean_dependencies.md of rpm) among them, and tells whether a set of packages meets
+// them, as rpm does:
 //
 //	dep.go      plain dependencies: "libtext", "libtext >= 2:0.9"; which ranges of versions overlap
 //	parse.go    boolean ones: "(plugin if editor)", "(a with b)", however nested

@@ -20,7 +20,8 @@ func (h *Header) Required(wanted func(name string) bool) []string {
 	})
 }
 
-// transient tells whether a requirement is only for installing the package (rpmds.h, isTransientReq).
+// transient tells whether a requirement is only for installing the package (rpmds.h,
+// isTransientReq).
 func transient(flags uint64) bool {
 	const (
 		installing = 1<<5 | 1<<7 | 1<<9 | 1<<10 // %posttrans, %pretrans, %pre, %post

@@ -14,12 +14,12 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A tree is solved with the base alone, and what else a laptop has isn't known. "(plugin if editor)"
-// is met without the plugin, until an editor comes. So a package in a tree says what of its own
-// dependencies is open (tree.Conditions): rich requirements that something which comes can break, and
-// conflicts. And it says what it provides that such a condition of any package is about
-// (tree.Package.Provided), since a laptop can't ask what no tree tells. What the base decides for ever
-// is left out.
+// A tree is solved with the base alone, and what else a laptop has isn't known. "(plugin if
+// editor)" is met without the plugin, until an editor comes. So a package in a tree says what of
+// its own dependencies is open (tree.Conditions): rich requirements that something which comes can
+// break, and conflicts. And it says what it provides that such a condition of any package is about
+// (tree.Package.Provided), since a laptop can't ask what no tree tells. What the base decides for
+// ever is left out.
 
 // addConditions fills in the conditions of all packages, and what they meet.
 func (p *Platform) addConditions() {

@@ -15,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
 )
 
-// TestConditions: what a tree leaves to the laptop is what the base doesn't decide, and all that such
-// a condition is about is told.
+// TestConditions: what a tree leaves to the laptop is what the base doesn't decide, and all that
+// such a condition is about is told.
 func TestConditions(t *testing.T) {
 	dir := repotest.New(t,
 		repotest.Package{NEVRA: "base-1-1.noarch", Provides: []string{"base-api = 3"}, Requires: []string{"(base-plugin if app)"}},

@@ -18,7 +18,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// A kind is what a condition is for its package. What has the least hope to be completed comes first.
+// A kind is what a condition is for its package. What has the least hope to be completed comes
+// first.
 type kind int
 
 const (
@@ -237,7 +238,8 @@ func (p *Plan) look(ctx context.Context, s *ops.System) (*world, error) {
 func none(string) bool { return false }
 func all(string) bool  { return true }
 
-// conditionsOf are those of a person's own RPM: nobody has solved it, so all count that aren't plain.
+// conditionsOf are those of a person's own RPM: nobody has solved it, so all count that aren't
+// plain.
 func conditionsOf(h *rpm.Header) tree.Conditions {
 	return tree.Conditions{Requires: h.Rich(false), Conflicts: h.Conflicts()}
 }
@@ -311,9 +313,9 @@ type attempts struct {
 	given  map[string]bool // recommendations that can't be had
 }
 
-// meetConditions finds the conditions that what comes and what is installed would not meet, which rpm
-// would refuse after the download, and adds what meets them, as far as a source offers it. A plan that
-// can't be completed is an error.
+// meetConditions finds the conditions that what comes and what is installed would not meet, which
+// rpm would refuse after the download, and adds what meets them, as far as a source offers it. A
+// plan that can't be completed is an error.
 func (p *Plan) meetConditions(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	if len(p.Items) == 0 {
 		return nil
@@ -350,8 +352,8 @@ func (p *Plan) meetConditions(ctx context.Context, s *ops.System, w *wire.Writer
 	return nil
 }
 
-// complete is the plan with what meets a condition, and all that this brings with it; nil where there
-// is no such plan. err is why the first way that there was leads nowhere.
+// complete is the plan with what meets a condition, and all that this brings with it; nil where
+// there is no such plan. err is why the first way that there was leads nowhere.
 func (p *Plan) complete(ctx context.Context, s *ops.System, w *wire.Writer, after *world, c condition) (next *Plan, err error) {
 	if p.tried.rounds >= maxRounds {
 		return nil, nil

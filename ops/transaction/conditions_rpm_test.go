@@ -83,8 +83,8 @@ func (r chance) repository(version int) (all []testbed.RPM) {
 	return all
 }
 
-// TestConditionsAreRPMs compares what is refused with what rpm refuses: all trees of repositories made
-// by chance, on computers that have any other tree, of the same repository or of one before.
+// TestConditionsAreRPMs compares what is refused with what rpm refuses: all trees of repositories
+// made by chance, on computers that have any other tree, of the same repository or of one before.
 func TestConditionsAreRPMs(t *testing.T) {
 	agreed, refused, older := 0, 0, 0
 	for _, seed := range []uint64{19, 26} { // of 40 those that found faults: the first 40 take a minute

@@ -15,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What comes in the place of an installed package is taken to provide what that did, but for what its
-// source says, so that nothing is refused that rpm would take.
+// What comes in the place of an installed package is taken to provide what that did, but for what
+// its source says, so that nothing is refused that rpm would take.
 func TestHeirs(t *testing.T) {
 	path, err := (testbed.RPM{Name: "lib", Arch: "x86_64", Provides: []string{"lib(x86-64) = 1.0-1", "lib-abi = 1", "lib-api = 1", "libold", "libknown"}}).Write(t.TempDir())
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// besideTrees are the names of the packages that came for a program and are in no program's tree, as
-// a plugin that the program needs because of what else is installed: they are brought forward by
+// besideTrees are the names of the packages that came for a program and are in no program's tree,
+// as a plugin that the program needs because of what else is installed: they are brought forward by
 // themselves.
 func besideTrees(owned []db.OwnPackage, trees map[string]*offers.Offer) (names []string) {
 	for _, p := range owned {
@@ -36,8 +36,8 @@ func besideTrees(owned []db.OwnPackage, trees map[string]*offers.Offer) (names [
 }
 
 // planned is a plan that brings programs forward. Where all together break what is installed, it is
-// made of those that don't: the others are refused, and keep no other from its update. It is an error
-// where all are.
+// made of those that don't: the others are refused, and keep no other from its update. It is an
+// error where all are.
 func planned(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, chosen []*program) (p *transaction.Plan, refused []*program, err error) {
 	together := func(programs []*program) (*transaction.Plan, error) {
 		p := transaction.New(r)
