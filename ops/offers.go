@@ -3,11 +3,14 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -26,6 +29,50 @@ func (s *System) Find(ctx context.Context, w *wire.Writer, id wire.PackageID) (*
 		return nil, &wire.Error{Code: wire.PackageNotFound, Text: text, Err: err}
 	}
 	return o, err
+}
+
+// Provider is a package on offer that provides a capability, or has a file, and that fits takes; nil
+// where there is none. It may be one of a tree. A package of that name comes first, then what is
+// offered by itself, of that the newest.
+func (s *System) Provider(ctx context.Context, w *wire.Writer, capability string, fits func(*tree.Package) bool) (*offers.Offer, error) {
+	if tree.CheckName(capability) == nil {
+		o, err := s.Find(ctx, w, wire.PackageID{Name: capability})
+		if err == nil && fits(o.Package()) {
+			return o, nil
+		}
+		if err != nil && !errors.Is(err, offers.ErrNotOffered) {
+			return nil, err
+		}
+	}
+	type member struct {
+		source string
+		tree.Member
+	}
+	var all []member
+	unready := s.Offers.Capabilities(ctx, Progress(w), []string{capability}, func(source string, c *tree.Capability) error {
+		if c.Name == capability {
+			for _, m := range c.Provides {
+				all = append(all, member{source, m})
+			}
+		}
+		return nil
+	})
+	if offers.Ends(unready) {
+		return nil, unready
+	}
+	slices.SortStableFunc(all, func(a, b member) int {
+		return cmp.Or(cmp.Compare(min(1, len(a.In)), min(1, len(b.In))), cmp.Compare(a.Name, b.Name), b.Compare(a.NEVRA))
+	})
+	for _, m := range all {
+		o, err := s.Offers.Member(ctx, Progress(w), m.source, &m.Member)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil && fits(o.Package()) {
+			return o, nil
+		}
+	}
+	return nil, unready
 }
 
 // OfferID is the id of a package on offer.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,11 +84,14 @@ func documents(t *testing.T, path string) (all [][]byte) {
 // and what doesn't fit is told.
 func TestSchemas(t *testing.T) {
 	o := options(t)
-	repository := repotest.New(t, first...)
+	repository := repotest.New(t, append(slices.Clone(first),
+		repotest.Package{NEVRA: "asks-1-1.noarch", Requires: []string{"(lib if write)"}, Conflicts: []string{"old < 2"}, Provides: []string{"asked = 2"}},
+		repotest.Package{NEVRA: "foe-1-1.noarch", Conflicts: []string{"asked"}})...)
 	withTexts(t, repository, `<component type="desktop"><id>write</id><pkgname>write</pkgname><name>Write</name><summary xml:lang="de">Schreiben</summary></component>`)
 	mustBuild(t, open(t, repotest.URL(repository)), o)
 	schema := schemas(t)
 	checked := map[string]int{}
+	names := map[any]bool{}
 	err := filepath.WalkDir(o.Output, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			return err
@@ -109,7 +113,11 @@ func TestSchemas(t *testing.T) {
 				t.Errorf("%s: %v\n%s", path, err, d)
 			}
 			checked[kind]++
+			names[v.(map[string]any)["name"]] = true
 			object := v.(map[string]any)
+			if kind == "tree" && object["name"] == "asks" && !bytes.Contains(d, []byte(`"conditions":{"requires":["(lib if write)"],"conflicts":["old \u003c 2"]},"meets":["asked = 2"]`)) {
+				t.Errorf("the tree of asks is %s", d)
+			}
 			for key := range object {
 				if key == "created" || key == "expires" {
 					continue
@@ -126,6 +134,9 @@ func TestSchemas(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !names["asks"] {
+		t.Error("nothing with conditions was published")
 	}
 	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "capabilities", "capability", "platforms", "report"} {
 		if checked[kind] == 0 {

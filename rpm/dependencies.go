@@ -20,22 +20,31 @@ func (h *Header) Requires() []string {
 // Obsoletes are the packages that the package takes the place of, as spec files write them:
 // "hello", "hello < 1:2.0-1".
 func (h *Header) Obsoletes() []string {
-	return h.header.dependencies(tagObsoletename, tagObsoleteversion, tagObsoleteflags)
+	return h.header.dependencies(tagObsoletename, tagObsoleteversion, tagObsoleteflags, nil)
 }
 
 // requirements are what the package requires, as rpm prints it: all of it, with versions.
 func (h *Header) requirements() []string {
-	return h.header.dependencies(tagRequirename, tagRequireversion, tagRequireflags)
+	return h.header.dependencies(tagRequirename, tagRequireversion, tagRequireflags, nil)
 }
 
-// dependencies are the texts of dependencies as rpm writes them (lib/rpmds.c, rpmdsNewDNEVR).
-func (h *header) dependencies(name, version, flag uint32) []string {
-	names, versions, flags := h.texts(name), h.texts(version), h.numbers(flag)
+// dependencies are the texts of dependencies as rpm writes them (lib/rpmds.c, rpmdsNewDNEVR). wanted
+// chooses by name and flags; nil: all are wanted.
+func (h *header) dependencies(name, version, flag uint32, wanted func(name string, flags uint64) bool) []string {
+	names := h.texts(name)
 	if len(names) == 0 {
 		return nil
 	}
+	versions, flags := h.texts(version), h.numbers(flag)
 	all := make([]string, 0, len(names))
 	for i, text := range names {
+		var sense uint64 // rpm before 3.0.2 didn't always write it
+		if i < len(flags) {
+			sense = flags[i]
+		}
+		if wanted != nil && !wanted(text, sense) {
+			continue
+		}
 		if i < len(versions) && i < len(flags) && versions[i] != "" {
 			operator := ""
 			for _, sense := range [...]struct {

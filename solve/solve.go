@@ -253,6 +253,7 @@ func (p *Platform) describe(ctx context.Context) (err error) {
 	}
 	slices.SortFunc(p.base, compareNEVRA)
 	p.misnamed = slices.Sorted(maps.Keys(misnamed))
+	p.addConditions()
 	p.requires, err = newRequirements(ctx, p.main)
 	return err
 }

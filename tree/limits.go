@@ -50,6 +50,8 @@ const (
 	MaxProvidesText       = 128 << 10 // of all of them
 	MaxObsoletes          = 8192      // how many
 	MaxMembers            = 2048      // packages that provide, or require, one thing
+	MaxConditions         = 2048      // how many of each kind, and how many things are met
+	MaxCondition          = 4096      // of one
 )
 
 // maxSizes are the bytes that a file in each folder may have.
@@ -69,7 +71,7 @@ const minObject = 24
 var (
 	platformLimit   = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
-	treeLimit       = limit{MaxTreeFile, 2*MaxPackages + 64, 1 << 20}
+	treeLimit       = limit{MaxTreeFile, 3*MaxPackages + 64, 1 << 20}
 	filesLimit      = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}

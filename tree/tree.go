@@ -45,6 +45,12 @@ type Package struct {
 	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello",
 	// "hello < 1:2.0-1".
 	Obsoletes []string `json:"obsoletes,omitempty"`
+	// Conditions are what depends on what else is installed.
+	Conditions Conditions `json:"conditions,omitzero"`
+	// Provided is what the package provides that a condition of any package of the repositories or of
+	// the base is about, with versions: "editor-api = 2", "/usr/bin/edit". That it is of its own name
+	// in its own version goes without saying.
+	Provided []string `json:"meets,omitempty"`
 }
 
 // Top is the top-level package itself.
@@ -181,7 +187,7 @@ func (p *Package) check(index int) error {
 			return fmt.Errorf("%s obsoletes %.80q, which names no package", p.Name, o)
 		}
 	}
-	return nil
+	return p.checkConditions()
 }
 
 // FileLists are the paths of the files in a tree's packages.

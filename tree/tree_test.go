@@ -22,6 +22,8 @@ func good() *Tree {
 	}
 	t := &Tree{Format: 1, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
 	t.Packages[1].Location, t.Packages[1].URLs = "", []string{"https://example.org/b.rpm", "http://[::1]:80/b.rpm", "file:///srv/b.rpm"}
+	t.Packages[2].Conditions = Conditions{Requires: []string{"(a if b)"}, Conflicts: []string{"c < 2"}, Recommends: []string{"(d unless e)"}}
+	t.Packages[1].Provided = []string{"b-api = 2", "/usr/bin/b"}
 	return t
 }
 
@@ -118,6 +120,10 @@ func TestTreeRefused(t *testing.T) {
 		{"negative installed size", func(t *Tree) { t.Packages[0].Installed = -1 }, "can't be"},
 		{"nowhere", func(t *Tree) { t.Packages[0].Location = "" }, "neither a location nor a URL"},
 		{"bad package name", func(t *Tree) { t.Packages[0].Name = "../a" }, "name"},
+		{"an empty condition", func(t *Tree) { t.Packages[0].Conditions.Requires = []string{""} }, "conditions.requires"},
+		{"a long condition", func(t *Tree) { t.Packages[0].Conditions.Conflicts = []string{strings.Repeat("a", MaxCondition+1)} }, "conditions.conflicts"},
+		{"a condition in two lines", func(t *Tree) { t.Packages[0].Conditions.Recommends = []string{"(a if\nb)"} }, "conditions.recommends"},
+		{"meets too much", func(t *Tree) { t.Packages[0].Provided = make([]string, MaxConditions+1) }, "2049 meets"},
 		{"bad name in needs", func(t *Tree) { t.Needs[0].Name = "a\tb" }, "needs"},
 	}
 	for _, tt := range tests {

@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write what was said into the transcript
 
 // TestPkcon runs testdata/*.txtar. Beside testscript's own commands these have:
 //
-//	school                makes a school of the script's own, for the laptops that come after; the others' never changes
+//	school [asking]       makes a school of the script's own, for the laptops that come after; the others' never changes
 //	spring                it publishes newer programs, and a later platform: see publishSpring
 //	song                  makes song.rpm in $WORK: see song
 //	rpm OPTION…           runs rpm on the laptop's root, behind PackageKit's back
@@ -53,11 +53,17 @@ func TestPkcon(t *testing.T) {
 		Dir:           "testdata",
 		UpdateScripts: *update,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"school": func(ts *testscript.TestScript, _ bool, _ []string) {
-				scripted(ts).School = ownSchool(ts.Value("test").(testing.TB))
+			"school": func(ts *testscript.TestScript, _ bool, args []string) {
+				var more []testbed.RPM
+				if len(args) > 0 {
+					more = asking
+				}
+				scripted(ts).School = ownSchool(ts.Value("test").(testing.TB), more...)
 			},
 			"spring": func(ts *testscript.TestScript, _ bool, _ []string) {
-				ts.Check(publishSpring(scripted(ts).School))
+				s := scripted(ts).School
+				ts.Check(testbed.Repository(filepath.Join(s.Dir, "repository"), askingMore...))
+				ts.Check(publishSpring(s))
 			},
 			"song": func(ts *testscript.TestScript, _ bool, _ []string) {
 				path, err := song.Write(ts.MkAbs("."))

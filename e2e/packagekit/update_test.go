@@ -17,6 +17,21 @@ import (
 // chess shares nothing with the other programs.
 var chess = testbed.RPM{Name: "chess", Summary: "A game for two", Files: map[string]string{"/usr/bin/chess": "ELF\n"}}
 
+// asking are programs that ask something of each other that no tree can know.
+var asking = []testbed.RPM{
+	{Name: "program", Summary: "Does more with an editor", Requires: []string{"(plugin if editor)"}},
+	{Name: "editor", Summary: "Edits"},
+	{Name: "plugin", Summary: "What programs have for editors", Requires: []string{"libtext"}},
+	{Name: "enemy", Summary: "Likes no editors", Conflicts: []string{"editor"}},
+	{Name: "needy", Summary: "Needs what nobody has", Requires: []string{"(treasure if editor)"}},
+}
+
+// askingMore are their newer versions.
+var askingMore = []testbed.RPM{
+	{Name: "program", Version: "2.0", Summary: "Does more with an editor", Requires: []string{"(plugin >= 2 if editor)"}},
+	{Name: "plugin", Version: "2.0", Summary: "What programs have for editors", Requires: []string{"libtext"}},
+}
+
 // song is what a user has on a stick. What it needs is in the tree of hello.
 var song = testbed.RPM{Name: "song", Summary: "A song", Requires: []string{"greetings >= 2"}, Files: map[string]string{"/usr/share/song": "la\n"}}
 
@@ -51,9 +66,9 @@ run as a program.</description>
 `
 
 // ownSchool makes a school that may publish something new.
-func ownSchool(t testing.TB) *testbed.School {
+func ownSchool(t testing.TB, more ...testbed.RPM) *testbed.School {
 	t.Helper()
-	s, err := testbed.NewSchool(t.TempDir(), school.Tools, chess)
+	s, err := testbed.NewSchool(t.TempDir(), school.Tools, append(more, chess)...)
 	check(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s

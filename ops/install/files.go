@@ -81,16 +81,21 @@ func local(ctx context.Context, s *ops.System, path string) (*ops.LocalFile, err
 
 // meet adds to a plan what meets dependencies, or says which of them nothing meets.
 func meet(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, unmet []rpm.Unmet) error {
-	var lacking []string
+	var lacking, open []string
 	for _, u := range unmet {
 		by, err := tree.ParseNEVRA(u.By)
 		if err != nil {
 			return wire.Errorf(wire.DepResolutionFailed, "rpm names %q, which is no package: %w", u.By, err)
 		}
+		if strings.HasPrefix(u.Capability, "(") { // Complete sees to that, when all that comes is known
+			open = append(open, by.String()+" needs "+u.Capability)
+			continue
+		}
 		if u.Installed {
 			return wire.Errorf(wire.PackageConflicts, "the installed %s needs %s, which would go: remove it first", by, u.Capability)
 		}
-		o, err := provider(ctx, s, w, u.Capability)
+		name, _, versioned := strings.Cut(u.Capability, " ")
+		o, err := s.Provider(ctx, w, name, func(pkg *tree.Package) bool { return !versioned || pkg.Name != name || pkg.Meets(u.Capability) }) // rpm itself has the last word
 		if err != nil {
 			return err
 		}
@@ -103,7 +108,7 @@ func meet(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Pla
 		}
 	}
 	if len(lacking) > 0 {
-		return wire.Errorf(wire.DepResolutionFailed, "neither this computer nor a source has all that is needed: %s", strings.Join(lacking, ", "))
+		return wire.Errorf(wire.DepResolutionFailed, "neither this computer nor a source has all that is needed: %s", strings.Join(append(lacking, open...), ", "))
 	}
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 
 // Complete adds to a plan what its changes bring with them. Where a package is updated that other
 // programs have in their trees too, those trees are brought forward with it: a platform's trees are
-// made to fit together, and an old program need not fit a new library. And it finds the packages
-// that are obsoleted.
+// made to fit together, and an old program need not fit a new library. It finds the packages that
+// are obsoleted, and what the packages' conditions on each other ask for.
 func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	for i := 0; i < len(p.Items); i++ { // the plan grows
 		it := p.Items[i]
@@ -39,7 +39,10 @@ func (p *Plan) Complete(ctx context.Context, s *ops.System, w *wire.Writer) erro
 			i = -1 // the items are others now
 		}
 	}
-	return p.Obsolete(s)
+	if err := p.Obsolete(s); err != nil {
+		return err
+	}
+	return p.meetConditions(ctx, s, w)
 }
 
 // Obsolete finds the installed packages that the plan's obsolete; it is an error where one belongs

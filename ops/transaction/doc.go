@@ -9,6 +9,8 @@
 //	plan.go       trees become a Plan: what is installed is taken out, what it takes the place of is noted, and whatever makes
 //	              it impossible ends it, before a byte of RPM is downloaded
 //	complete.go   what the Plan changes without having been asked to: packages that share what is updated, obsoletes
+//	conditions.go what packages ask of each other beyond their trees, "(plugin if editor)", conflicts: what comes and what is
+//	              installed are held against each other, and what completes them is added
 //	space.go      whether there is space, and where RPMs are kept
 //	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it

@@ -27,6 +27,7 @@ type Plan struct {
 
 	tops   map[string]bool // the packages whose trees are in the plan
 	copies []*localCopy
+	tried  *attempts // to complete it: conditions.go
 }
 
 // An Item is a package to be installed.
@@ -43,7 +44,8 @@ type Item struct {
 	pkg  *tree.Package
 	file transport.File
 	// local: the file is a copy of a person's own (localCopy), and isn't downloaded.
-	local bool
+	local  bool
+	header *rpm.Header // of the copy; nil: it isn't one
 }
 
 // ID is the package's id before it is installed.
@@ -122,10 +124,10 @@ const Local = "local"
 // addFile adds an RPM file that no source offers, by its header; there tells that it, or a newer
 // one, is installed already and stays.
 func (p *Plan) addFile(s *ops.System, h *rpm.Header, size int64, path string) (there bool, err error) {
-	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes()}
+	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes(), Conditions: conditionsOf(h), Provided: h.Provided(all)}
 	before := len(p.Kept)
 	err = p.put(s, &Item{
-		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true,
+		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true, header: h,
 	}, again{same: p.Reinstall, older: p.Downgrade})
 	p.tops[pkg.Name] = true
 	return len(p.Kept) > before, err

@@ -45,32 +45,48 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	if err != nil {
 		return nil, err
 	}
-	owned = slices.DeleteFunc(owned, func(p db.OwnPackage) bool { return !p.Asked })
-	if len(owned) == 0 {
-		return nil, nil
-	}
 	var names []string
 	for _, p := range owned {
-		names = append(names, p.Name)
+		if p.Asked {
+			names = append(names, p.Name)
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
 	}
 	if err := s.Ready(ctx, w, names); err != nil {
 		return nil, err
 	}
 	var all []*program
-	for _, name := range slices.Compact(names) {
-		p, err := updatesOf(ctx, s, w, name)
-		if err != nil {
-			return nil, err
+	trees := make(map[string]*offers.Offer)
+	add := func(names []string) error {
+		for _, name := range slices.Compact(names) {
+			p, err := updatesOf(ctx, s, w, name, trees)
+			if err != nil {
+				return err
+			}
+			if p != nil {
+				all = append(all, p)
+			}
 		}
-		if p != nil {
-			all = append(all, p)
-		}
+		return nil
 	}
-	return all, nil
+	if err := add(names); err != nil {
+		return nil, err
+	}
+	beside := besideTrees(owned, trees)
+	if len(beside) == 0 {
+		return all, nil
+	}
+	if err := s.Ready(ctx, w, beside); err != nil {
+		return nil, err
+	}
+	return all, add(beside)
 }
 
 // updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
-func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
+// What is offered goes into trees.
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string, trees map[string]*offers.Offer) (*program, error) {
 	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
 	if errors.Is(err, offers.ErrNotOffered) {
 		return nil, nil
@@ -78,8 +94,9 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) 
 	if err != nil {
 		return nil, err
 	}
+	trees[name] = o
 	p := &program{offer: o}
-	for i := range o.Tree.Packages {
+	for _, i := range o.Tree.Closure(o.Index) {
 		pkg := &o.Tree.Packages[i]
 		over, err := transaction.Compare(s, pkg)
 		if err != nil {

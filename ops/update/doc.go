@@ -6,6 +6,7 @@
 //	list.go       get-updates
 //	detail.go     get-update-detail
 //	update.go     update-packages
+//	beside.go     what is updated beside the trees, and updates that break what is installed
 //
 // What it plans is carried out by package transaction.
 package update

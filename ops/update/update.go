@@ -32,17 +32,19 @@ func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range blocked {
-		w.Package(wire.InfoBlocked, u.id(), u.pkg.Summary)
+	p, refused, err := planned(ctx, s, w, r, chosen)
+	if err != nil {
+		return nil, err
 	}
-	p := transaction.New(r)
-	for _, c := range chosen {
-		if err := p.Add(s, c.offer, transaction.Why{}); err != nil {
-			return nil, err
+	for _, c := range refused {
+		for _, u := range c.updates {
+			if !slices.ContainsFunc(p.Items, func(it *transaction.Item) bool { return it.NEVRA == u.pkg.NEVRA }) {
+				blocked = append(blocked, u)
+			}
 		}
 	}
-	if err := p.Complete(ctx, s, w); err != nil {
-		return nil, err
+	for _, u := range blocked {
+		w.Package(wire.InfoBlocked, u.id(), u.pkg.Summary)
 	}
 	for _, it := range p.Items {
 		if u := find(programs, it.ID()); u != nil {
