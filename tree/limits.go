@@ -57,6 +57,12 @@ const (
 // maxSizes are the bytes that a file in each folder may have.
 var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
 
+// plain are the lists of texts and numbers. An element of another list counts as an object, whatever
+// it is: `null` and `0` become a struct as well, and an error of the type comes last.
+var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true}
+
+const maxDepth = 64 // of lists and objects in one another
+
 // A limit bounds a JSON file before it is decoded. Its size alone doesn't do: `{},` is three bytes
 // and becomes a struct of 300.
 type limit struct {
@@ -83,18 +89,42 @@ func (l limit) check(what string, data []byte) error {
 		return fmt.Errorf("this %s has %d bytes, more than %d", what, len(data), l.bytes)
 	}
 	objects, values := 0, 0
+	var open []bool // the lists and objects around: whether it is a list whose elements count as objects
+	var key []byte  // the last string
+	element := false
 	for i := 0; i < len(data); i++ {
-		switch data[i] {
+		c := data[i]
+		if c == ' ' || c == '\t' || c == '\n' || c == '\r' {
+			continue
+		}
+		if element && c != '{' && c != ']' {
+			objects++
+		}
+		element = false
+		switch c {
 		case '"': // to its end
+			begin := i + 1
 			for i++; i < len(data) && data[i] != '"'; i++ {
 				if data[i] == '\\' {
 					i++
 				}
 			}
-		case '{':
-			objects++
+			key = data[min(begin, len(data)):min(i, len(data))]
+		case '{', '[':
+			if c == '{' {
+				objects++
+			}
+			if len(open) == maxDepth {
+				return fmt.Errorf("this %s is nested deeper than %d", what, maxDepth)
+			}
+			element = c == '[' && !plain[string(key)]
+			open = append(open, element)
+			key = nil
+		case '}', ']':
+			open = open[:max(len(open)-1, 0)]
 		case ',':
 			values++
+			element = len(open) > 0 && open[len(open)-1]
 		}
 	}
 	if most := min(l.objects, len(data)/minObject+64); objects > most || values > l.values {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package tree
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// What a reader allocates is in proportion to the bytes that came: 64 times as many and 1 MiB at the
+// most, whatever is in them. A shard is compressed: what it is unpacked counts, with the decoder.
+func TestMemoryIsBounded(t *testing.T) {
+	many := func(head, one, tail string, n int) []byte {
+		return []byte(head + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + tail)
+	}
+	nested := []byte(strings.Repeat(`{"a":[`, 1<<17))
+	numbers := many(`{"format":1,"catalogue":[`, "0", "]}", 1<<15)
+	parse := map[string]func([]byte) error{
+		"platform":   func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
+		"platforms":  func(b []byte) error { _, err := ParsePlatforms(b); return err },
+		"tree":       func(b []byte) error { _, err := ParseTree(b, "p", "n"); return err },
+		"file lists": func(b []byte) error { _, err := ParseFileLists(b, "p", "n"); return err },
+		"notices":    func(b []byte) error { _, err := ParseNotices(b, "p", "n"); return err },
+		"texts":      func(b []byte) error { _, err := ParseTexts(b, "p", "de"); return err },
+	}
+	lists := map[string]string{"platform": "catalogue", "platforms": "platforms", "tree": "packages", "file lists": "packages", "notices": "notices", "texts": "texts"}
+	for kind, parse := range parse {
+		for what, b := range map[string][]byte{
+			"empty objects":  many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), "{}", "]}", 300_000),
+			"spaced objects": many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `{"name":"a","summary":"b"}`, "]}", 20_000),
+			"empty lists":    many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `[]`, "]}", 300_000),
+			"nulls":          many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `null`, "]}", 180_000),
+			"zeros":          many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `0`, "]}", 400_000),
+			"capitals":       many(fmt.Sprintf(`{"format":1,%q:[`, strings.ToUpper(lists[kind])), `0`, "]}", 400_000),
+			"empty texts":    many(fmt.Sprintf(`{"format":1,%q:[{"files":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"empty URLs":     many(fmt.Sprintf(`{"format":1,%q:[{"urls":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"numbers":        many(fmt.Sprintf(`{"format":1,%q:[{"requires":[`, lists[kind]), `0`, "]}]}", 300_000),
+			"other fields":   many(`{"format":1,`, `"x":0`, "}", 100_000),
+			"nested":         nested, "numbers for objects": numbers,
+		} {
+			if got, most := allocated(func() { parse(b) }), 1<<20+64*uint64(len(b)); got > most {
+				t.Errorf("%s, %s: %d bytes were allocated for %d", kind, what, got, len(b))
+			}
+		}
+	}
+	for what, text := range map[string]string{
+		"zeros":          strings.Repeat("\x00", MaxShard),
+		"empty entries":  strings.Repeat("{}\n", MaxShard/3),
+		"newlines":       strings.Repeat("\n", MaxShard),
+		"one line":       `{"name":"` + strings.Repeat("a", MaxShard-20) + `"}`,
+		"short provides": `{"provides":[` + strings.Repeat(`"",`, maxEntry/4) + `""]}`,
+	} {
+		data := compress(t, text)
+		got := allocated(func() { ParseShard(data, large, 0, 1, func(*Entry) error { return nil }) })
+		if most := 8*uint64(MaxShard) + 32*uint64(min(len(text), maxEntry)); got > most {
+			t.Errorf("a shard, %s: %d bytes were allocated for %d that are %d unpacked", what, got, len(data), len(text))
+		}
+	}
+}
+
+// allocated are the bytes that f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
