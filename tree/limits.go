@@ -59,7 +59,7 @@ var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxSh
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true}
+var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
