@@ -24,21 +24,21 @@ func (o *Offers) Indexed() bool {
 	return true
 }
 
-// Capabilities gives the lines of the sources' indexes that may be about one of these names, among
-// others that aren't: of each source the shards that have the names. What a source has that can't
-// be asked is passed over; the error is that of the first. The sources must be Ready for no name.
-func (o *Offers) Capabilities(ctx context.Context, p Progress, names []string, yield func(source string, c *tree.Capability) error) error {
+// Capabilities gives the lines of the sources' indexes whose names match takes: of each source it
+// looks into the shards that these names are in, or would be. What a source has that can't be asked
+// is passed over; the error is that of the first. The sources must be Ready for no name.
+func (o *Offers) Capabilities(ctx context.Context, p Progress, names []string, match func(name string) bool, yield func(source string, c *tree.Capability)) error {
 	var failed error
 	for _, s := range slices.Clone(o.Sources) {
 		err := o.try(ctx, attempt{s, true}, true, func(ctx context.Context) error {
-			err := o.capabilities(ctx, p, s, names, yield)
+			err := o.capabilities(ctx, p, s, names, match, yield)
 			if !movedOn(err) {
 				return err
 			}
 			if err := o.CatchUp(ctx, p, s.ID, []string{}, err); err != nil {
 				return err
 			}
-			return o.capabilities(ctx, p, s, names, yield)
+			return o.capabilities(ctx, p, s, names, match, yield)
 		})
 		if Ends(err) {
 			return err
@@ -48,7 +48,7 @@ func (o *Offers) Capabilities(ctx context.Context, p Progress, names []string, y
 	return failed
 }
 
-func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names []string, yield func(string, *tree.Capability) error) error {
+func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names []string, match func(string) bool, yield func(string, *tree.Capability)) error {
 	platform := o.view.platforms[s.ID]
 	if platform == nil || platform.Capabilities.IsZero() {
 		return nil
@@ -72,7 +72,9 @@ func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names [
 		err := o.capabilityFile(ctx, p, s, i, ref.Ref, func(body []byte) error {
 			lines = nil
 			return tree.ParseCapabilityShard(body, ref, i, len(index), func(c *tree.Capability) error {
-				lines = append(lines, c)
+				if match(c.Name) {
+					lines = append(lines, c)
+				}
 				return ctx.Err()
 			})
 		})
@@ -80,9 +82,7 @@ func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names [
 			return err
 		}
 		for _, c := range lines {
-			if err := yield(s.ID, c); err != nil {
-				return err
-			}
+			yield(s.ID, c)
 		}
 	}
 	return nil
@@ -131,13 +131,13 @@ func (o *Offers) unseen(ctx context.Context, p Progress, w Wanted) (*Offer, erro
 		tree.Member
 	}
 	var all []member
-	err := o.Capabilities(ctx, p, []string{w.Name}, func(source string, c *tree.Capability) error {
+	is := func(name string) bool { return name == w.Name }
+	err := o.Capabilities(ctx, p, []string{w.Name}, is, func(source string, c *tree.Capability) {
 		for _, m := range c.Provides {
-			if c.Name == w.Name && w.Is(m.NEVRA) && w.from(source) {
+			if w.Is(m.NEVRA) && w.from(source) {
 				all = append(all, member{source, m})
 			}
 		}
-		return nil
 	})
 	for _, m := range all {
 		if found, err := o.Member(ctx, p, m.source, &m.Member); found != nil || err != nil {

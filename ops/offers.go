@@ -49,13 +49,11 @@ func (s *System) Provider(ctx context.Context, w *wire.Writer, capability string
 		tree.Member
 	}
 	var all []member
-	unready := s.Offers.Capabilities(ctx, Progress(w), []string{capability}, func(source string, c *tree.Capability) error {
-		if c.Name == capability {
-			for _, m := range c.Provides {
-				all = append(all, member{source, m})
-			}
+	is := func(name string) bool { return name == capability }
+	unready := s.Offers.Capabilities(ctx, Progress(w), []string{capability}, is, func(source string, c *tree.Capability) {
+		for _, m := range c.Provides {
+			all = append(all, member{source, m})
 		}
-		return nil
 	})
 	if offers.Ends(unready) {
 		return nil, unready

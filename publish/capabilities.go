@@ -116,7 +116,8 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 		return tree.ShardRef{}, err
 	}
 	if _, err := tree.ParseCapabilities(content, ref); err != nil {
-		return tree.ShardRef{}, nil // one shard is too large, however many there are: nobody could ask
+		p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
+		return tree.ShardRef{}, nil
 	}
 	return ref, p.folder.add(ref.Path, content)
 }

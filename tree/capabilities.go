@@ -79,6 +79,7 @@ func CapabilityShards(unpacked int) int {
 // ParseCapabilities reads the list of the shards.
 func ParseCapabilities(data []byte, ref ShardRef) ([]ShardRef, error) {
 	var shards []ShardRef
+	size := int64(0)
 	err := lines(data, ref, func(line []byte) error {
 		var s ShardRef
 		if err := json.Unmarshal(line, &s); err != nil {
@@ -87,7 +88,16 @@ func ParseCapabilities(data []byte, ref ShardRef) ([]ShardRef, error) {
 		if shards = append(shards, s); len(shards) > MaxShards {
 			return fmt.Errorf("the index of capabilities has more than %d shards", MaxShards)
 		}
-		return s.check("capabilities")
+		if err := s.check("capabilities"); err != nil {
+			return err
+		}
+		if _, unpacked := s.Most(); unpacked > maxCapabilityShard {
+			return fmt.Errorf("%s has %d bytes unpacked, more than %d", s.Path, unpacked, maxCapabilityShard)
+		}
+		if size += s.Size; size > maxCapabilities {
+			return fmt.Errorf("the index of capabilities has more than %d bytes", maxCapabilities)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -18,13 +18,18 @@ const (
 	MaxRPM       = 16 << 30 // bytes of an RPM
 
 	// Of all shards of a platform together.
-	MaxEntries    = 300000
-	MaxUnpacked   = 128 << 20 // bytes
-	MaxCatalogue  = 24 << 20  // bytes, as they are downloaded
-	MaxShards     = 2048
-	maxEntry      = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
-	minEntry      = 64      // bytes of the shortest: a digest alone has as many
-	unknownGrowth = 16      // how many times its size a shard may have unpacked where platform.json doesn't say
+	MaxEntries   = 300000
+	MaxUnpacked  = 128 << 20 // bytes
+	MaxCatalogue = 24 << 20  // bytes, as they are downloaded
+	MaxShards    = 2048
+
+	// Of the index of capabilities: of a shard, and of all. Debian 12's largest has 400 KiB, all of
+	// them 8.5 MB to download.
+	maxCapabilityShard = 2 << 20 // bytes, unpacked
+	maxCapabilities    = 64 << 20
+	maxEntry           = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
+	minEntry           = 64      // bytes of the shortest: a digest alone has as many
+	unknownGrowth      = 16      // how many times its size a shard may have unpacked where platform.json doesn't say
 
 	MaxPackages  = 20000 // packages in a tree
 	MaxPaths     = 1 << 20

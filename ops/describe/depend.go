@@ -116,15 +116,13 @@ func (t *reporter) inIndexes(ctx context.Context, of []tree.NEVRA, recursive boo
 		names[p.Name] = true
 	}
 	seen := maps.Clone(names)
+	is := func(name string) bool { return names[name] }
 	for len(names) > 0 {
 		var all []member
-		err := t.Offers.Capabilities(ctx, ops.Progress(t.w), slices.Sorted(maps.Keys(names)), func(source string, c *tree.Capability) error {
-			if names[c.Name] {
-				for _, m := range c.Requires {
-					all = append(all, member{source, m})
-				}
+		err := t.Offers.Capabilities(ctx, ops.Progress(t.w), slices.Sorted(maps.Keys(names)), is, func(source string, c *tree.Capability) {
+			for _, m := range c.Requires {
+				all = append(all, member{source, m})
 			}
-			return nil
 		})
 		if offers.Ends(err) {
 			return err

@@ -28,10 +28,7 @@ func (o *offering) asked(ctx context.Context, s *ops.System, w *wire.Writer, nam
 	}
 	indexed = s.Offers.Indexed()
 	var tops []tree.NEVRA
-	err = s.Offers.Capabilities(ctx, ops.Progress(w), names, func(source string, c *tree.Capability) error {
-		if !match(c.Name) {
-			return nil
-		}
+	err = s.Offers.Capabilities(ctx, ops.Progress(w), names, match, func(source string, c *tree.Capability) {
 		for _, m := range c.Provides {
 			if m.In == "" {
 				tops = append(tops, m.NEVRA)
@@ -39,7 +36,6 @@ func (o *offering) asked(ctx context.Context, s *ops.System, w *wire.Writer, nam
 				o.members = append(o.members, &db.Package{NEVRA: m.NEVRA, Summary: m.Summary, Source: source})
 			}
 		}
-		return nil
 	})
 	if len(tops) == 0 || offers.Ends(err) {
 		return indexed, err
