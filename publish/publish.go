@@ -126,6 +126,8 @@ type builder struct {
 	nodes   []node   // the Sugar Network layout's entries
 	report  *Report
 
+	otherNames []solve.Result // whose top-level packages have other names than were asked for
+
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
 	files   sync.Map // *solve.Package: func() []string
@@ -160,10 +162,13 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 		}
 		return err
 	})
+	if err == nil {
+		err = b.solveOtherNames(ctx, names)
+	}
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(b.entries, func(x, y *tree.Entry) int { return cmp.Compare(x.Name, y.Name) })
+	slices.SortFunc(b.entries, func(x, y *tree.Entry) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Arch, y.Arch)) })
 	b.report.sort()
 	return nil
 }
@@ -178,6 +183,8 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		return nil
 	case r.Unsolvable != "":
 		b.unsolved(r.Name, r.Unsolvable)
+		return nil
+	case b.otherwiseNamed(r):
 		return nil
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
@@ -219,6 +226,7 @@ func (b *builder) offer(t *tree.Tree, r solve.Result, content []byte) error {
 	e := &tree.Entry{
 		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
 		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
+		Obsoletes: obsoletes(top.Obsoletes),
 	}
 	for _, pkg := range t.Packages {
 		e.Download += pkg.Size

@@ -41,7 +41,9 @@ func newNode(t *tree.Tree) node {
 
 // writeNodes writes the files of the layout that are new or different.
 func (b *builder) writeNodes(keep *keep) error {
-	slices.SortFunc(b.nodes, func(x, y node) int { return cmp.Compare(x.name, y.name) })
+	slices.SortStableFunc(b.nodes, func(x, y node) int { return cmp.Compare(x.name, y.name) })
+	// One package of a name is all that the layout has a place for: the platform's own architecture's.
+	b.nodes = slices.CompactFunc(b.nodes, func(x, y node) bool { return x.name == y.name })
 	for _, n := range b.nodes {
 		keep.nodes[n.name] = true
 		for _, rpms := range n.rpms {

@@ -49,6 +49,7 @@ const (
 	MaxProvides           = 4096      // how many
 	MaxProvidesText       = 128 << 10 // of all of them
 	MaxObsoletes          = 8192      // how many
+	MaxObsoletesText      = 128 << 10 // of all of an Entry's
 )
 
 // maxSizes are the bytes that a file in each folder may have.

@@ -39,6 +39,9 @@ type Package struct {
 	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello",
 	// "hello < 1:2.0-1".
 	Obsoletes []string `json:"obsoletes,omitempty"`
+	// InstallOnly: it is installed beside its older versions and takes the place of none, as kernels
+	// are.
+	InstallOnly bool `json:"installonly,omitempty"`
 }
 
 // Top is the top-level package itself.
@@ -149,8 +152,8 @@ func (p *Package) check(index int) error {
 		}
 	}
 	for _, o := range p.Obsoletes {
-		if err := checkText("obsoletes", o); err != nil || o == "" || len(o) > maxPath {
-			return fmt.Errorf("%s obsoletes %.80q, which names no package", p.Name, o)
+		if err := CheckObsoleted(o); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
 	return nil
