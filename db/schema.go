@@ -10,7 +10,7 @@ import (
 
 // schemaVersion is the version of the schema below. A record says in its user_version which one it
 // has.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // schema is the current schema: a new record is made from it. Its objects are created in the order
 // that older versions of this program created them in, so that their pages are where those programs
@@ -49,7 +49,7 @@ CREATE TABLE entry (
 	summary TEXT NOT NULL, description TEXT NOT NULL, license TEXT NOT NULL, grp TEXT NOT NULL, url TEXT NOT NULL,
 	size INTEGER NOT NULL, download INTEGER NOT NULL, provides TEXT NOT NULL,
 	tree_path TEXT NOT NULL, tree_sha256 TEXT NOT NULL, tree_size INTEGER NOT NULL,
-	files_path TEXT NOT NULL, files_sha256 TEXT NOT NULL, files_size INTEGER NOT NULL);
+	files_path TEXT NOT NULL, files_sha256 TEXT NOT NULL, files_size INTEGER NOT NULL, obsoletes TEXT NOT NULL DEFAULT '');
 CREATE INDEX entry_name ON entry (name);
 CREATE INDEX entry_shard ON entry (shard);
 
@@ -101,6 +101,11 @@ CREATE TABLE texts (source TEXT NOT NULL, language TEXT NOT NULL, sha256 TEXT NO
 -- The entries of the shards that enabled sources list, once for each source that does.
 CREATE VIEW offered AS
 	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
+
+-- The names of what entries obsolete, without versions.
+CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
+CREATE INDEX obsoleted_name ON obsoleted (name);
+CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
 `
 
 // migrations bring a record from the version that is their index + 1 to the next one. What they
@@ -150,6 +155,16 @@ ALTER TABLE remote ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE owned RENAME TO top_paths;
 CREATE VIEW offered AS
 	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
+`,
+	// 6: what entries obsolete. Their checksums were of other columns: none is known.
+	`
+ALTER TABLE entry ADD COLUMN obsoletes TEXT NOT NULL DEFAULT '';
+UPDATE shard SET sum = 0;
+
+-- The names of what entries obsolete, without versions.
+CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
+CREATE INDEX obsoleted_name ON obsoleted (name);
+CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
 `,
 }
 

@@ -281,7 +281,7 @@ func (h *header) describe() (_ *Header, ok bool) {
 // numbers.
 var used = [...]uint32{
 	tagBasenames, tagDirnames, tagDirindexes, tagProvidename, tagRequirename, tagRequireversion, tagRequireflags,
-	tagObsoletename, tagObsoleteversion, tagObsoleteflags,
+	tagObsoletename, tagObsoleteversion, tagObsoleteflags, tagProvideversion, tagProvideflags,
 }
 
 // parseHeader reads a header as the database keeps it: an RPM file's without the eight bytes before
@@ -443,7 +443,7 @@ func (h *header) packaged() (*Header, error) {
 // printed are the texts that rpm prints: of files, and of what is provided, required, in conflict
 // and obsolete, with its version.
 var printed = [...]uint32{
-	tagBasenames, tagDirnames, tagProvidename, 1113, tagRequirename, tagRequireversion, 1054, 1055, tagObsoletename, tagObsoleteversion,
+	tagBasenames, tagDirnames, tagProvidename, tagProvideversion, tagRequirename, tagRequireversion, 1054, 1055, tagObsoletename, tagObsoleteversion,
 	1027, // file names as they were before there were folders of their own
 }
 

@@ -82,6 +82,11 @@ func (d Database) Install(lock *os.File, files []string, signed bool, progress f
 	return d.change(lock, append([]string{"-i"}, enforced(signed)...), files, progress)
 }
 
+// InstallAgain is Install that installs once more what is installed in the same version.
+func (d Database) InstallAgain(lock *os.File, files []string, signed bool, progress func(Step)) error {
+	return d.change(lock, append([]string{"-i", "--replacepkgs"}, enforced(signed)...), files, progress)
+}
+
 // enforced are the options for a run that verifies signatures.
 func enforced(signed bool) []string {
 	if signed {

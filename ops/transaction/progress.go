@@ -3,6 +3,8 @@
 package transaction
 
 import (
+	"slices"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -88,7 +90,7 @@ func (g *progress) list() {
 			add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoObsoleting, status: wire.StatusCleanup})
 		}
 	}
-	for _, old := range g.plan.Erase {
+	for _, old := range slices.Concat(g.plan.Erase, g.plan.Retired) {
 		add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoRemoving, status: wire.StatusRemove})
 	}
 }
@@ -97,6 +99,9 @@ func (g *progress) list() {
 func (g *progress) changed(step rpm.Step) {
 	if g.works == nil {
 		g.list()
+	}
+	if step.Stage != rpm.Installing && g.begun > 0 {
+		return // another run of rpm: what comes after the first is told as its going on
 	}
 	left := 100 * (1 - g.share)
 	switch step.Stage {

@@ -56,22 +56,34 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	if err := s.Ready(ctx, w, names); err != nil {
 		return nil, err
 	}
+	// Of several versions of an install-only package only one leads to its updates.
+	owned = slices.CompactFunc(owned, func(a, b db.OwnPackage) bool { return a.Name == b.Name && a.Arch == b.Arch })
 	var all []*program
-	for _, name := range slices.Compact(names) {
-		p, err := updatesOf(ctx, s, w, name)
+	for _, own := range owned {
+		programs, err := successors(ctx, s, w, &own.Package)
 		if err != nil {
 			return nil, err
 		}
-		if p != nil {
-			all = append(all, p)
+		if programs == nil {
+			p, err := updatesOf(ctx, s, w, own.NEVRA)
+			if err != nil {
+				return nil, err
+			}
+			if p != nil {
+				programs = append(programs, p)
+			}
 		}
+		all = append(all, programs...)
 	}
 	return all, nil
 }
 
 // updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
-func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) (*program, error) {
-	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA) (*program, error) {
+	o, err := s.Find(ctx, w, wire.PackageID{Name: is.Name, Arch: is.Arch})
+	if errors.Is(err, offers.ErrNotOffered) { // for another architecture, perhaps: noarch once, and no longer
+		o, err = s.Find(ctx, w, wire.PackageID{Name: is.Name})
+	}
 	if errors.Is(err, offers.ErrNotOffered) {
 		return nil, nil
 	}
@@ -79,24 +91,34 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string) 
 		return nil, err
 	}
 	p := &program{offer: o}
-	for i := range o.Tree.Packages {
-		pkg := &o.Tree.Packages[i]
+	if err := p.look(s); err != nil || len(p.updates) == 0 {
+		return nil, err
+	}
+	return p, p.finish(ctx, s)
+}
+
+// look finds the packages of a program's tree that are newer than this backend's own.
+func (p *program) look(s *ops.System) error {
+	for i := range p.offer.Tree.Packages {
+		pkg := &p.offer.Tree.Packages[i]
 		over, err := transaction.Compare(s, pkg)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(over.Older) > 0 && over.Older[0].Source != "" {
-			p.updates = append(p.updates, update{pkg: pkg, source: o.Source, old: over.Older[0]})
+		if old := transaction.Updated(pkg, over.Older); old != nil {
+			p.updates = append(p.updates, update{pkg: pkg, source: p.offer.Source, old: *old})
 		}
 	}
-	if len(p.updates) == 0 {
-		return nil, nil
-	}
+	return nil
+}
+
+// finish finds out whether a program can be brought forward, and why it should be.
+func (p *program) finish(ctx context.Context, s *ops.System) error {
 	plan := transaction.New(&wire.Request{})
-	if p.blocked = plan.Add(s, o, transaction.Why{}); p.blocked == nil {
+	if p.blocked = plan.Add(s, p.offer, transaction.Why{}); p.blocked == nil {
 		p.blocked = plan.Obsolete(s)
 	}
-	return p, p.explain(ctx, s)
+	return p.explain(ctx, s)
 }
 
 // explain finds what the repositories say of why the updates came. Where that can't be had the
@@ -117,7 +139,7 @@ func (p *program) explain(ctx context.Context, s *ops.System) error {
 		for _, n := range all.Notices {
 			// What came between the installed version and the new one counts too.
 			if slices.ContainsFunc(n.Packages, func(q tree.NEVRA) bool {
-				return q.Name == u.pkg.Name && q.Arch == u.pkg.Arch && q.Compare(u.old.NEVRA) > 0 && q.Compare(u.pkg.NEVRA) <= 0
+				return q.Name == u.pkg.Name && q.Arch == u.pkg.Arch && (u.old.Name != q.Name || q.Compare(u.old.NEVRA) > 0) && q.Compare(u.pkg.NEVRA) <= 0
 			}) {
 				u.notices = append(u.notices, n)
 			}
