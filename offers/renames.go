@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -19,14 +20,15 @@ import (
 // Nobody but those who obsolete a name knows that it was replaced, so where it isn't offered itself
 // all of the catalogues are loaded. What can't be loaded counts as if it weren't there.
 func (o *Offers) Successors(ctx context.Context, p Progress, old tree.NEVRA) ([]db.Package, error) {
-	if err := o.Ready(ctx, p, []string{old.Name}); Ends(err) {
-		return nil, err
+	unready := o.Ready(ctx, p, []string{old.Name})
+	if Ends(unready) {
+		return nil, unready
 	}
 	offered, _, err := o.Entry(Wanted{Name: old.Name})
 	if err != nil {
 		return nil, err
 	}
-	if offered == nil {
+	if offered == nil && unready == nil {
 		if err := o.Ready(ctx, p, nil); Ends(err) {
 			return nil, err
 		}
@@ -45,10 +47,50 @@ func (o *Offers) successors(old tree.NEVRA, offered *tree.Entry) ([]db.Package, 
 		return p.Name == old.Name || old.Version != "" && !takes(p.Entry, old) ||
 			offered != nil && (!takes(p.Entry, offered.NEVRA) || takes(offered, p.NEVRA))
 	})
+	if old.Version == "" && offered == nil {
+		all = latest(all, old.Name)
+	}
 	slices.SortStableFunc(all, func(a, b db.Package) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), o.prefer(old.Arch, a, b))
 	})
 	return slices.CompactFunc(all, func(a, b db.Package) bool { return a.Name == b.Name }), nil
+}
+
+// latest are those of some packages that obsolete the latest versions of a name: what took the place
+// of an earlier version only has nothing to do with what came after that.
+func latest(all []db.Package, name string) []db.Package {
+	// below is the version that a package obsoletes older ones of; all: all that there are.
+	below := func(p db.Package) (evr string, all bool) {
+		for _, dependency := range p.Entry.Obsoletes {
+			f := strings.Fields(dependency)
+			switch {
+			case len(f) == 0 || f[0] != name:
+			case len(f) != 3 || strings.HasPrefix(f[1], ">"):
+				return "", true
+			case evr == "" || tree.CompareEVR(f[2], evr) > 0:
+				evr = f[2]
+			}
+		}
+		return evr, false
+	}
+	compare := func(a, b db.Package) int {
+		of, every := below(a)
+		than, everyOther := below(b)
+		switch {
+		case every && everyOther:
+			return 0
+		case every:
+			return 1
+		case everyOther:
+			return -1
+		}
+		return tree.CompareEVR(of, than)
+	}
+	if len(all) == 0 {
+		return all
+	}
+	most := slices.MaxFunc(all, compare)
+	return slices.DeleteFunc(all, func(p db.Package) bool { return compare(p, most) < 0 })
 }
 
 // takes tells whether what a line of the catalogue offers takes the place of a package.

@@ -507,6 +507,14 @@ static int cut_arch(Pool *pool, const char *name, Id *before, Id *arch)
   return *arch && *before;
 }
 
+static int provides(Pool *pool, Id package, Id dep)
+{
+  for (Id *p = pool_whatprovides_ptr(pool, dep); *p; p++)
+    if (*p == package)
+      return 1;
+  return 0;
+}
+
 void ps_select(ps *p, const char *name)
 {
   Pool *pool = p->pool;
@@ -517,10 +525,14 @@ void ps_select(ps *p, const char *name)
   id = pool_str2id(pool, name, 0);
   if (!p->out.count)
     select_named(p, id, 0);
-  if (!p->out.count && id)
+  /* Nobody has it any more. dnf takes what provides the name then: here only what obsoletes it, too. Where there is no such,
+   * what obsoletes it has to do. */
+  for (int both = 1; both >= 0 && id && !p->out.count; both--)
     for (Id by = 2; by < pool->nsolvables; by++) {
       Solvable *s = pool->solvables + by;
       if (!s->repo || s->repo == pool->installed || !s->obsoletes || !pool_installable(pool, s))
+        continue;
+      if (both && !provides(pool, by, id))
         continue;
       for (Id *dep = s->repo->idarraydata + s->obsoletes; *dep; dep++)
         if ((ISRELDEP(*dep) ? GETRELDEP(pool, *dep)->name : *dep) == id) {

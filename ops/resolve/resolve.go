@@ -46,7 +46,7 @@ func resolve(s *ops.System) ops.Op {
 		}
 		all, unknown := 0, 0
 		for _, id := range ids {
-			found, err := list(ctx, s, w, r.Filters, id)
+			found, err := list(ctx, s, w, r.Filters, id, unready == nil)
 			if err != nil {
 				return err
 			}
@@ -75,17 +75,23 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// list reports the packages of a name, or the one package of an id.
-func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
+// list reports the packages of a name, or the one package of an id. ready tells that the sources
+// could be looked at.
+func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, ready bool) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
 		found, own, err := s.List(ctx, w, f, db.Query{Name: id.Name})
 		if err != nil || !f.Pass(wire.Installed, false) {
 			return found, err
 		}
-		more, err := successors(ctx, s, w, f, id.Name)
-		found += more
-		if err != nil || !own {
-			return found, err
+		if ready {
+			more, err := successors(ctx, s, w, f, id.Name)
+			found += more
+			if err != nil {
+				return found, err
+			}
+		}
+		if !own {
+			return found, nil
 		}
 		all, err := newer(s, id)
 		for _, p := range s.Filter(f, all) {
