@@ -195,7 +195,7 @@ func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			if top == nil && len(over.Older) > 0 && over.Older[0].Source != "" {
+			if top == nil && transaction.Updated(p, over.Older) != nil {
 				all = append(all, &db.Package{NEVRA: p.NEVRA, Summary: p.Summary, Source: source})
 			}
 		}

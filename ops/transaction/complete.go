@@ -103,8 +103,12 @@ func (p *Plan) bringForward(ctx context.Context, s *ops.System, w *wire.Writer, 
 	return nil
 }
 
-// obsolete finds the installed packages that an item obsoletes: "rpm -U" will remove them.
+// obsolete finds the installed packages that an item obsoletes: "rpm -U" will remove them, and
+// "rpm -i", which install-only packages come with, won't.
 func (p *Plan) obsolete(s *ops.System, it *Item, obsoletes []string) error {
+	if it.InstallOnly {
+		return nil
+	}
 	for _, dependency := range obsoletes {
 		name, _, _ := strings.Cut(dependency, " ")
 		if name == it.Name || slices.ContainsFunc(p.Items, func(other *Item) bool { return other.Name == name }) {

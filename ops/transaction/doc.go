@@ -9,8 +9,9 @@
 //	plan.go       trees become a Plan: what is installed is taken out, what it takes the place of is noted, and whatever makes
 //	              it impossible ends it, before a byte of RPM is downloaded
 //	complete.go   what the Plan changes without having been asked to: packages that share what is updated, obsoletes
+//	beside.go     kernels and the like: beside their older versions, in runs of their own, and how many stay
 //	space.go      whether there is space, and where RPMs are kept
-//	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
+//	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it
 //	local.go      people's own RPMs: the copies that are verified and installed
 //	progress.go   downloads and rpm's steps become percentages that only grow

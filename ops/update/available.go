@@ -97,7 +97,8 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA
 	return p, p.finish(ctx, s)
 }
 
-// look finds the packages of a program's tree that are newer than this backend's own.
+// look finds the packages of a program's tree that are newer than this backend's own, or take their
+// place.
 func (p *program) look(s *ops.System) error {
 	for i := range p.offer.Tree.Packages {
 		pkg := &p.offer.Tree.Packages[i]
@@ -105,7 +106,13 @@ func (p *program) look(s *ops.System) error {
 		if err != nil {
 			return err
 		}
-		if old := transaction.Updated(pkg, over.Older); old != nil {
+		old := transaction.Updated(pkg, over.Older)
+		if over.Same == nil && over.Newer == nil && len(over.Older) == 0 {
+			if old, err = p.replaced(s, pkg); err != nil {
+				return err
+			}
+		}
+		if old != nil {
 			p.updates = append(p.updates, update{pkg: pkg, source: p.offer.Source, old: *old})
 		}
 	}

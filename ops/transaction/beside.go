@@ -44,79 +44,91 @@ func beside(p *tree.Package, over Versions) *db.Package {
 }
 
 // retire finds the versions of install-only packages that go because of those that come: of each
-// name and architecture so many stay as the configuration says, the newest of them, those that come
-// among them. The kernel that runs stays, what belongs to the base, and what something else needs;
-// the base's count. A limit of 0 means that all stay.
+// name and architecture so many stay as the configuration says, those that come among them, then
+// the kernel that runs, then the newest. What belongs to the base stays, too, and what something
+// else needs. A limit of 0 means that all stay.
 func (p *Plan) retire(ctx context.Context, s *ops.System) error {
-	if s.InstallOnlyLimit <= 0 || len(p.Items) == 0 {
+	if s.InstallOnlyLimit <= 0 {
 		return nil
 	}
+	var all [][]db.Package // the installed versions of those of which there will be too many
+	come := make(map[string]int)
 	for _, it := range p.Items {
 		if !it.InstallOnly {
+			continue
+		}
+		key := it.Name + "." + it.Arch
+		if come[key]++; come[key] > 1 {
 			continue
 		}
 		installed, err := s.Record.InstalledByName(it.Name)
 		if err != nil {
 			return err
 		}
-		installed = slices.DeleteFunc(installed, func(q db.Package) bool { return q.Arch != it.Arch || q.NEVRA == it.NEVRA })
-		come := 0 // versions of it
-		for _, other := range p.Items {
-			if other.Name == it.Name && other.Arch == it.Arch {
-				come++
+		installed = slices.DeleteFunc(installed, func(q db.Package) bool {
+			return q.Arch != it.Arch || slices.ContainsFunc(p.Items, func(other *Item) bool { return other.NEVRA == q.NEVRA })
+		})
+		all = append(all, installed)
+	}
+	headers := make(map[tree.NEVRA]*rpm.Header)
+	all = slices.DeleteFunc(all, func(installed []db.Package) bool {
+		enough := len(installed) == 0 || come[installed[0].Name+"."+installed[0].Arch]+len(installed) <= s.InstallOnlyLimit
+		for _, q := range installed {
+			if !enough {
+				headers[q.NEVRA] = nil
 			}
 		}
-		slices.SortFunc(installed, func(a, b db.Package) int { return b.Compare(a.NEVRA) })
-		if stay := max(s.InstallOnlyLimit-come, 0); stay < len(installed) {
-			p.Retired = append(p.Retired, installed[stay:]...)
-		}
-	}
-	p.Retired = slices.DeleteFunc(p.Retired, func(q db.Package) bool { return q.Source == "" })
-	slices.SortFunc(p.Retired, func(a, b db.Package) int { return strings.Compare(a.String(), b.String()) })
-	p.Retired = slices.CompactFunc(p.Retired, func(a, b db.Package) bool { return a.NEVRA == b.NEVRA })
-	if len(p.Retired) == 0 {
+		return enough
+	})
+	if len(all) == 0 {
 		return nil
 	}
-	return p.keepNeeded(ctx, s)
-}
-
-// keepNeeded takes out of what is to be retired the kernel that runs and what anything that stays
-// needs.
-func (p *Plan) keepNeeded(ctx context.Context, s *ops.System) error {
-	release := s.Kernel()
 	nothing := func(string) bool { return false }
-	var headers []*rpm.Header
-	err := s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
-		if slices.ContainsFunc(p.Retired, func(q db.Package) bool { return q.NEVRA == ops.NEVRA(h) }) {
-			headers = append(headers, h)
+	if err := s.RPM.Read(ctx, nothing, func(_ string, h *rpm.Header) error {
+		if _, ok := headers[ops.NEVRA(h)]; ok {
+			headers[ops.NEVRA(h)] = h
 		}
 		return ctx.Err()
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	keep := func(these func(h *rpm.Header) bool) {
-		p.Retired = slices.DeleteFunc(p.Retired, func(q db.Package) bool {
-			return slices.ContainsFunc(headers, func(h *rpm.Header) bool { return ops.NEVRA(h) == q.NEVRA && these(h) })
+	release := s.Kernel()
+	runs := func(q db.Package) bool { return headers[q.NEVRA] == nil || headers[q.NEVRA].OfKernel(release) }
+	for _, installed := range all {
+		slices.SortFunc(installed, func(a, b db.Package) int {
+			if x, y := runs(a), runs(b); x != y {
+				if x {
+					return -1
+				}
+				return 1
+			}
+			return b.Compare(a.NEVRA)
 		})
+		for _, q := range installed[max(s.InstallOnlyLimit-come[installed[0].Name+"."+installed[0].Arch], 0):] {
+			if q.Source != "" && !runs(q) {
+				p.Retired = append(p.Retired, q)
+			}
+		}
 	}
-	keep(func(h *rpm.Header) bool { return h.OfKernel(release) })
+	return p.keepNeeded(ctx, s, headers)
+}
+
+// keepNeeded takes out of what is to be retired what anything that stays needs.
+func (p *Plan) keepNeeded(ctx context.Context, s *ops.System, headers map[tree.NEVRA]*rpm.Header) error {
 	for len(p.Retired) > 0 {
 		unmet, err := s.RPM.UnmetByErasing(ctx, Labels(p.Retired))
-		if err != nil {
+		if err != nil || len(unmet) == 0 {
 			return err
-		}
-		if len(unmet) == 0 {
-			return nil
 		}
 		wanted := make(map[string]bool)
 		for _, u := range unmet {
 			name, _, _ := strings.Cut(u.Capability, " ")
 			wanted[name] = true
 		}
+		meets := func(what string) bool { return wanted[what] }
 		before := len(p.Retired)
-		keep(func(h *rpm.Header) bool {
-			meets := func(what string) bool { return wanted[what] }
+		p.Retired = slices.DeleteFunc(p.Retired, func(q db.Package) bool {
+			h := headers[q.NEVRA]
 			return slices.ContainsFunc(h.Provides(), meets) || slices.ContainsFunc(h.Files(), meets)
 		})
 		if len(p.Retired) == before { // it can't be told which: all stay
