@@ -45,6 +45,8 @@ type Planned struct {
 	By      []string `json:"by"`               // the top-level packages whose trees have it
 	Kept    bool     `json:"kept,omitzero"`    // it is installed already; only By is recorded
 	Removed bool     `json:"removed,omitzero"` // it is to go; nothing is recorded of it
+	// InstallOnly: it is installed beside its older versions.
+	InstallOnly bool `json:"installonly,omitzero"`
 }
 
 // Begin writes a transaction down before it begins, in state Downloading, and gives it its ID.

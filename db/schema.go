@@ -10,7 +10,7 @@ import (
 
 // schemaVersion is the version of the schema below. A record says in its user_version which one it
 // has.
-const schemaVersion = 6
+const schemaVersion = 7
 
 // schema is the current schema: a new record is made from it. Its objects are created in the order
 // that older versions of this program created them in, so that their pages are where those programs
@@ -49,7 +49,7 @@ CREATE TABLE entry (
 	summary TEXT NOT NULL, description TEXT NOT NULL, license TEXT NOT NULL, grp TEXT NOT NULL, url TEXT NOT NULL,
 	size INTEGER NOT NULL, download INTEGER NOT NULL, provides TEXT NOT NULL,
 	tree_path TEXT NOT NULL, tree_sha256 TEXT NOT NULL, tree_size INTEGER NOT NULL,
-	files_path TEXT NOT NULL, files_sha256 TEXT NOT NULL, files_size INTEGER NOT NULL);
+	files_path TEXT NOT NULL, files_sha256 TEXT NOT NULL, files_size INTEGER NOT NULL, obsoletes TEXT NOT NULL DEFAULT '');
 CREATE INDEX entry_name ON entry (name);
 CREATE INDEX entry_shard ON entry (shard);
 
@@ -104,6 +104,10 @@ CREATE VIEW offered AS
 
 -- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
 CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
+-- The names of what entries obsolete, without versions.
+CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
+CREATE INDEX obsoleted_name ON obsoleted (name);
+CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
 `
 
 // migrations bring a record from the version that is their index + 1 to the next one. What they
@@ -158,6 +162,16 @@ CREATE VIEW offered AS
 	`
 -- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
 CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
+`,
+	// 7: what entries obsolete. Their checksums were of other columns: none is known.
+	`
+ALTER TABLE entry ADD COLUMN obsoletes TEXT NOT NULL DEFAULT '';
+UPDATE shard SET sum = 0;
+
+-- The names of what entries obsolete, without versions.
+CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
+CREATE INDEX obsoleted_name ON obsoleted (name);
+CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
 `,
 }
 

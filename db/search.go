@@ -158,17 +158,25 @@ func spellings(term string) []string {
 
 // Offers are the packages of a name in the loaded catalogues, installed or not, with their Entry.
 func (r *Record) Offers(name string) ([]Package, error) {
+	return r.offers("p.name = ?", name)
+}
+
+// Obsoleting are the packages in the loaded catalogues that obsolete a package of a name, whichever
+// versions of it, with their Entry.
+func (r *Record) Obsoleting(name string) ([]Package, error) {
+	return r.offers("p.id IN (SELECT entry FROM obsoleted WHERE name = ?) ORDER BY p.name", name)
+}
+
+func (r *Record) offers(where, name string) ([]Package, error) {
 	return rows(r, `SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, p.download, p.provides, p.source,
-			p.tree_path, p.tree_sha256, p.tree_size, p.files_path, p.files_sha256, p.files_size
-		FROM offered p WHERE p.name = ?`, func(s scan) (p Package, err error) {
-		var name, evr, arch, provides string
+			p.tree_path, p.tree_sha256, p.tree_size, p.files_path, p.files_sha256, p.files_size, p.obsoletes
+		FROM offered p WHERE `+where, func(s scan) (p Package, err error) {
+		var name, evr, arch, provides, obsoletes string
 		e := new(tree.Entry)
 		err = s(&name, &evr, &arch, &e.Summary, &e.Description, &e.License, &e.Group, &e.URL, &e.Size, &e.Download, &provides, &p.Source,
-			&e.Tree.Path, &e.Tree.SHA256, &e.Tree.Size, &e.Files.Path, &e.Files.SHA256, &e.Files.Size)
+			&e.Tree.Path, &e.Tree.SHA256, &e.Tree.Size, &e.Files.Path, &e.Files.SHA256, &e.Files.Size, &obsoletes)
 		e.NEVRA = nevra(name, evr, arch)
-		if provides != "" {
-			e.Provides = strings.Split(provides, "\n")
-		}
+		e.Provides, e.Obsoletes = lines(provides), lines(obsoletes)
 		p.NEVRA, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, p.Entry = e.NEVRA, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e
 		return p, err
 	}, r.inLanguage([]any{name})...)

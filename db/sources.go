@@ -123,7 +123,7 @@ func (r *Record) AddShard(ctx context.Context, sha256 string, entries func(add f
 		return addShard(ctx, tx, sha256, func(add func(row []any) error) error {
 			err := entries(func(e *tree.Entry) error {
 				return r.classified(add([]any{e.Name, e.EVR(), e.Arch, e.Summary, e.Description, e.License, e.Group, e.URL, e.Size, e.Download, strings.Join(e.Provides, "\n"),
-					e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size}))
+					e.Tree.Path, e.Tree.SHA256, e.Tree.Size, e.Files.Path, e.Files.SHA256, e.Files.Size, strings.Join(e.Obsoletes, "\n")}))
 			})
 			if err != nil {
 				return callerError{err}
@@ -134,7 +134,7 @@ func (r *Record) AddShard(ctx context.Context, sha256 string, entries func(add f
 }
 
 // entryColumns are the columns of an entry that come from its shard.
-const entryColumns = "name, evr, arch, summary, description, license, grp, url, size, download, provides, tree_path, tree_sha256, tree_size, files_path, files_sha256, files_size"
+const entryColumns = "name, evr, arch, summary, description, license, grp, url, size, download, provides, tree_path, tree_sha256, tree_size, files_path, files_sha256, files_size, obsoletes"
 
 // addShard loads a shard from the rows of its entries.
 func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func(row []any) error) error) error {
@@ -149,7 +149,7 @@ func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func
 	if err != nil {
 		return err
 	}
-	insert, err := tx.Prepare("INSERT INTO entry (shard, " + entryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+	insert, err := tx.Prepare("INSERT INTO entry (shard, " + entryColumns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
 	if err != nil {
 		return err
 	}
@@ -159,6 +159,11 @@ func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func
 		return err
 	}
 	defer provided.Close()
+	obsoleted, err := tx.Prepare("INSERT OR IGNORE INTO obsoleted (entry, name) VALUES (?, ?)")
+	if err != nil {
+		return err
+	}
+	defer obsoleted.Close()
 	so := uint64(0)
 	err = rows(func(row []any) error {
 		if err := ctx.Err(); err != nil {
@@ -167,15 +172,22 @@ func addShard(ctx context.Context, tx *sql.Tx, sha256 string, rows func(add func
 		so = sum(so, row)
 		added, err := insert.Exec(append([]any{id}, row...)...)
 		names, _ := row[10].(string)
-		if err != nil || names == "" {
+		obsolete, _ := row[17].(string)
+		if err != nil || names == "" && obsolete == "" {
 			return err
 		}
 		entry, err := added.LastInsertId()
 		if err != nil {
 			return err
 		}
-		for name := range strings.SplitSeq(names, "\n") {
+		for _, name := range lines(names) {
 			if _, err := provided.Exec(entry, name); err != nil {
+				return err
+			}
+		}
+		for _, dependency := range lines(obsolete) {
+			name, _, _ := strings.Cut(dependency, " ")
+			if _, err := obsoleted.Exec(entry, name); err != nil {
 				return err
 			}
 		}
@@ -193,6 +205,14 @@ func (r *Record) Size() (int64, error) {
 	var n int64
 	err := r.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&n)
 	return n, r.failed("asking", err)
+}
+
+// lines is the reverse of joining texts with newlines: no text is none.
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
 }
 
 // Settle makes searches fast after many shards were loaded: it merges the parts that loading them

@@ -41,19 +41,14 @@ func (w Wanted) Is(p tree.NEVRA) bool {
 func (w Wanted) from(source string) bool { return w.Source == "" || w.Source == source }
 
 // Entry is the line in the catalogue that is wanted, and the id of its source; nil where no source
-// offers it. Of several it is the newest, of the first source that has that. The catalogue must be
-// Ready for the name.
+// offers it. Of several it is one for the platform's own architecture, the newest of those, of the
+// first source that has that. The catalogue must be Ready for the name.
 func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
 	all, err := o.Record.Offers(w.Name)
 	if err != nil {
 		return nil, "", err
 	}
-	slices.SortStableFunc(all, func(a, b db.Package) int {
-		if c := b.Compare(a.NEVRA); c != 0 {
-			return c
-		}
-		return o.Rank(a.Source) - o.Rank(b.Source)
-	})
+	slices.SortStableFunc(all, func(a, b db.Package) int { return o.prefer(w.Arch, a, b) })
 	for _, p := range all {
 		if w.Is(p.NEVRA) && w.from(p.Source) {
 			return p.Entry, p.Source, nil
@@ -64,7 +59,8 @@ func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
 
 // Find is the package that is wanted: a top-level package, or, for whoever asks about what a tree or
 // the index of capabilities told, one of a tree: of those that this computer has seen, or, where the
-// version is known, of any. The error is ErrNotOffered where there is none.
+// version is known, of any. A name alone that another package has taken the place of means that one
+// (Successors). The error is ErrNotOffered where there is none.
 func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error) {
 	if err := o.Ready(ctx, p, []string{w.Name}); err != nil {
 		return nil, err
@@ -74,16 +70,21 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 		return nil, err
 	}
 	if entry != nil {
-		p.Doing(LoadingTree)
-		t, err := o.Tree(ctx, source, entry)
+		by, err := o.successor(ctx, p, w, entry)
+		if err != nil {
+			return nil, err
+		}
+		if by != nil {
+			entry, source = by.Entry, by.Source
+		}
+		found, err := o.Offer(ctx, p, source, entry)
 		if err == nil {
-			return &Offer{Source: source, Tree: t, Index: len(t.Packages) - 1, Entry: entry}, nil
+			return found, nil
 		}
 		if err := o.CatchUp(ctx, p, source, []string{w.Name}, err); err != nil {
 			return nil, err
 		}
-		found, err := o.Find(ctx, p, w)
-		if errors.Is(err, ErrNotOffered) {
+		if found, err = o.Find(ctx, p, w); errors.Is(err, ErrNotOffered) {
 			err = ErrSuperseded
 		}
 		return found, err
@@ -115,10 +116,17 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 			return &Offer{Source: top.Source, Tree: t, Index: i, Entry: top.Entry}, nil
 		}
 	}
-	if w.EVR == "" {
-		return nil, ErrNotOffered
+	if w.EVR != "" {
+		return o.unseen(ctx, p, w)
 	}
-	return o.unseen(ctx, p, w)
+	by, err := o.successor(ctx, p, w, nil)
+	if err != nil {
+		return nil, err
+	}
+	if by != nil {
+		return o.Offer(ctx, p, by.Source, by.Entry)
+	}
+	return nil, ErrNotOffered
 }
 
 // Rank is the place of a source in the order of preference; -1 where it is none.

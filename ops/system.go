@@ -6,6 +6,7 @@ import (
 	"context"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -31,6 +32,11 @@ type Config struct {
 	Caller     *caller.User // whom commands are carried out for; nil: the helper's own user
 	SignedRPMs bool         // nothing is installed that RPM's keyring doesn't know who signed
 	Log        hclog.Logger
+	// InstallOnlyLimit is how many versions of an install-only package, such as a kernel, are kept;
+	// 0: all.
+	InstallOnlyLimit int
+	// Kernel tells which kernel runs, as "uname -r" does; nil: the system is asked.
+	Kernel func() string
 }
 
 // A System is the laptop: what is installed on it, as the record knows it, and what it is offered.
@@ -49,6 +55,9 @@ func NewSystem(ctx context.Context, c Config, o offers.Config) (*System, error) 
 	s := &System{Config: c}
 	if s.Caller == nil {
 		s.Caller = caller.New("")
+	}
+	if s.Kernel == nil {
+		s.Kernel = runningKernel
 	}
 	s.stale.Store(true)
 	o.Record, o.State, o.Net, o.Log = c.Record, c.State, c.Net, c.Log
@@ -155,4 +164,20 @@ func (s *System) InstalledWith(ctx context.Context, has func(*rpm.Header) bool) 
 		return ctx.Err()
 	})
 	return digests, err
+}
+
+// runningKernel is what "uname -r" prints; empty where the kernel doesn't say.
+func runningKernel() string {
+	var u syscall.Utsname
+	if syscall.Uname(&u) != nil {
+		return ""
+	}
+	var text []byte
+	for _, c := range u.Release {
+		if c == 0 {
+			break
+		}
+		text = append(text, byte(c))
+	}
+	return string(text)
 }

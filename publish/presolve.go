@@ -74,7 +74,8 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	e := &tree.Entry{
 		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
 		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
-		Download: download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
+		Obsoletes: obsoletes(top.Obsoletes),
+		Download:  download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
 	}
 	if err := p.folder.add(e.Tree.Path, encoded); err != nil {
 		return err
@@ -150,7 +151,7 @@ func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
 
 // index adds the catalogue, the texts and the index of capabilities.
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
-	slices.SortFunc(p.entries, func(x, y *tree.Entry) int { return cmp.Compare(x.Name, y.Name) })
+	slices.SortFunc(p.entries, func(x, y *tree.Entry) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Arch, y.Arch)) })
 	p.next = &tree.Platform{
 		Format: tree.Format, Platform: p.Platform, Arch: p.Arch,
 		Created: p.Now.UTC().Truncate(time.Second),

@@ -81,7 +81,7 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	names = slices.Clone(names)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), until: o.Now.Add(o.ValidFor)}
+	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), offered: make(map[nameArch]bool), until: o.Now.Add(o.ValidFor)}
 	for _, name := range p.Misnamed() {
 		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
 	}
@@ -135,6 +135,9 @@ type builder struct {
 
 	reportMu sync.Mutex
 	report   *Report
+
+	offered    map[nameArch]bool
+	otherNames []solve.Result // whose top-level packages have other names than were asked for
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
@@ -220,6 +223,9 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 		}
 		return err
 	})
+	if err == nil {
+		err = b.solveOtherNames(ctx, names)
+	}
 	if err != nil {
 		return err
 	}
@@ -237,6 +243,8 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		return nil
 	case r.Unsolvable != "":
 		b.unsolved(r.Name, r.Unsolvable)
+		return nil
+	case b.otherwiseNamed(r):
 		return nil
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
@@ -279,6 +287,7 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 	}
 	b.reportMu.Lock()
 	defer b.reportMu.Unlock()
+	b.offered[nameArch{t.Name, t.Top().Arch}] = true
 	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: t.Top().EVR(), Packages: len(t.Packages), Download: download(t)})
 	return nil
 }

@@ -29,17 +29,20 @@ type Report struct {
 	// Warnings are what is wrong with the repositories and kept no tree from being made.
 	Warnings []solve.Warning `json:"warnings,omitempty"`
 	// Mirrors are, by the id of the repository, those that trees name: the next build prefers them.
-	Mirrors map[string][]string `json:"mirrors,omitempty"`
+	Mirrors  map[string][]string `json:"mirrors,omitempty"`
+	Replaced []Replaced          `json:"replaced"`
 
 	Changed bool `json:"-"` // whether the build differs from the one before
 }
 
-// Totals count names.
+// Totals count names. What was published for a name that was replaced, or was asked for with an
+// architecture, is among Solved by its own name.
 type Totals struct {
 	Names    int `json:"names"`
 	Solved   int `json:"solved"`
 	Unsolved int `json:"unsolved"`
 	InBase   int `json:"in_base"`
+	Replaced int `json:"replaced"`
 }
 
 // Solved is a name that has a tree.
@@ -57,14 +60,15 @@ type Unsolved struct {
 }
 
 func newReport(platform string) *Report {
-	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}, LeftOut: []string{}}
+	return &Report{Format: tree.Format, Platform: platform, Solved: []Solved{}, Unsolved: []Unsolved{}, InBase: []string{}, LeftOut: []string{}, Replaced: []Replaced{}}
 }
 
 func (r *Report) sort() {
 	slices.SortFunc(r.Solved, func(a, b Solved) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(r.Unsolved, func(a, b Unsolved) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(r.InBase)
-	r.Totals = Totals{len(r.Solved) + len(r.Unsolved) + len(r.InBase), len(r.Solved), len(r.Unsolved), len(r.InBase)}
+	slices.SortFunc(r.Replaced, func(a, b Replaced) int { return cmp.Compare(a.Name, b.Name) })
+	r.Totals = Totals{len(r.Solved) + len(r.Unsolved) + len(r.InBase) + len(r.Replaced), len(r.Solved), len(r.Unsolved), len(r.InBase), len(r.Replaced)}
 }
 
 func (r *Report) encode() ([]byte, error) {

@@ -26,13 +26,14 @@ var SugarNetwork = &Layout{
 	Name: "sugar-network", NeedsRPMs: true,
 	dir:  func(o *Options) string { return filepath.Join(o.Output, "packages", Project, o.Platform) },
 	subs: []string{""},
-	open: func(_ *builder, f *folder) (writer, error) {
-		return &sugarNetwork{folder: f, nodes: make(map[string]node)}, nil
+	open: func(b *builder, f *folder) (writer, error) {
+		return &sugarNetwork{folder: f, arch: b.Arch, nodes: make(map[string]node)}, nil
 	},
 }
 
 type sugarNetwork struct {
 	folder *folder
+	arch   string // the platform's
 
 	mu    sync.Mutex
 	nodes map[string]node
@@ -53,6 +54,9 @@ func (s *sugarNetwork) add(t *tree.Tree, _ []byte, _ solve.Result) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.nodes[t.Name] != nil && t.Top().Arch != s.arch { // the layout has a place for one of a name
+		return nil
+	}
 	s.nodes[t.Name] = n
 	return nil
 }

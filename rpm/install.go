@@ -22,6 +22,7 @@ import (
 type Step struct {
 	Stage   Stage
 	Package string  // while installing: "name-[epoch:]version-release", as rpm prints it, with an epoch of 0 where it has one
+	Arch    string  // of the Package
 	Percent float64 // of the stage, or of the package while installing
 }
 
@@ -80,6 +81,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // CheckSignature must have said so before, of files that nobody could exchange since.
 func (d Database) Install(lock *os.File, files []string, signed bool, progress func(Step)) error {
 	return d.change(lock, append([]string{"-i"}, enforced(signed)...), files, progress)
+}
+
+// InstallAgain is Install that installs once more what is installed in the same version.
+func (d Database) InstallAgain(lock *os.File, files []string, signed bool, progress func(Step)) error {
+	return d.change(lock, append([]string{"-i", "--replacepkgs"}, enforced(signed)...), files, progress)
 }
 
 // enforced are the options for a run that verifies signatures.
@@ -190,7 +196,7 @@ const lingering = time.Second
 // package. What scriptlets print comes between the lines, and looks like what it wants to. All that
 // follows from a line is which Step is told: what is shown while rpm works. What was installed is
 // asked of the database.
-var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.[^\s.]+$`)
+var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.([^\s.]+)$`)
 
 // maxLine is the length in bytes from which on a line of rpm's output is none: the names in it are
 // shorter.
@@ -218,7 +224,7 @@ func readSteps(r io.Reader, progress func(Step)) {
 		} else if strings.HasPrefix(line, "Preparing packages") { // old ones: "Preparing packages for installation..."
 			step = Step{Stage: Preparing}
 		} else if m := packageLine.FindStringSubmatch(line); m != nil {
-			step = Step{Stage: Installing, Package: m[1]}
+			step = Step{Stage: Installing, Package: m[1], Arch: m[2]}
 		}
 		if err != nil {
 			return

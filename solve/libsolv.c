@@ -28,7 +28,9 @@ static char *message(const char *format, ...)
   return s ? s : strdup("out of memory");
 }
 
-ps *ps_new(const char *arch)
+/* A ps whose pool is empty and set as dnf sets its own (libdnf 0.69, dnf_sack_init): the packages of a name that are for
+ * different word sizes are installed side by side and in one version; whatprovides has what may not be chosen, too. */
+static ps *make(void)
 {
   ps *p = calloc(1, sizeof(*p));
   if (!p)
@@ -36,14 +38,24 @@ ps *ps_new(const char *arch)
   p->pool = pool_create();
   /* Debian's libsolv is built for several kinds of packages and starts as dpkg's; elsewhere this changes nothing. */
   pool_setdisttype(p->pool, DISTTYPE_RPM);
-  pool_setarch(p->pool, arch);
+  pool_set_flag(p->pool, POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1);
+  pool_set_flag(p->pool, POOL_FLAG_WHATPROVIDESWITHDISABLED, 1);
   queue_init(&p->out);
+  queue_init(&p->obsoleters);
+  return p;
+}
+
+ps *ps_new(const char *arch)
+{
+  ps *p = make();
+  pool_setarch(p->pool, arch);
   return p;
 }
 
 void ps_free(ps *p)
 {
   queue_free(&p->out);
+  queue_free(&p->obsoleters);
   free(p->text);
   pool_free(p->pool);
   free(p);
@@ -165,10 +177,36 @@ int ps_wants_filelists(ps *p)
   return 0;
 }
 
+static int compare_pairs(const void *a, const void *b, void *data)
+{
+  const Id *x = a, *y = b;
+  (void)data;
+  return x[0] != y[0] ? (x[0] > y[0]) - (x[0] < y[0]) : (x[1] > y[1]) - (x[1] < y[1]);
+}
+
+/* Notes who obsoletes whom, as dnf looks for it: by name and version, whatever the architectures (libdnf's
+ * Query::Impl::filterObsoletes). */
+static void find_obsoleters(ps *p)
+{
+  Pool *pool = p->pool;
+  queue_empty(&p->obsoleters);
+  for (Id by = 2; by < pool->nsolvables; by++) {
+    Solvable *s = pool->solvables + by;
+    if (!s->repo || !s->obsoletes || s->repo != pool->installed && !pool_installable(pool, s))
+      continue;
+    for (Id *dep = s->repo->idarraydata + s->obsoletes; *dep; dep++)
+      for (Id *id = pool_whatprovides_ptr(pool, *dep); *id; id++)
+        if (*id != by && *id != SYSTEMSOLVABLE && pool_match_nevr(pool, pool->solvables + *id, *dep))
+          queue_push2(&p->obsoleters, *id, by);
+  }
+  solv_sort(p->obsoleters.elements, p->obsoleters.count / 2, 2 * sizeof(Id), compare_pairs, NULL);
+}
+
 void ps_prepare(ps *p)
 {
   pool_addfileprovides(p->pool);
   pool_createwhatprovides(p->pool);
+  find_obsoleters(p);
 }
 
 static Offset copy_deps(Repo *to, Repo *from, Offset deps)
@@ -199,6 +237,7 @@ void ps_install(ps *p)
   }
   pool_set_installed(pool, base);
   pool_createwhatprovides(pool);
+  find_obsoleters(p);
 }
 
 /* Whether the base alone meets a requirement. */
@@ -285,12 +324,9 @@ static void thin(Pool *pool)
 ps *ps_clone(ps *p, int weak)
 {
   Pool *from = p->pool;
-  ps *clone = calloc(1, sizeof(*clone));
-  if (!clone)
-    abort();
-  Pool *to = clone->pool = pool_create();
-  queue_init(&clone->out);
-  pool_setdisttype(to, DISTTYPE_RPM);
+  ps *clone = make();
+  Pool *to = clone->pool;
+  queue_insertn(&clone->obsoleters, 0, p->obsoleters.count, p->obsoleters.elements);
   for (Id id = 1; id < from->ss.nstrings; id++)
     if (pool_str2id(to, pool_id2str(from, id), 1) != id)
       abort();
@@ -413,21 +449,141 @@ static int steps(ps *p, Solver *solver)
   return p->ntext == 0;
 }
 
+/* Appends a package and those that obsolete it. */
+static void select_with_obsoleters(ps *p, Id id)
+{
+  queue_push(&p->out, id);
+  int low = 0, high = p->obsoleters.count / 2;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (p->obsoleters.elements[2 * middle] < id)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  for (; low < p->obsoleters.count / 2 && p->obsoleters.elements[2 * low] == id; low++)
+    queue_push(&p->out, p->obsoleters.elements[2 * low + 1]);
+}
+
+/* Selects the packages of a name and, where arch isn't 0, of an architecture. */
+static void select_named(ps *p, Id name, Id arch)
+{
+  Pool *pool = p->pool;
+  if (!name)
+    return;
+  for (Id *id = pool_whatprovides_ptr(pool, name); *id; id++) {
+    Solvable *s = pool->solvables + *id;
+    if (s->name == name && (!arch || s->arch == arch) && (s->repo == pool->installed || pool_installable(pool, s)))
+      select_with_obsoleters(p, *id);
+  }
+}
+
+static int compare_ids(const void *a, const void *b, void *data)
+{
+  const Id *x = a, *y = b;
+  (void)data;
+  return (*x > *y) - (*x < *y);
+}
+
+static void sort_out(ps *p)
+{
+  Queue *q = &p->out;
+  int n = 0;
+  solv_sort(q->elements, q->count, sizeof(Id), compare_ids, NULL);
+  for (int i = 0; i < q->count; i++)
+    if (!i || q->elements[i] != q->elements[n - 1])
+      q->elements[n++] = q->elements[i];
+  queue_truncate(q, n);
+}
+
+/* The name before an architecture, and that; false where a text doesn't end in one that the pool knows. */
+static int cut_arch(Pool *pool, const char *name, Id *before, Id *arch)
+{
+  const char *dot = strrchr(name, '.');
+  if (!dot || dot == name || !dot[1])
+    return 0;
+  *arch = pool_str2id(pool, dot + 1, 0);
+  *before = pool_strn2id(pool, name, dot - name, 0);
+  return *arch && *before;
+}
+
+static int provides(Pool *pool, Id package, Id dep)
+{
+  for (Id *p = pool_whatprovides_ptr(pool, dep); *p; p++)
+    if (*p == package)
+      return 1;
+  return 0;
+}
+
+void ps_select(ps *p, const char *name)
+{
+  Pool *pool = p->pool;
+  Id before, arch, id;
+  queue_empty(&p->out);
+  if (cut_arch(pool, name, &before, &arch))
+    select_named(p, before, arch);
+  id = pool_str2id(pool, name, 0);
+  if (!p->out.count)
+    select_named(p, id, 0);
+  /* Nobody has it any more. dnf takes what provides the name then: here only what obsoletes it, too. Where there is no such,
+   * what obsoletes it has to do. */
+  for (int both = 1; both >= 0 && id && !p->out.count; both--)
+    for (Id by = 2; by < pool->nsolvables; by++) {
+      Solvable *s = pool->solvables + by;
+      if (!s->repo || s->repo == pool->installed || !s->obsoletes || !pool_installable(pool, s))
+        continue;
+      if (both && !provides(pool, by, id))
+        continue;
+      for (Id *dep = s->repo->idarraydata + s->obsoletes; *dep; dep++)
+        if ((ISRELDEP(*dep) ? GETRELDEP(pool, *dep)->name : *dep) == id) {
+          queue_push(&p->out, by);
+          break;
+        }
+    }
+  sort_out(p);
+}
+
+/* What dnf installs beside older versions: packages that provide one of these (dnf 4.14, const.py, INSTALLONLYPKGS). */
+static const char *const install_only[] = {
+  "kernel", "kernel-PAE", "installonlypkg(kernel)", "installonlypkg(kernel-module)", "installonlypkg(vm)", "multiversion(kernel)",
+};
+enum { n_install_only = sizeof(install_only) / sizeof(*install_only) };
+
+void ps_install_only(ps *p)
+{
+  Pool *pool = p->pool;
+  queue_empty(&p->out);
+  for (int i = 0; i < n_install_only; i++) {
+    Id id = pool_str2id(pool, install_only[i], 0);
+    if (!id)
+      continue;
+    for (Id *by = pool_whatprovides_ptr(pool, id); *by; by++)
+      queue_push(&p->out, *by);
+  }
+  sort_out(p);
+}
+
 int ps_solve(ps *p, const char **names, int n, int weak)
 {
   Queue job;
   int ok = 0;
   queue_init(&job);
+  for (int i = 0; i < n; i++) {
+    ps_select(p, names[i]);
+    if (!p->out.count) /* nobody has it, which the solver then says */
+      queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_NAME, pool_str2id(p->pool, names[i], 1));
+    else /* as libdnf's Goal does for a selector of packages */
+      queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_ONE_OF | SOLVER_SETARCH | SOLVER_SETEVR, pool_queuetowhatprovides(p->pool, &p->out));
+  }
   queue_empty(&p->out);
-  for (int i = 0; i < n; i++)
-    queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_NAME, pool_str2id(p->pool, names[i], 1));
+  for (int i = 0; i < n_install_only; i++)
+    queue_push2(&job, SOLVER_MULTIVERSION | SOLVER_SOLVABLE_PROVIDES, pool_str2id(p->pool, install_only[i], 1));
   Solver *solver = solver_create(p->pool);
-  /* what dnf sets */
+  /* What dnf sets (libdnf 0.69, Goal::Impl::initSolver), but for what would change the base: that it may be downgraded. */
   solver_set_flag(solver, SOLVER_FLAG_ALLOW_VENDORCHANGE, 1);
   solver_set_flag(solver, SOLVER_FLAG_KEEP_ORPHANS, 1);
   solver_set_flag(solver, SOLVER_FLAG_BEST_OBEY_POLICY, 1);
   solver_set_flag(solver, SOLVER_FLAG_YUM_OBSOLETES, 1);
-  solver_set_flag(solver, SOLVER_FLAG_URPM_REORDER, 1);
   solver_set_flag(solver, SOLVER_FLAG_IGNORE_RECOMMENDED, !weak);
   if (solver_solve(solver, &job))
     explain(p, solver);

@@ -111,6 +111,20 @@ func (p *pool) wantsFileLists(ctx context.Context) bool {
 // prepare must be called between reading and anything else.
 func (p *pool) prepare() { C.ps_prepare(p.ps) }
 
+// candidates are the packages that installing a name chooses from, sorted by id: see ps_select.
+func (p *pool) candidates(name string) []id {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	C.ps_select(p.ps, s)
+	return p.out()
+}
+
+// installOnly are the packages that are installed beside their older versions.
+func (p *pool) installOnly() []id {
+	C.ps_install_only(p.ps)
+	return p.out()
+}
+
 // solve finds what installing names takes: packages in install order, or the reason why it can't be done. The result counts only where
 // ctx hasn't ended.
 func (p *pool) solve(ctx context.Context, weak bool, names ...string) (steps []id, reason string) {

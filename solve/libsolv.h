@@ -13,6 +13,7 @@
 typedef struct ps {
   Pool *pool;
   Queue out;     /* the result of the last call that has one */
+  Queue obsoleters; /* pairs: a package, one that obsoletes it; sorted by both */
   char *text;    /* the same in words, lines separated by \n; or paths separated by \0 */
   size_t ntext;
   volatile int stop; /* set by ps_stop, from any thread: reading and explaining end early */
@@ -39,7 +40,15 @@ void ps_install(ps *p);
  * weak: whether recommended packages will be installed. */
 ps *ps_clone(ps *p, int weak);
 
-/* Solves for packages by name. True: out has what must be installed, in order. False: text says why not. */
+/* Fills out with the packages that "dnf install NAME" chooses from: those of the name, or of NAME.ARCH where there are such,
+ * and those that obsolete one of them. Of a name that no package has any more, those that obsolete it in any version.
+ * Sorted by id. */
+void ps_select(ps *p, const char *name);
+/* Fills out with the packages that dnf installs beside their older versions. */
+void ps_install_only(ps *p);
+
+/* Solves for one package of each selection. True: out has what must be installed, in order. False: text says why not.
+ * The names are as ps_select takes them. */
 int ps_solve(ps *p, const char **names, int n, int weak);
 
 /* The id of the repository's package, a text of it, a number of it; its checksum in hexadecimal and the checksum's kind. */

@@ -14,6 +14,8 @@ import (
 type planner struct {
 	*Platform
 	position []int32 // by id: 1 + the place in the solution that is being planned, 0: not in it
+	// candidates are the packages that the top-level package was chosen from.
+	candidates []id
 }
 
 // plan orders the steps of a solution depth first, each package after those that it requires, so
@@ -25,22 +27,20 @@ func (w *planner) plan(name string, steps []id) Result {
 		r.Unsolvable = fmt.Sprintf("it takes %d packages, more than the %d that laptops read", len(steps), tree.MaxPackages)
 		return r
 	}
-	top := id(-1)
 	for i, step := range steps {
 		w.position[step] = int32(i) + 1
-		if w.packages[step].Name == name && (top < 0 || w.packages[step].Arch == w.arch) {
-			top = step
-		}
 	}
 	defer func() {
 		for _, step := range steps {
 			w.position[step] = 0
 		}
 	}()
+	top := w.top(name)
 	if top < 0 {
 		r.Unsolvable = fmt.Sprintf("the solution has no package of the name %s", name)
 		return r
 	}
+	r.Successors = w.successors(name, top)
 
 	edges := make([][]int32, len(steps)) // places in steps that a step requires, sorted
 	needs := make(map[id]bool)

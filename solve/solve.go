@@ -120,10 +120,13 @@ type Package struct {
 
 // A Result is what came out for one name.
 type Result struct {
-	Name string
-	// Packages is the tree in install order, the package Name last. They are shared: not to be
-	// changed.
+	Name string // as it was asked for: a package's name, or "name.arch"
+	// Packages is the tree in install order, the top-level package last: the package Name, or the
+	// one that has taken its place. They are shared: not to be changed.
 	Packages []*Package
+	// Successors are the names of the packages that obsolete the package Name, sorted, where one of
+	// them has taken its place; else empty.
+	Successors []string
 	// Requires are, for each of Packages, the indexes of those that it requires directly, all lower
 	// than its own.
 	Requires [][]int
@@ -253,6 +256,11 @@ func (p *Platform) describe(ctx context.Context) (err error) {
 	}
 	slices.SortFunc(p.base, compareNEVRA)
 	p.misnamed = slices.Sorted(maps.Keys(misnamed))
+	for _, n := range p.main.installOnly() {
+		if pkg := p.packages[n]; pkg != nil {
+			pkg.InstallOnly = true
+		}
+	}
 	p.addConditions()
 	p.requires, err = newRequirements(ctx, p.main)
 	return err
@@ -404,11 +412,14 @@ feed:
 
 func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
 	r := Result{Name: name}
-	switch {
-	case w.baseName[name]:
+	if w.baseName[name] {
 		r.InBase = true
 		return r
-	case !w.names[name]:
+	}
+	w.candidates = slices.DeleteFunc(slices.Clone(pool.candidates(name)), func(n id) bool {
+		return w.packages[n] != nil && tree.CheckName(w.packages[n].Name) != nil
+	})
+	if len(w.candidates) == 0 {
 		r.Unsolvable = fmt.Sprintf("no repository has a package %s for %s", name, w.arch)
 		return r
 	}
@@ -418,6 +429,10 @@ func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
 	}
 	if reason != "" {
 		r.Unsolvable = reason
+		return r
+	}
+	if len(steps) == 0 { // the base has it, or what has taken its place
+		r.InBase = true
 		return r
 	}
 	return w.plan(name, steps)

@@ -24,8 +24,11 @@ type Entry struct {
 	Size        int64    `json:"size,omitempty"`     // installed bytes of this package
 	Download    int64    `json:"download,omitempty"` // bytes of all RPMs in the tree
 	Provides    []string `json:"provides,omitempty"` // what what-provides may ask for
-	Tree        Ref      `json:"tree"`
-	Files       Ref      `json:"files,omitzero"` // absent where the repository has no file lists
+	// Obsoletes are the packages that it takes the place of, as spec files have them: who asks for
+	// one of those by its name finds this one.
+	Obsoletes []string `json:"obsoletes,omitempty"`
+	Tree      Ref      `json:"tree"`
+	Files     Ref      `json:"files,omitzero"` // absent where the repository has no file lists
 }
 
 func (e *Entry) check() error {
@@ -52,6 +55,16 @@ func (e *Entry) check() error {
 	}
 	if len(e.Provides) > MaxProvides || text > MaxProvidesText {
 		return fmt.Errorf("%s provides %d things in %d bytes, more than %d in %d", e.Name, len(e.Provides), text, MaxProvides, MaxProvidesText)
+	}
+	text = 0
+	for _, o := range e.Obsoletes {
+		if err := CheckObsoleted(o); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+		text += len(o)
+	}
+	if len(e.Obsoletes) > MaxObsoletes || text > MaxObsoletesText {
+		return fmt.Errorf("%s obsoletes %d packages in %d bytes, more than %d in %d", e.Name, len(e.Obsoletes), text, MaxObsoletes, MaxObsoletesText)
 	}
 	if e.Size < 0 || e.Download < 0 {
 		return fmt.Errorf("%s: a size is negative", e.Name)

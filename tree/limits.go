@@ -57,6 +57,7 @@ const (
 	MaxMembers            = 2048      // packages that provide, or require, one thing
 	MaxConditions         = 2048      // how many of each kind, and how many things are met
 	MaxCondition          = 4096      // of one
+	MaxObsoletesText      = 128 << 10 // of all of an Entry's
 )
 
 // maxSizes are the bytes that a file in each folder may have.

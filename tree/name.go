@@ -95,6 +95,14 @@ func CheckProvided(s string) error {
 	return checkText("provides", s)
 }
 
+// CheckObsoleted tells whether a text may be one of an Entry's or a Package's Obsoletes.
+func CheckObsoleted(s string) error {
+	if s == "" || len(s) > maxPath {
+		return fmt.Errorf("what is obsoleted, %.80q, has %d bytes: not between 1 and %d", s, len(s), maxPath)
+	}
+	return checkText("obsoletes", s)
+}
+
 // checkText refuses what a text that decides something must not have: what isn't UTF-8, or was made
 // U+FFFD when JSON was read, control characters, and what changes the direction of the text around
 // it.

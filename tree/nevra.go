@@ -96,6 +96,18 @@ func (p NEVRA) Meets(dependency string) bool {
 	return strings.Contains(f[1], "=")
 }
 
+// Beside tells whether two packages can be installed side by side because of their architectures:
+// one of them is for 32 bits and the other for 64, which rpm calls their colours. Those that are
+// for none stand in place of each.
+func (p NEVRA) Beside(q NEVRA) bool {
+	return p.Arch != "noarch" && q.Arch != "noarch" && wide(p.Arch) != wide(q.Arch)
+}
+
+// wide tells whether an architecture has words of 64 bits.
+func wide(arch string) bool {
+	return strings.Contains(arch, "64") || strings.HasPrefix(arch, "s390x")
+}
+
 // Compatible are the architectures of packages that a machine of an architecture can run, its own
 // first, "noarch" last: rpm's own table (rpmrc, arch_compat), as far as PackageKit's platforms need
 // it.

@@ -51,6 +51,9 @@ type Package struct {
 	// the base is about, with versions: "editor-api = 2", "/usr/bin/edit". That it is of its own name
 	// in its own version goes without saying.
 	Provided []string `json:"meets,omitempty"`
+	// InstallOnly: it is installed beside its older versions and takes the place of none, as kernels
+	// are.
+	InstallOnly bool `json:"installonly,omitempty"`
 }
 
 // Top is the top-level package itself.
@@ -183,8 +186,8 @@ func (p *Package) check(index int) error {
 		}
 	}
 	for _, o := range p.Obsoletes {
-		if err := checkText("obsoletes", o); err != nil || o == "" || len(o) > maxPath {
-			return fmt.Errorf("%s obsoletes %.80q, which names no package", p.Name, o)
+		if err := CheckObsoleted(o); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
 	return p.checkConditions()

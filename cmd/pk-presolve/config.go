@@ -22,20 +22,22 @@ import (
 
 // settings are what the configuration file says. What it leaves out has the value of defaults.
 type settings struct {
-	Platform    string          `toml:"platform"`
-	Root        config.Path     `toml:"root"`
-	RPMDB       string          `toml:"rpmdb"` // within Root
-	State       config.Path     `toml:"state"`
-	Cache       config.Path     `toml:"cache"`
-	CacheLimit  config.Size     `toml:"cache_limit"`
-	Dialect     string          `toml:"dialect"`
-	IdleTimeout config.Duration `toml:"idle_timeout"`
-	LogLevel    string          `toml:"log_level"`
-	LogFile     config.Path     `toml:"log_file"`
-	Source      []source        `toml:"source"`
-	Mounts      mounts          `toml:"mounts"`
-	Transport   transport       `toml:"transport"`
-	Trust       trust           `toml:"trust"`
+	Platform   string      `toml:"platform"`
+	Root       config.Path `toml:"root"`
+	RPMDB      string      `toml:"rpmdb"` // within Root
+	State      config.Path `toml:"state"`
+	Cache      config.Path `toml:"cache"`
+	CacheLimit config.Size `toml:"cache_limit"`
+	// InstallOnlyLimit is how many versions of a kernel, and of the like, are kept; 0: all.
+	InstallOnlyLimit int             `toml:"installonly_limit"`
+	Dialect          string          `toml:"dialect"`
+	IdleTimeout      config.Duration `toml:"idle_timeout"`
+	LogLevel         string          `toml:"log_level"`
+	LogFile          config.Path     `toml:"log_file"`
+	Source           []source        `toml:"source"`
+	Mounts           mounts          `toml:"mounts"`
+	Transport        transport       `toml:"transport"`
+	Trust            trust           `toml:"trust"`
 }
 
 type source struct {
@@ -64,14 +66,15 @@ type trust struct {
 
 func defaults() settings {
 	return settings{
-		Root:        "/",
-		State:       "/var/lib/pk-presolve",
-		Cache:       "/var/cache/pk-presolve",
-		IdleTimeout: config.Duration(5 * time.Second),
-		LogLevel:    "warn",
-		Mounts:      mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}, Signatures: "required"},
-		Transport:   transport{Parallel: 3, RetryFor: config.Duration(10 * time.Minute)},
-		Trust:       trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
+		Root:             "/",
+		State:            "/var/lib/pk-presolve",
+		Cache:            "/var/cache/pk-presolve",
+		InstallOnlyLimit: 3,
+		IdleTimeout:      config.Duration(5 * time.Second),
+		LogLevel:         "warn",
+		Mounts:           mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}, Signatures: "required"},
+		Transport:        transport{Parallel: 3, RetryFor: config.Duration(10 * time.Minute)},
+		Trust:            trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
 }
 
@@ -112,6 +115,8 @@ func (c *settings) check(file *config.File) error {
 		return file.OneOf("log_level", c.LogLevel, "trace", "debug", "info", "warn", "error", "off")
 	case c.Transport.Parallel < 1 || c.Transport.Parallel > 16:
 		return file.Errorf("transport.parallel", "parallel = %d should be a number from 1 to 16", c.Transport.Parallel)
+	case c.InstallOnlyLimit < 0 || c.InstallOnlyLimit == 1:
+		return file.Errorf("installonly_limit", "installonly_limit = %d should be 2 or more, since the kernel that runs stays beside a new one, or 0 for no limit", c.InstallOnlyLimit)
 	case len(c.Source) == 0:
 		return file.Errorf("source", "there is no source: add a table [[source]] with id, url and signatures")
 	}

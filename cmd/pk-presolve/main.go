@@ -196,7 +196,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ctx, ops.Config{
-		Record: record, Net: client, RPM: rpm.FindDatabase(string(c.Root), c.RPMDB), Cache: string(c.Cache), CacheLimit: int64(c.CacheLimit), State: string(c.State),
+		Record: record, Net: client, RPM: rpm.FindDatabase(string(c.Root), c.RPMDB), Cache: string(c.Cache), CacheLimit: int64(c.CacheLimit), InstallOnlyLimit: c.InstallOnlyLimit, State: string(c.State),
 		Keyring: string(c.Trust.Keyring), SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),

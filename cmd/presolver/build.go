@@ -88,6 +88,9 @@ func summary(r *publish.Report, took time.Duration) string {
 	if r.Totals.InBase > 0 {
 		fmt.Fprintf(&s, ", %d in the base already", r.Totals.InBase)
 	}
+	if r.Totals.Replaced > 0 {
+		fmt.Fprintf(&s, ", %d replaced by other packages", r.Totals.Replaced)
+	}
 	if r.Totals.Unsolved > 0 {
 		fmt.Fprintf(&s, ", %d not solved (report.json says why)", r.Totals.Unsolved)
 	}

@@ -21,8 +21,14 @@ func broughtIn(s *ops.System, gone []db.Package) ([]db.Package, error) {
 	if err != nil {
 		return nil, err
 	}
+	stay := make(map[string]bool) // by name: a program that is installed for two architectures may go for one
+	for _, p := range owned {
+		if !has(gone, p.NEVRA) {
+			stay[p.Name] = true
+		}
+	}
 	stays := func(by string) bool {
-		return !slices.ContainsFunc(gone, func(p db.Package) bool { return p.Name == by })
+		return stay[by] || !slices.ContainsFunc(gone, func(p db.Package) bool { return p.Name == by })
 	}
 	var all []db.Package
 	for _, p := range owned {

@@ -6,12 +6,14 @@ package resolve
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -47,7 +49,7 @@ func resolve(s *ops.System) ops.Op {
 		}
 		all, unknown := 0, 0
 		for _, id := range ids {
-			found, err := list(ctx, s, w, r.Filters, id)
+			found, err := list(ctx, s, w, r.Filters, id, unready == nil)
 			if err != nil {
 				return err
 			}
@@ -76,12 +78,23 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// list reports the packages of a name, or the one package of an id.
-func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
+// list reports the packages of a name, or the one package of an id. ready tells that the sources
+// could be looked at.
+func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, ready bool) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
 		found, own, err := s.List(ctx, w, f, db.Query{Name: id.Name})
-		if err != nil || !own || !f.Pass(wire.Installed, false) {
+		if err != nil || !f.Pass(wire.Installed, false) {
 			return found, err
+		}
+		if ready {
+			more, err := successors(ctx, s, w, f, id.Name)
+			found += more
+			if err != nil {
+				return found, err
+			}
+		}
+		if !own {
+			return found, nil
 		}
 		all, err := newer(s, id)
 		for _, p := range s.Filter(f, all) {
@@ -122,6 +135,42 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 	return 0, err
 }
 
+// successors reports what has taken the place of a package that isn't offered any more, unless it
+// belongs to the base, which stays as it is.
+func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, name string) (found int, err error) {
+	if tree.CheckName(name) != nil {
+		return 0, nil
+	}
+	offered, _, err := s.Offers.Entry(offers.Wanted{Name: name})
+	if err != nil || offered != nil {
+		return 0, err
+	}
+	installed, err := s.Record.InstalledByName(name)
+	if err != nil || slices.ContainsFunc(installed, func(p db.Package) bool { return p.Source == "" }) {
+		return 0, err
+	}
+	old := tree.NEVRA{Name: name}
+	if len(installed) > 0 {
+		old = installed[0].NEVRA
+	}
+	all, err := s.Offers.Successors(ctx, ops.Progress(w), old)
+	if err != nil {
+		return 0, err
+	}
+	for i := range all {
+		p := &all[i]
+		over, err := transaction.Compare(s, &tree.Package{NEVRA: p.NEVRA, Size: p.Entry.Download})
+		if err != nil {
+			return found, err
+		}
+		if over.Same == nil && len(s.Filter(f, []*db.Package{p})) > 0 {
+			w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
+			found++
+		}
+	}
+	return found, nil
+}
+
 // newer are the newer versions of a package that came with programs, as their trees have it now:
 // what get-updates tells can be named. Trees that are not in the record are not asked for.
 // Top-level packages are left out: they are known without that.
@@ -149,7 +198,7 @@ func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			if top == nil && len(over.Older) > 0 && over.Older[0].Source != "" {
+			if top == nil && transaction.Updated(p, over.Older) != nil {
 				all = append(all, &db.Package{NEVRA: p.NEVRA, Summary: p.Summary, Source: source})
 			}
 		}

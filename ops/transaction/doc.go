@@ -11,8 +11,9 @@
 //	complete.go   what the Plan changes without having been asked to: packages that share what is updated, obsoletes
 //	conditions.go what packages ask of each other beyond their trees, "(plugin if editor)", conflicts: what comes and what is
 //	              installed are held against each other, and what completes them is added
+//	beside.go     kernels and the like: beside their older versions, in runs of their own, and how many stay
 //	space.go      whether there is space, and where RPMs are kept
-//	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm in one run, and recorded
+//	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it
 //	local.go      people's own RPMs: the copies that are verified and installed
 //	progress.go   downloads and rpm's steps become percentages that only grow

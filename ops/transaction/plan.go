@@ -21,6 +21,8 @@ type Plan struct {
 	// Kept are packages of the trees that are installed already: only who needs them is recorded.
 	Kept  []db.Planned
 	Erase []db.Package
+	// Retired are older versions of install-only packages that go when the new ones are installed.
+	Retired []db.Package
 	// Reinstall and Downgrade let what is asked for take the place of the same version, or of a
 	// newer one.
 	Reinstall, Downgrade bool
@@ -40,9 +42,10 @@ type Item struct {
 	Old, Obsoleted []db.Package
 	Restart        string // what has to be started anew afterwards; empty: nothing
 
-	tree int // which of the plan's trees has it first
-	pkg  *tree.Package
-	file transport.File
+	tree     int          // which of the plan's trees has it first
+	requires []tree.NEVRA // what it requires of its tree
+	pkg      *tree.Package
+	file     transport.File
 	// local: the file is a copy of a person's own (localCopy), and isn't downloaded.
 	local  bool
 	header *rpm.Header // of the copy; nil: it isn't one
@@ -102,7 +105,10 @@ func (p *Plan) add(s *ops.System, o *offers.Offer, why Why) error {
 	older := p.Downgrade && over.Newer != nil
 	for _, i := range o.Tree.Closure(o.Index) {
 		pkg := &o.Tree.Packages[i]
-		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source}, Summary: pkg.Summary, tree: which, pkg: pkg, file: s.Offers.Download(o.Source, pkg)}
+		it := &Item{Planned: db.Planned{NEVRA: pkg.NEVRA, Source: o.Source, InstallOnly: pkg.InstallOnly}, Summary: pkg.Summary, tree: which, pkg: pkg, file: s.Offers.Download(o.Source, pkg)}
+		for _, r := range pkg.Requires {
+			it.requires = append(it.requires, o.Tree.Packages[r].NEVRA)
+		}
 		if i == o.Index {
 			it.Asked = why.Asked
 		} else {
@@ -124,10 +130,12 @@ const Local = "local"
 // addFile adds an RPM file that no source offers, by its header; there tells that it, or a newer
 // one, is installed already and stays.
 func (p *Plan) addFile(s *ops.System, h *rpm.Header, size int64, path string) (there bool, err error) {
-	pkg := &tree.Package{NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes(), Conditions: conditionsOf(h), Provided: h.Provided(all)}
+	pkg := &tree.Package{
+		NEVRA: ops.NEVRA(h), Size: size, Installed: h.Size, Obsoletes: h.Obsoletes(), Conditions: conditionsOf(h), Provided: h.Provided(all), InstallOnly: h.InstallOnly(),
+	}
 	before := len(p.Kept)
 	err = p.put(s, &Item{
-		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true, header: h,
+		Planned: db.Planned{NEVRA: pkg.NEVRA, Source: Local, Asked: true, InstallOnly: pkg.InstallOnly}, Summary: h.Summary, pkg: pkg, file: transport.File{Path: path}, local: true, header: h,
 	}, again{same: p.Reinstall, older: p.Downgrade})
 	p.tops[pkg.Name] = true
 	return len(p.Kept) > before, err
@@ -142,9 +150,12 @@ func (p *Plan) put(s *ops.System, it *Item, again again) error {
 	if err != nil {
 		return err
 	}
+	beside := beside(it.pkg, over)
 	switch {
 	case over.Same != nil && again.same:
 		it.Action, it.Old = wire.InfoReinstalling, []db.Package{*over.Same}
+	case over.Same == nil && it.pkg.InstallOnly:
+		it.Action = wire.InfoInstalling
 	case over.Newer != nil && again.older:
 		it.Action, it.Old = wire.InfoDowngrading, []db.Package{*over.Newer}
 	case over.Same != nil || over.Newer != nil:
@@ -164,7 +175,14 @@ func (p *Plan) put(s *ops.System, it *Item, again again) error {
 			return err
 		}
 	}
-	j := slices.IndexFunc(p.Items, func(other *Item) bool { return other.Name == it.Name && other.Arch == it.Arch })
+	if beside != nil {
+		if err := it.inherit(s, *beside); err != nil {
+			return err
+		}
+	}
+	j := slices.IndexFunc(p.Items, func(other *Item) bool {
+		return other.Name == it.Name && other.Arch == it.Arch && (other.NEVRA == it.NEVRA || !other.InstallOnly || !it.InstallOnly)
+	})
 	if j < 0 {
 		p.Items = append(p.Items, it)
 		return nil
@@ -176,6 +194,7 @@ func (p *Plan) put(s *ops.System, it *Item, again again) error {
 		it, other = other, it
 	}
 	other.Asked, other.tree = other.Asked || it.Asked, min(other.tree, it.tree)
+	other.requires = append(slices.Clip(other.requires), it.requires...)
 	for _, by := range it.By {
 		other.addBy(by)
 	}
@@ -246,7 +265,7 @@ func needsMet(s *ops.System, o *offers.Offer) error {
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(installed, func(p db.Package) bool { return p.Compare(need) >= 0 }) {
+		if !slices.ContainsFunc(installed, func(p db.Package) bool { return !p.Beside(need) && p.Compare(need) >= 0 }) {
 			lacking = append(lacking, need.String())
 		}
 	}
@@ -275,7 +294,7 @@ func (p *Plan) planned() []db.Planned {
 			all = append(all, db.Planned{NEVRA: old.NEVRA, Source: old.Source, Removed: true})
 		}
 	}
-	for _, old := range p.Erase {
+	for _, old := range slices.Concat(p.Erase, p.Retired) {
 		all = append(all, db.Planned{NEVRA: old.NEVRA, Source: old.Source, Removed: true})
 	}
 	return all
@@ -283,7 +302,7 @@ func (p *Plan) planned() []db.Planned {
 
 // Tell says what the plan would do, as a simulation does.
 func (p *Plan) Tell(w *wire.Writer) {
-	for _, old := range p.Erase {
+	for _, old := range slices.Concat(p.Erase, p.Retired) {
 		w.Package(wire.InfoRemoving, ops.ID(&old), old.Summary)
 	}
 	for _, it := range p.Items {

@@ -3,6 +3,8 @@
 package transaction
 
 import (
+	"slices"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -65,13 +67,13 @@ func (g *progress) downloaded(it *Item, p transport.Progress) {
 func (g *progress) list() {
 	g.works = make(map[string]*work)
 	add := func(p tree.NEVRA, k work) {
-		if g.works[p.Name+"-"+p.EVR()] != nil {
+		if g.works[p.String()] != nil {
 			return
 		}
 		g.count++
 		// rpm leaves out an epoch that a package doesn't have, and prints one of 0 that it has.
-		g.works[p.Name+"-"+p.EVR()] = &k
-		g.works[p.Name+"-0:"+p.EVR()] = &k
+		g.works[p.String()] = &k
+		g.works[p.Name+"-0:"+p.EVR()+"."+p.Arch] = &k
 	}
 	for _, it := range g.plan.Items {
 		k := work{id: it.ID(), summary: it.Summary, info: it.Action, status: wire.StatusInstall}
@@ -88,7 +90,7 @@ func (g *progress) list() {
 			add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoObsoleting, status: wire.StatusCleanup})
 		}
 	}
-	for _, old := range g.plan.Erase {
+	for _, old := range slices.Concat(g.plan.Erase, g.plan.Retired) {
 		add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoRemoving, status: wire.StatusRemove})
 	}
 }
@@ -97,6 +99,9 @@ func (g *progress) list() {
 func (g *progress) changed(step rpm.Step) {
 	if g.works == nil {
 		g.list()
+	}
+	if step.Stage != rpm.Installing && g.begun > 0 {
+		return // another run of rpm: what comes after the first is told as its going on
 	}
 	left := 100 * (1 - g.share)
 	switch step.Stage {
@@ -110,7 +115,7 @@ func (g *progress) changed(step rpm.Step) {
 		g.w.Status(wire.StatusTestCommit)
 		g.w.Percentage(int(100*g.share + left*0.1 + left*0.1*step.Percent/100))
 	case rpm.Installing:
-		k := g.works[step.Package]
+		k := g.works[step.Package+"."+step.Arch]
 		if k == nil {
 			return
 		}

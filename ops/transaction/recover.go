@@ -4,6 +4,7 @@ package transaction
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,14 +27,15 @@ func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *
 	if err != nil {
 		return err
 	}
-	var registered []string
+	var registered, beside []string // beside: install-only, whose older versions stay
 	for _, path := range files {
 		h, err := rpm.ReadFile(path)
 		if err != nil {
 			continue // not whole: it is downloaded anew
 		}
 		is := ops.NEVRA(h)
-		if !slices.ContainsFunc(t.Plan, func(p db.Planned) bool { return !p.Kept && !p.Removed && p.NEVRA == is }) {
+		i := slices.IndexFunc(t.Plan, func(p db.Planned) bool { return !p.Kept && !p.Removed && p.NEVRA == is })
+		if i < 0 {
 			continue
 		}
 		dropTemporary(s, h.Files())
@@ -42,21 +44,32 @@ func finishInstalling(ctx context.Context, s *ops.System, w *wire.Writer, lock *
 			return err
 		}
 		if slices.ContainsFunc(installed, func(p db.Package) bool { return p.NEVRA == is }) {
-			registered = append(registered, path)
+			if t.Plan[i].InstallOnly || h.InstallOnly() {
+				beside = append(beside, path)
+			} else {
+				registered = append(registered, path)
+			}
 		}
 	}
-	if len(registered) == 0 {
+	if len(registered)+len(beside) == 0 {
 		return nil
 	}
 	w.AllowCancel(false)
 	defer w.AllowCancel(true)
-	if err := s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, s.SignedRPMs, func(rpm.Step) {}); err != nil {
+	err = nil
+	if len(registered) > 0 {
+		err = s.RPM.Upgrade(lock, registered, rpm.Again{Same: true}, s.SignedRPMs, func(rpm.Step) {})
+	}
+	if len(beside) > 0 {
+		err = errors.Join(err, s.RPM.InstallAgain(lock, beside, s.SignedRPMs, func(rpm.Step) {}))
+	}
+	if err != nil {
 		// Some scriptlets don't bear to run twice. The packages are as registered as before, and
 		// all that can be known is that they are whole: a laptop that never installs anything again
 		// would be worse.
 		s.Log.Error("what a transaction that was cut off has left can't be installed once more", "command", t.Command, "error", err)
 	}
-	for _, path := range registered {
+	for _, path := range slices.Concat(registered, beside) {
 		os.Remove(path)
 	}
 	return s.SyncInstalledNow(context.WithoutCancel(ctx)) // rpm ran

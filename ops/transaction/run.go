@@ -26,6 +26,9 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 				return err
 			}
 			defer p.Drop()
+			if err := p.retire(ctx, s); err != nil {
+				return err
+			}
 			p.Tell(w)
 			return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
 		})
@@ -43,6 +46,11 @@ func run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, lo
 		return err
 	}
 	defer p.Drop()
+	if !r.Flags[wire.OnlyDownload] {
+		if err := p.retire(ctx, s); err != nil {
+			return err
+		}
+	}
 	if err := p.prepare(s, !r.Flags[wire.OnlyDownload]); err != nil {
 		return err
 	}
@@ -206,7 +214,7 @@ func (c *change) runRPM(ctx context.Context) error {
 	return errors.Join(failed, err)
 }
 
-// rpm runs rpm once, as the plan needs it.
+// rpm runs rpm as the plan needs it: once, but where install-only packages come with updates.
 func (c *change) rpm() error {
 	if len(c.Erase) > 0 {
 		err := c.s.RPM.Erase(c.lock, Labels(c.Erase), c.progress.changed)
@@ -216,16 +224,7 @@ func (c *change) rpm() error {
 		}
 		return err
 	}
-	var paths []string
-	for _, it := range c.Items {
-		paths = append(paths, it.file.Path)
-	}
-	if c.replaces() {
-		return c.s.RPM.Upgrade(c.lock, paths, rpm.Again{Same: c.acts(wire.InfoReinstalling), Older: c.acts(wire.InfoDowngrading)}, c.allSigned(), c.progress.changed)
-	}
-	// What isn't in the plan can't be touched by "rpm -i", whatever somebody else installed
-	// meanwhile.
-	return c.s.RPM.Install(c.lock, paths, c.allSigned(), c.progress.changed)
+	return c.install()
 }
 
 // Labels are packages as rpm takes them.

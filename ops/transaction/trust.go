@@ -36,6 +36,7 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 		if is := ops.NEVRA(h); it.file.Digest == "" && !it.local && (it.NEVRA != is || it.Summary != h.Summary) {
 			it.NEVRA, it.Summary, changed = is, h.Summary, true
 		}
+		changed = it.installOnly(h) || changed
 		obsoleted := len(it.Obsoleted)
 		if err := c.obsolete(c.s, it, h.Obsoletes()); err != nil {
 			return false, err

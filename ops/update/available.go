@@ -45,75 +45,98 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, p := range owned {
-		if p.Asked {
-			names = append(names, p.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil, nil
-	}
-	if err := s.Ready(ctx, w, names); err != nil {
-		return nil, err
-	}
 	var all []*program
 	trees := make(map[string]*offers.Offer)
-	add := func(names []string) error {
-		for _, name := range slices.Compact(names) {
-			p, err := updatesOf(ctx, s, w, name, trees)
+	look := func(packages []db.OwnPackage) error {
+		var names []string
+		for _, p := range packages {
+			names = append(names, p.Name)
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		if err := s.Ready(ctx, w, names); err != nil {
+			return err
+		}
+		// Of several versions of an install-only package only one leads to its updates.
+		packages = slices.CompactFunc(packages, func(a, b db.OwnPackage) bool { return a.Name == b.Name && a.Arch == b.Arch })
+		for _, own := range packages {
+			programs, err := successors(ctx, s, w, &own.Package)
 			if err != nil {
 				return err
 			}
-			if p != nil {
-				all = append(all, p)
+			if programs == nil {
+				p, err := updatesOf(ctx, s, w, own.NEVRA, trees)
+				if err != nil {
+					return err
+				}
+				if p != nil {
+					programs = append(programs, p)
+				}
 			}
+			for _, p := range programs {
+				trees[own.Name] = p.offer
+			}
+			all = append(all, programs...)
 		}
 		return nil
 	}
-	if err := add(names); err != nil {
+	if err := look(slices.DeleteFunc(slices.Clone(owned), func(p db.OwnPackage) bool { return !p.Asked })); err != nil {
 		return nil, err
 	}
-	beside := besideTrees(owned, trees)
-	if len(beside) == 0 {
-		return all, nil
-	}
-	if err := s.Ready(ctx, w, beside); err != nil {
-		return nil, err
-	}
-	return all, add(beside)
+	return all, look(besideTrees(owned, trees))
 }
 
 // updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
 // What is offered goes into trees.
-func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, name string, trees map[string]*offers.Offer) (*program, error) {
-	o, err := s.Find(ctx, w, wire.PackageID{Name: name})
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA, trees map[string]*offers.Offer) (*program, error) {
+	o, err := s.Find(ctx, w, wire.PackageID{Name: is.Name, Arch: is.Arch})
+	if errors.Is(err, offers.ErrNotOffered) { // for another architecture, perhaps: noarch once, and no longer
+		o, err = s.Find(ctx, w, wire.PackageID{Name: is.Name})
+	}
 	if errors.Is(err, offers.ErrNotOffered) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	trees[name] = o
+	trees[is.Name] = o
 	p := &program{offer: o}
-	for _, i := range o.Tree.Closure(o.Index) {
-		pkg := &o.Tree.Packages[i]
+	if err := p.look(s); err != nil || len(p.updates) == 0 {
+		return nil, err
+	}
+	return p, p.finish(ctx, s)
+}
+
+// look finds the packages of a program's tree that are newer than this backend's own, or take their
+// place.
+func (p *program) look(s *ops.System) error {
+	for _, i := range p.offer.Tree.Closure(p.offer.Index) {
+		pkg := &p.offer.Tree.Packages[i]
 		over, err := transaction.Compare(s, pkg)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if len(over.Older) > 0 && over.Older[0].Source != "" {
-			p.updates = append(p.updates, update{pkg: pkg, source: o.Source, old: over.Older[0]})
+		old := transaction.Updated(pkg, over.Older)
+		if over.Same == nil && over.Newer == nil && len(over.Older) == 0 {
+			if old, err = p.replaced(s, pkg); err != nil {
+				return err
+			}
+		}
+		if old != nil {
+			p.updates = append(p.updates, update{pkg: pkg, source: p.offer.Source, old: *old})
 		}
 	}
-	if len(p.updates) == 0 {
-		return nil, nil
-	}
+	return nil
+}
+
+// finish finds out whether a program can be brought forward, and why it should be.
+func (p *program) finish(ctx context.Context, s *ops.System) error {
 	plan := transaction.New(&wire.Request{})
-	if p.blocked = plan.Add(s, o, transaction.Why{}); p.blocked == nil {
+	if p.blocked = plan.Add(s, p.offer, transaction.Why{}); p.blocked == nil {
 		p.blocked = plan.Obsolete(s)
 	}
-	return p, p.explain(ctx, s)
+	return p.explain(ctx, s)
 }
 
 // explain finds what the repositories say of why the updates came. Where that can't be had the
@@ -134,7 +157,7 @@ func (p *program) explain(ctx context.Context, s *ops.System) error {
 		for _, n := range all.Notices {
 			// What came between the installed version and the new one counts too.
 			if slices.ContainsFunc(n.Packages, func(q tree.NEVRA) bool {
-				return q.Name == u.pkg.Name && q.Arch == u.pkg.Arch && q.Compare(u.old.NEVRA) > 0 && q.Compare(u.pkg.NEVRA) <= 0
+				return q.Name == u.pkg.Name && q.Arch == u.pkg.Arch && (u.old.Name != q.Name || q.Compare(u.old.NEVRA) > 0) && q.Compare(u.pkg.NEVRA) <= 0
 			}) {
 				u.notices = append(u.notices, n)
 			}

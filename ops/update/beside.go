@@ -15,10 +15,10 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-// besideTrees are the names of the packages that came for a program and are in no program's tree,
+// besideTrees are the packages that came for a program and are in no program's tree,
 // as a plugin that the program needs because of what else is installed: they are brought forward by
 // themselves.
-func besideTrees(owned []db.OwnPackage, trees map[string]*offers.Offer) (names []string) {
+func besideTrees(owned []db.OwnPackage, trees map[string]*offers.Offer) (beside []db.OwnPackage) {
 	for _, p := range owned {
 		offered := func(by string) bool { return trees[by] != nil }
 		if p.Asked || !slices.ContainsFunc(p.By, offered) {
@@ -29,10 +29,10 @@ func besideTrees(owned []db.OwnPackage, trees map[string]*offers.Offer) (names [
 			inTree = inTree || slices.ContainsFunc(o.Tree.Packages, func(q tree.Package) bool { return q.Name == p.Name })
 		}
 		if !inTree {
-			names = append(names, p.Name)
+			beside = append(beside, p)
 		}
 	}
-	return names
+	return beside
 }
 
 // planned is a plan that brings programs forward. Where all together break what is installed, it is

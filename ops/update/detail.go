@@ -57,7 +57,10 @@ func names(id wire.PackageID, u *update) bool {
 }
 
 func (u *update) describe() wire.UpdateDetail {
-	d := wire.UpdateDetail{ID: u.id(), Updates: []wire.PackageID{ops.ID(&u.old)}, Restart: u.restart()}
+	d := wire.UpdateDetail{ID: u.id(), Restart: u.restart()}
+	if u.old.Name == u.pkg.Name { // else it is among what is obsoleted
+		d.Updates = []wire.PackageID{ops.ID(&u.old)}
+	}
 	var texts []string
 	for _, n := range u.notices { // the newest first
 		if text := strings.TrimSpace(strings.Join([]string{n.Title, n.Text}, "\n")); text != "" {
