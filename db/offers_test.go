@@ -271,3 +271,36 @@ func at(all []string, i int) string {
 	}
 	return "nothing"
 }
+
+// What obsoletes a name is found by it, as long as a source offers it.
+func TestObsoleting(t *testing.T) {
+	r := fresh(t)
+	bar, baz := entry("bar", "2-1"), entry("baz", "3-1")
+	bar.Obsoletes, bar.Provides = []string{"foo < 2", "old", "foo-data < 1:3-4"}, nil
+	baz.Obsoletes = []string{"foo < 3"}
+	load(t, r, "school", "sha1", bar, entry("foo", "1-1"))
+	load(t, r, "usb", "sha2", baz)
+	found := func(name string) string {
+		all, err := r.Obsoleting(name)
+		must(t, err)
+		var said []string
+		for _, p := range all {
+			said = append(said, fmt.Sprint(p.Source, ":", p.Name, p.Entry.Obsoletes))
+		}
+		return strings.Join(said, " ")
+	}
+	const ofBar, ofBaz = "school:bar[foo < 2 old foo-data < 1:3-4]", "usb:baz[foo < 3]"
+	for name, want := range map[string]string{"foo": ofBar + " " + ofBaz, "old": ofBar, "foo-data": ofBar, "bar": "", "fo": "", "foo < 2": ""} {
+		if got := found(name); got != want {
+			t.Errorf("%s is obsoleted by %s, want %s", name, got, want)
+		}
+	}
+	keep(t, r, []string{"school"}, []string{"usb"})
+	if got := found("foo"); got != ofBar {
+		t.Errorf("without usb foo is obsoleted by %s", got)
+	}
+	load(t, r, "school", "sha3", entry("foo", "1-1"))
+	if got := found("old"); got != "" {
+		t.Errorf("old is obsoleted by %s, which is gone", got)
+	}
+}

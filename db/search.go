@@ -167,6 +167,21 @@ func (r *Record) Obsoleting(name string) ([]Package, error) {
 	return r.offers("p.id IN (SELECT entry FROM obsoleted WHERE name = ?) ORDER BY p.name", name)
 }
 
+// Obsoleted are those of some names that nothing in the loaded catalogues has and something in them
+// obsoletes.
+func (r *Record) Obsoleted(names []string) ([]string, error) {
+	return column[string](r, `SELECT DISTINCT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM offered WHERE name = value)
+		AND EXISTS (SELECT 1 FROM obsoleted o JOIN offered p ON p.id = o.entry WHERE o.name = value)`, list(names))
+}
+
+// Missing are those of some names that nothing in the loaded catalogues has, and that aren't
+// installed by something else than this backend.
+func (r *Record) Missing(names []string) ([]string, error) {
+	return column[string](r, `SELECT DISTINCT value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM offered WHERE name = value)
+		AND NOT EXISTS (SELECT 1 FROM installed i WHERE i.name = value
+			AND NOT EXISTS (SELECT 1 FROM own o WHERE o.name = i.name AND o.evr = i.evr AND o.arch = i.arch))`, list(names))
+}
+
 func (r *Record) offers(where, name string) ([]Package, error) {
 	return rows(r, `SELECT p.name, p.evr, p.arch, `+r.text("summary")+`, `+r.text("description")+`, p.license, p.grp, p.url, p.size, p.download, p.provides, p.source,
 			p.tree_path, p.tree_sha256, p.tree_size, p.files_path, p.files_sha256, p.files_size, p.obsoletes

@@ -36,6 +36,24 @@ func (o *Offers) Successors(ctx context.Context, p Progress, old tree.NEVRA) ([]
 	return o.successors(old, offered)
 }
 
+// Replaced are those of some names that no source offers and that have successors, without those of
+// the base. All of the catalogues are loaded for that, where there is a name that no source offers.
+// The installed packages must be known.
+func (o *Offers) Replaced(ctx context.Context, p Progress, names []string) ([]string, error) {
+	missing, err := o.Record.Missing(names)
+	if err != nil {
+		return nil, err
+	}
+	missing = slices.DeleteFunc(missing, func(name string) bool { return tree.CheckName(name) != nil })
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	if err := o.Ready(ctx, p, nil); Ends(err) {
+		return nil, err
+	}
+	return o.Record.Obsoleted(missing)
+}
+
 // successors is Successors in the catalogues that are loaded. offered is the line of the package
 // itself, nil where there is none.
 func (o *Offers) successors(old tree.NEVRA, offered *tree.Entry) ([]db.Package, error) {

@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,10 @@ func TestShardRefused(t *testing.T) {
 		{"files elsewhere", change(func(e *Entry) { e.Files.Path = "../" + e.Files.Path })},
 		{"a size that lies", change(func(e *Entry) { e.Tree.Size = 1 << 40 })},
 		{"provides two in one", change(func(e *Entry) { e.Provides = []string{"a\nb"} })},
+		{"obsoletes two in one", change(func(e *Entry) { e.Obsoletes = []string{"a\nb"} })},
+		{"obsoletes nothing", change(func(e *Entry) { e.Obsoletes = []string{""} })},
+		{"obsoletes at length", change(func(e *Entry) { e.Obsoletes = []string{strings.Repeat("a", maxPath+1)} })},
+		{"obsoletes in all too much", change(func(e *Entry) { e.Obsoletes = slices.Repeat([]string{strings.Repeat("a", 500)}, 300) })},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

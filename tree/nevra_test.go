@@ -157,3 +157,18 @@ func FuzzParseNEVRA(f *testing.F) {
 		}
 	})
 }
+
+// What stands beside each other: rpm's colours, 1 for 32 bits and 2 for 64.
+func TestBeside(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"x86_64", "i686", true}, {"i586", "x86_64", true}, {"s390x", "s390", true}, {"ppc64", "ppc", true}, {"aarch64", "armv7hl", true},
+		{"x86_64", "x86_64", false}, {"x86_64", "x86_64_v2", false}, {"i586", "i686", false}, {"noarch", "x86_64", false}, {"i686", "noarch", false},
+	} {
+		if got := (NEVRA{Arch: tt.a}).Beside(NEVRA{Arch: tt.b}); got != tt.want {
+			t.Errorf("%s beside %s: %v", tt.a, tt.b, got)
+		}
+	}
+}

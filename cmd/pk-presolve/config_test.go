@@ -63,6 +63,8 @@ func TestConfigRefuses(t *testing.T) {
 		{first, first + "[transport]\nretry_for = 600\n", `3: retry_for = 600 has no unit: write retry_for = "600s"`},
 		{first, first + "cache_limit = 200\n", `2: cache_limit = 200 has no unit: write cache_limit = "200 MiB"`},
 		{first, first + "cache_limit = -1\n", `2: cache_limit = -1 is not a size like "200 MiB" or "2 GiB"`},
+		{first, first + "installonly_limit = -1\n", `2: installonly_limit = -1 should be 2 or more, since the kernel that runs stays beside a new one, or 0 for no limit`},
+		{first, first + "installonly_limit = 1\n", `2: installonly_limit = 1 should be 2 or more, since the kernel that runs stays beside a new one, or 0 for no limit`},
 		{first, first + "idle_timout = \"5s\"\n", `2: there is no key "idle_timout": did you mean "idle_timeout"?`},
 		{first, first + "[transports]\nparallel = 3\n", `2: there is no table [transports]: did you mean [transport]?`},
 		{first, first + "transport = \"fast\"\n", `2: transport = "fast" should be a table [transport]`},

@@ -47,9 +47,20 @@ func resolve(s *ops.System) ops.Op {
 			}
 			w.Status(wire.StatusQuery)
 		}
+		var replaced []string
+		if unready == nil && r.Filters.Pass(wire.Installed, false) {
+			err := s.SyncInstalled(ctx)
+			if err != nil {
+				return err
+			}
+			if replaced, err = s.Offers.Replaced(ctx, ops.Progress(w), names); err != nil {
+				return err
+			}
+			slices.Sort(replaced)
+		}
 		all, unknown := 0, 0
 		for _, id := range ids {
-			found, err := list(ctx, s, w, r.Filters, id, unready == nil)
+			found, err := list(ctx, s, w, r.Filters, id, replaced)
 			if err != nil {
 				return err
 			}
@@ -78,15 +89,15 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// list reports the packages of a name, or the one package of an id. ready tells that the sources
-// could be looked at.
-func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, ready bool) (found int, err error) {
+// list reports the packages of a name, or the one package of an id. replaced are names of
+// packages that have successors, sorted.
+func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, replaced []string) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
 		found, own, err := s.List(ctx, w, f, db.Query{Name: id.Name})
 		if err != nil || !f.Pass(wire.Installed, false) {
 			return found, err
 		}
-		if ready {
+		if _, ok := slices.BinarySearch(replaced, id.Name); ok {
 			more, err := successors(ctx, s, w, f, id.Name)
 			found += more
 			if err != nil {
@@ -135,18 +146,10 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 	return 0, err
 }
 
-// successors reports what has taken the place of a package that isn't offered any more, unless it
-// belongs to the base, which stays as it is.
+// successors reports what has taken the place of a package that isn't offered any more.
 func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, name string) (found int, err error) {
-	if tree.CheckName(name) != nil {
-		return 0, nil
-	}
-	offered, _, err := s.Offers.Entry(offers.Wanted{Name: name})
-	if err != nil || offered != nil {
-		return 0, err
-	}
 	installed, err := s.Record.InstalledByName(name)
-	if err != nil || slices.ContainsFunc(installed, func(p db.Package) bool { return p.Source == "" }) {
+	if err != nil {
 		return 0, err
 	}
 	old := tree.NEVRA{Name: name}
