@@ -57,8 +57,14 @@ func dnfPython(t *testing.T) string {
 // asDNF compares what is solved for names with what dnf installs, beside an installed base.
 func asDNF(t *testing.T, repo, base pkgs, names []string) {
 	t.Helper()
+	asDNFFrom(t, repotest.URL(repotest.New(t, repo...)), base, names)
+}
+
+// asDNFFrom is asDNF with a repository that is there.
+func asDNFFrom(t *testing.T, url string, base pkgs, names []string) {
+	t.Helper()
 	python := dnfPython(t)
-	url, root := repotest.URL(repotest.New(t, repo...)), t.TempDir()
+	root := t.TempDir()
 	path, err := exec.Command("rpm", "--eval", "%_dbpath").Output() // where dnf looks in any root
 	if err != nil {
 		t.Fatal(err)

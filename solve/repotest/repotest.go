@@ -51,6 +51,15 @@ func CreateRepo(t testing.TB, dir string, options ...string) {
 	check(t, testbed.CreateRepo(dir, options...))
 }
 
+// Modify adds a file of metadata, by its type, to the repository in a folder.
+func Modify(t testing.TB, dir, kind, file string) {
+	t.Helper()
+	out, err := exec.Command("modifyrepo_c", "--mdtype="+kind, file, filepath.Join(dir, "repodata")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("modifyrepo_c: %v\n%s (run ./setup)", err, out)
+	}
+}
+
 // WriteRPMs makes the RPMs of packages in a folder.
 func WriteRPMs(t testing.TB, dir string, packages ...Package) {
 	t.Helper()
