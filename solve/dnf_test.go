@@ -212,9 +212,12 @@ func TestObsoletesAsDNF(t *testing.T) {
 		repotest.Package{NEVRA: "left-1-1.noarch", Obsoletes: []string{"right"}}, repotest.Package{NEVRA: "right-1-1.noarch", Obsoletes: []string{"left"}},
 		repotest.Package{NEVRA: "whole-1-1.x86_64"}, repotest.Package{NEVRA: "half-2-1.x86_64", Obsoletes: []string{"whole < 2"}, Requires: []string{"half-data"}},
 		repotest.Package{NEVRA: "half-data-2-1.noarch", Obsoletes: []string{"whole < 2"}, Requires: []string{"half"}},
+		// What is installed recommends the second of two successors.
+		repotest.Package{NEVRA: "parted-1-1.noarch"}, repotest.Package{NEVRA: "part-a-2-1.noarch", Obsoletes: []string{"parted < 2"}},
+		repotest.Package{NEVRA: "part-b-2-1.noarch", Obsoletes: []string{"parted < 2"}},
 		repotest.Package{NEVRA: "here-2-1.noarch", Obsoletes: []string{"gone < 2"}},
 	)
-	asDNF(t, repo, pkgs{{NEVRA: "base-1-1.noarch"}, {NEVRA: "here-1-1.noarch"}}, nil)
+	asDNF(t, repo, pkgs{{NEVRA: "base-1-1.noarch", Recommends: []string{"part-b"}}, {NEVRA: "here-1-1.noarch"}}, nil)
 }
 
 // Kernels of several versions beside an installed one.

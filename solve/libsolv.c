@@ -287,11 +287,14 @@ static int decides_nothing(Pool *pool, Id dep, Map *candidates)
 /* Takes out what can't change an answer where recommendations aren't followed, since the solver makes rules for all that can be reached from a package through
  * whatever might be provided or recommended, and most of its time goes into that. Requirements that the base meets
  * are met for ever. Recommendations that aren't followed only tip a choice between packages of different names, so those
- * of packages that no requirement leaves a choice about go. */
-static void thin(Pool *pool)
+ * of packages that no requirement leaves a choice about go. A name leaves one between its packages and those that obsolete
+ * them. */
+static void thin(Pool *pool, const Queue *obsoleters)
 {
   Map candidates;
   map_init(&candidates, pool->nsolvables);
+  for (int i = 0; i < obsoleters->count; i++)
+    MAPSET(&candidates, obsoleters->elements[i]);
   for (Id id = 2; id < pool->nsolvables; id++) {
     Solvable *s = pool->solvables + id;
     if (!s->repo)
@@ -366,7 +369,7 @@ ps *ps_clone(ps *p, int weak)
   }
   pool_createwhatprovides(to);
   if (to->installed && !weak) /* where recommendations are followed, more than a choice depends on what is left out */
-    thin(to);
+    thin(to, &clone->obsoleters);
   return clone;
 }
 
