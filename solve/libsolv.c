@@ -41,10 +41,20 @@ ps *ps_new(const char *arch)
   return p;
 }
 
+static void consider_all(Pool *pool)
+{
+  if (!pool->considered)
+    return;
+  map_free(pool->considered);
+  free(pool->considered);
+  pool->considered = NULL;
+}
+
 void ps_free(ps *p)
 {
   queue_free(&p->out);
   free(p->text);
+  consider_all(p->pool);
   pool_free(p->pool);
   free(p);
 }
@@ -171,6 +181,28 @@ void ps_prepare(ps *p)
   pool_createwhatprovides(p->pool);
 }
 
+void ps_leave_out(ps *p)
+{
+  Pool *pool = p->pool;
+  consider_all(pool);
+  pool->considered = solv_malloc(sizeof(Map));
+  map_init(pool->considered, pool->nsolvables);
+  map_setall(pool->considered);
+  for (int i = 0; i < p->out.count; i++)
+    MAPCLR(pool->considered, p->out.elements[i]);
+  pool_createwhatprovides(pool);
+}
+
+/* Packages that are added later are considered as well. */
+static void consider(Pool *pool, Id first, int n)
+{
+  if (!pool->considered)
+    return;
+  map_grow(pool->considered, pool->nsolvables);
+  for (Id id = first; id < first + n; id++)
+    MAPSET(pool->considered, id);
+}
+
 static Offset copy_deps(Repo *to, Repo *from, Offset deps)
 {
   Offset copy = 0;
@@ -186,6 +218,7 @@ void ps_install(ps *p)
   Pool *pool = p->pool;
   Repo *base = repo_create(pool, "base");
   Id first = repo_add_solvable_block(base, p->out.count);
+  consider(pool, first, p->out.count);
   for (int i = 0; i < p->out.count; i++) {
     Solvable *to = pool->solvables + first + i, *from = pool->solvables + p->out.elements[i];
     to->name = from->name;
@@ -328,6 +361,10 @@ ps *ps_clone(ps *p, int weak)
     if (from->installed == old)
       pool_set_installed(to, repo);
   }
+  if (from->considered) {
+    to->considered = solv_malloc(sizeof(Map));
+    map_init_clone(to->considered, from->considered);
+  }
   pool_createwhatprovides(to);
   if (to->installed && !weak) /* where recommendations are followed, more than a choice depends on what is left out */
     thin(to);
@@ -413,14 +450,10 @@ static int steps(ps *p, Solver *solver)
   return p->ntext == 0;
 }
 
-int ps_solve(ps *p, const char **names, int n, int weak)
+int ps_solve_job(ps *p, Queue *job, int weak)
 {
-  Queue job;
   int ok = 0;
-  queue_init(&job);
   queue_empty(&p->out);
-  for (int i = 0; i < n; i++)
-    queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_NAME, pool_str2id(p->pool, names[i], 1));
   Solver *solver = solver_create(p->pool);
   /* what dnf sets */
   solver_set_flag(solver, SOLVER_FLAG_ALLOW_VENDORCHANGE, 1);
@@ -429,11 +462,21 @@ int ps_solve(ps *p, const char **names, int n, int weak)
   solver_set_flag(solver, SOLVER_FLAG_YUM_OBSOLETES, 1);
   solver_set_flag(solver, SOLVER_FLAG_URPM_REORDER, 1);
   solver_set_flag(solver, SOLVER_FLAG_IGNORE_RECOMMENDED, !weak);
-  if (solver_solve(solver, &job))
+  if (solver_solve(solver, job))
     explain(p, solver);
   else
     ok = steps(p, solver);
   solver_free(solver);
+  return ok;
+}
+
+int ps_solve(ps *p, const char **names, int n, int weak)
+{
+  Queue job;
+  queue_init(&job);
+  for (int i = 0; i < n; i++)
+    queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_NAME, pool_str2id(p->pool, names[i], 1));
+  int ok = ps_solve_job(p, &job, weak);
   queue_free(&job);
   return ok;
 }
