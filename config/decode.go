@@ -211,10 +211,11 @@ func (d decoder) unknown(table, key string, value any, t reflect.Type) error {
 	for i := range d.top.NumField() { // a key of another table
 		field := d.top.Field(i)
 		t := field.Type
-		if t.Kind() == reflect.Slice {
+		list := t.Kind() == reflect.Slice
+		if list {
 			t = t.Elem()
 		}
-		if t.Kind() != reflect.Struct {
+		if t.Kind() != reflect.Struct || list && isElement(table) { // what one thing has isn't meant for another
 			continue
 		}
 		if _, ok := fieldOf(t, key); ok {

@@ -52,11 +52,21 @@ ps *ps_new(const char *arch)
   return p;
 }
 
+static void consider_all(Pool *pool)
+{
+  if (!pool->considered)
+    return;
+  map_free(pool->considered);
+  free(pool->considered);
+  pool->considered = NULL;
+}
+
 void ps_free(ps *p)
 {
   queue_free(&p->out);
   queue_free(&p->obsoleters);
   free(p->text);
+  consider_all(p->pool);
   pool_free(p->pool);
   free(p);
 }
@@ -209,6 +219,29 @@ void ps_prepare(ps *p)
   find_obsoleters(p);
 }
 
+void ps_leave_out(ps *p)
+{
+  Pool *pool = p->pool;
+  consider_all(pool);
+  pool->considered = solv_malloc(sizeof(Map));
+  map_init(pool->considered, pool->nsolvables);
+  map_setall(pool->considered);
+  for (int i = 0; i < p->out.count; i++)
+    MAPCLR(pool->considered, p->out.elements[i]);
+  pool_createwhatprovides(pool);
+  find_obsoleters(p);
+}
+
+/* Packages that are added later are considered as well. */
+static void consider(Pool *pool, Id first, int n)
+{
+  if (!pool->considered)
+    return;
+  map_grow(pool->considered, pool->nsolvables);
+  for (Id id = first; id < first + n; id++)
+    MAPSET(pool->considered, id);
+}
+
 static Offset copy_deps(Repo *to, Repo *from, Offset deps)
 {
   Offset copy = 0;
@@ -224,6 +257,7 @@ void ps_install(ps *p)
   Pool *pool = p->pool;
   Repo *base = repo_create(pool, "base");
   Id first = repo_add_solvable_block(base, p->out.count);
+  consider(pool, first, p->out.count);
   for (int i = 0; i < p->out.count; i++) {
     Solvable *to = pool->solvables + first + i, *from = pool->solvables + p->out.elements[i];
     to->name = from->name;
@@ -366,6 +400,10 @@ ps *ps_clone(ps *p, int weak)
     }
     if (from->installed == old)
       pool_set_installed(to, repo);
+  }
+  if (from->considered) {
+    to->considered = solv_malloc(sizeof(Map));
+    map_init_clone(to->considered, from->considered);
   }
   pool_createwhatprovides(to);
   if (to->installed && !weak) /* where recommendations are followed, more than a choice depends on what is left out */
@@ -566,10 +604,28 @@ void ps_install_only(ps *p)
   sort_out(p);
 }
 
+int ps_solve_job(ps *p, Queue *job, int weak)
+{
+  int ok = 0;
+  queue_empty(&p->out);
+  Solver *solver = solver_create(p->pool);
+  /* What dnf sets (libdnf 0.69, Goal::Impl::initSolver), but for what would change the base: that it may be downgraded. */
+  solver_set_flag(solver, SOLVER_FLAG_ALLOW_VENDORCHANGE, 1);
+  solver_set_flag(solver, SOLVER_FLAG_KEEP_ORPHANS, 1);
+  solver_set_flag(solver, SOLVER_FLAG_BEST_OBEY_POLICY, 1);
+  solver_set_flag(solver, SOLVER_FLAG_YUM_OBSOLETES, 1);
+  solver_set_flag(solver, SOLVER_FLAG_IGNORE_RECOMMENDED, !weak);
+  if (solver_solve(solver, job))
+    explain(p, solver);
+  else
+    ok = steps(p, solver);
+  solver_free(solver);
+  return ok;
+}
+
 int ps_solve(ps *p, const char **names, int n, int weak)
 {
   Queue job;
-  int ok = 0;
   queue_init(&job);
   for (int i = 0; i < n; i++) {
     ps_select(p, names[i]);
@@ -578,21 +634,9 @@ int ps_solve(ps *p, const char **names, int n, int weak)
     else /* as libdnf's Goal does for a selector of packages */
       queue_push2(&job, SOLVER_INSTALL | SOLVER_SOLVABLE_ONE_OF | SOLVER_SETARCH | SOLVER_SETEVR, pool_queuetowhatprovides(p->pool, &p->out));
   }
-  queue_empty(&p->out);
   for (int i = 0; i < n_install_only; i++)
     queue_push2(&job, SOLVER_MULTIVERSION | SOLVER_SOLVABLE_PROVIDES, pool_str2id(p->pool, install_only[i], 1));
-  Solver *solver = solver_create(p->pool);
-  /* What dnf sets (libdnf 0.69, Goal::Impl::initSolver), but for what would change the base: that it may be downgraded. */
-  solver_set_flag(solver, SOLVER_FLAG_ALLOW_VENDORCHANGE, 1);
-  solver_set_flag(solver, SOLVER_FLAG_KEEP_ORPHANS, 1);
-  solver_set_flag(solver, SOLVER_FLAG_BEST_OBEY_POLICY, 1);
-  solver_set_flag(solver, SOLVER_FLAG_YUM_OBSOLETES, 1);
-  solver_set_flag(solver, SOLVER_FLAG_IGNORE_RECOMMENDED, !weak);
-  if (solver_solve(solver, &job))
-    explain(p, solver);
-  else
-    ok = steps(p, solver);
-  solver_free(solver);
+  int ok = ps_solve_job(p, &job, weak);
   queue_free(&job);
   return ok;
 }

@@ -175,6 +175,15 @@ func (p *pool) reason() string {
 // installLast makes copies of what solve found last the installed packages.
 func (p *pool) installLast() { C.ps_install(p.ps) }
 
+// leaveOut has packages, which aren't installed, count as if no repository had them, in clones too.
+func (p *pool) leaveOut(all []id) {
+	C.queue_empty(&p.ps.out)
+	for _, n := range all {
+		C.queue_push(&p.ps.out, C.Id(n))
+	}
+	C.ps_leave_out(p.ps)
+}
+
 // installed is the range of the installed packages' ids.
 func (p *pool) installed() (start, end id) {
 	r := p.ps.pool.installed

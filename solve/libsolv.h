@@ -34,6 +34,8 @@ char *ps_read_rpmdb(ps *p, Repo *repo, const char *root);
 int ps_wants_filelists(ps *p);
 /* Finds out who provides what, files included. After the last repository was read. */
 void ps_prepare(ps *p);
+/* Leaves out's packages, which aren't installed, out of all that comes, in clones too, as if no repository had them. */
+void ps_leave_out(ps *p);
 /* Makes copies of out's packages the installed ones. */
 void ps_install(ps *p);
 /* A pool of the same packages under the same ids, with what the solver needs to find the same answers and nothing else.
@@ -50,6 +52,8 @@ void ps_install_only(ps *p);
 /* Solves for one package of each selection. True: out has what must be installed, in order. False: text says why not.
  * The names are as ps_select takes them. */
 int ps_solve(ps *p, const char **names, int n, int weak);
+/* The same for a job of libsolv's. */
+int ps_solve_job(ps *p, Queue *job, int weak);
 
 /* The id of the repository's package, a text of it, a number of it; its checksum in hexadecimal and the checksum's kind. */
 const char *ps_str(ps *p, Id id, Id key);

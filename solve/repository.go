@@ -46,6 +46,7 @@ type loaded struct {
 	files   bool       // there are file lists, and they were read
 	notices notices
 	texts   texts
+	modules modules
 }
 
 // A loader reads the repositories of a platform.
@@ -70,6 +71,7 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 	l := &loader{f, p, note, warn, maxXML}
 	var all loaded
 	packages := int64(maxPrimary) // bytes that may still be unpacked
+	streams := int64(maxModules)  // the same
 	mds := make([]*repomd, len(c.Repositories))
 	repos := make([]repo, len(c.Repositories))
 	for i, r := range c.Repositories {
@@ -80,6 +82,9 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 		if err := mds[i].primary.parse(&packages, func(path string, max int64) (int64, error) {
 			return p.readPrimary(ctx, repos[i], path, max)
 		}); err != nil {
+			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
+		}
+		if err := l.modules(ctx, r, i, mds[i].modules, &streams, &all); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
 		for _, m := range mds[i].texts {
@@ -171,11 +176,31 @@ func (l *loader) optional(ctx context.Context, r Repository, at *mirrors, m *met
 	return nil
 }
 
+// modules reads a repository's modules.yaml, if there is one. Without it wrong versions would be
+// taken, so what is wrong with it is an error, unless the repository doesn't care.
+func (l *loader) modules(ctx context.Context, r Repository, i int, m *metadata, left *int64, all *loaded) error {
+	if m == nil {
+		return nil
+	}
+	err := l.read(ctx, all.mirrors[i], m, left, func(path string, max int64) (int64, error) { return all.modules.read(ctx, path, max, i) })
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case r.ModuleHotfixes:
+		l.warn(newWarning(r.ID, m.name(), err))
+		return nil
+	}
+	return fmt.Errorf("its modules can't be read, so it isn't known which versions of packages count: %w: set module_hotfixes = true for the repository to take all of its packages", err)
+}
+
 // A repomd is what repomd.xml says of the files that are read here.
 type repomd struct {
 	primary    *metadata
 	filelists  *metadata // nil: the repository has none
 	updateinfo *metadata // the same
+	modules    *metadata // the same
 	texts      []*metadata
 	surplus    *metadata // the first of the texts that are too many; nil: they aren't
 }
@@ -214,7 +239,7 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	}
 	md := new(repomd)
 	for _, d := range doc.Data {
-		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && !isTexts(d.Type) {
+		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && d.Type != "modules" && !isTexts(d.Type) {
 			continue
 		}
 		m := d.metadata(repository)
@@ -228,6 +253,8 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 			md.filelists = m
 		case d.Type == "updateinfo":
 			md.updateinfo = m
+		case d.Type == "modules":
+			md.modules = m
 		case len(md.texts) < maxTextFiles:
 			md.texts = append(md.texts, m)
 		case md.surplus == nil:

@@ -31,6 +31,10 @@ type Config struct {
 	Arch         string // as RPM names it, e.g. "x86_64"
 	Repositories []Repository
 	Base         Base
+	// Modules are the streams that are enabled, at most one of a module. PlatformID is what
+	// os-release has as PLATFORM_ID, e.g. "platform:el8"; empty: the only one that streams require.
+	Modules    []Module
+	PlatformID string
 	// WeakDependencies adds what packages recommend.
 	WeakDependencies bool
 	// FileLists makes Platform.Files work. Without it the file lists are read only where a
@@ -55,6 +59,9 @@ type Repository struct {
 	// Prefer are mirrors that come before the others of Metalink and MirrorList where these name
 	// them: lists come in another order each time, and what trees name shouldn't.
 	Prefer []string
+	// ModuleHotfixes: no package is left out for modules, and what its modules.yaml says isn't
+	// needed.
+	ModuleHotfixes bool
 }
 
 // all are the places that the configuration gives.
@@ -91,6 +98,7 @@ type Platform struct {
 	texts    texts
 	private  []string // ids of repositories with a password
 	misnamed []string
+	leftOut  leftOut
 	mirrors  []*mirrors // by repository
 	listed   []string   // ids of the repositories, in the same order
 	warnings []Warning
@@ -187,6 +195,9 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 	}
 	p.main.prepare()
 	if err := p.checkArch(ctx, c.Repositories, note); err != nil {
+		return err
+	}
+	if err := p.filterModules(ctx, c, &l.modules, note, warn); err != nil {
 		return err
 	}
 	if len(c.Base.Packages) > 0 {
@@ -298,7 +309,8 @@ func (p *Platform) Close() {
 // Base lists the packages of the base, sorted.
 func (p *Platform) Base() []tree.NEVRA { return p.base }
 
-// Names lists the names of all packages that the repositories have for this architecture, sorted.
+// Names lists the names of all packages that the repositories have for this architecture, and that
+// modules don't leave out, sorted.
 func (p *Platform) Names() []string {
 	names := make([]string, 0, len(p.names))
 	for name := range p.names {
@@ -419,6 +431,10 @@ func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
 	w.candidates = slices.DeleteFunc(slices.Clone(pool.candidates(name)), func(n id) bool {
 		return w.packages[n] != nil && tree.CheckName(w.packages[n].Name) != nil
 	})
+	if len(w.candidates) == 0 && w.leftOut[name] != nil {
+		r.Unsolvable = w.leftOut.reason(name)
+		return r
+	}
 	if len(w.candidates) == 0 {
 		r.Unsolvable = fmt.Sprintf("no repository has a package %s for %s", name, w.arch)
 		return r

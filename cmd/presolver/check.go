@@ -44,6 +44,9 @@ func (c *settings) describe(out io.Writer, name string) {
 			say("repository", "%s, the mirrors of %s", r.ID, *a.url)
 		}
 	}
+	for _, m := range c.Module {
+		say("module", "%s, the stream %s", m.Name, m.Stream)
+	}
 	if db, err := c.base().Database(); len(c.Base.Packages) == 0 && err == nil {
 		say("base", "what the RPM database %s has", db)
 	} else {

@@ -28,7 +28,9 @@ type settings struct {
 	Layouts          []string        `toml:"layouts"`
 	WeakDependencies bool            `toml:"weak_dependencies"`
 	ValidFor         config.Duration `toml:"valid_for" unit:"h"`
+	PlatformID       string          `toml:"platform_id"`
 	Repository       []repository    `toml:"repository"`
+	Module           []module        `toml:"module"`
 	Base             struct {
 		Packages []string    `toml:"packages"`
 		Root     config.Path `toml:"root"`
@@ -45,11 +47,18 @@ type settings struct {
 }
 
 type repository struct {
-	ID         string   `toml:"id"`
-	URL        string   `toml:"url"`
-	URLs       []string `toml:"urls"`
-	MirrorList string   `toml:"mirrorlist"`
-	Metalink   string   `toml:"metalink"`
+	ID             string   `toml:"id"`
+	URL            string   `toml:"url"`
+	URLs           []string `toml:"urls"`
+	MirrorList     string   `toml:"mirrorlist"`
+	Metalink       string   `toml:"metalink"`
+	ModuleHotfixes bool     `toml:"module_hotfixes"`
+}
+
+// A module is one whose stream is enabled.
+type module struct {
+	Name   string `toml:"name"`
+	Stream string `toml:"stream"`
 }
 
 // An address is one of a repository, and its key.
@@ -168,6 +177,28 @@ func (c *settings) check(file *config.File) error {
 	for i := range c.Repository {
 		if err := c.checkRepository(file, i); err != nil {
 			return err
+		}
+	}
+	return c.checkModules(file)
+}
+
+func (c *settings) checkModules(file *config.File) error {
+	if c.PlatformID != "" {
+		if _, err := solve.ParsePlatformID(c.PlatformID); err != nil {
+			return file.Errorf("platform_id", "%v", err)
+		}
+	}
+	for i, m := range c.Module {
+		key := fmt.Sprintf("module.%d.", i)
+		switch {
+		case m.Name == "":
+			return file.Errorf(key+"name", "the module has no name: name it")
+		case m.Stream == "":
+			return file.Errorf(key+"stream", `the module %s has no stream: say which one is enabled, in quotes, e.g. stream = "12"`, config.Shown(m.Name))
+		case solve.Module(m).Check() != nil:
+			return file.Errorf(key+"name", "%v", solve.Module(m).Check())
+		case slices.ContainsFunc(c.Module[:i], func(o module) bool { return o.Name == m.Name }):
+			return file.Errorf(key+"name", "the module %s is there twice: one of its streams can be enabled", m.Name)
 		}
 	}
 	return nil
@@ -296,11 +327,15 @@ func (c *settings) solve(note func(string)) solve.Config {
 		WeakDependencies: c.WeakDependencies,
 		FileLists:        slices.ContainsFunc(c.layouts(), func(l *publish.Layout) bool { return l.FileLists }),
 		Base:             c.base(),
+		PlatformID:       c.PlatformID,
 		Note:             note,
 		Warn:             func(w solve.Warning) { note("warning: " + w.String()) },
 	}
 	for _, r := range c.Repository {
-		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL, URLs: r.URLs, MirrorList: r.MirrorList, Metalink: r.Metalink})
+		s.Repositories = append(s.Repositories, solve.Repository{ID: r.ID, URL: r.URL, URLs: r.URLs, MirrorList: r.MirrorList, Metalink: r.Metalink, ModuleHotfixes: r.ModuleHotfixes})
+	}
+	for _, m := range c.Module {
+		s.Modules = append(s.Modules, solve.Module(m))
 	}
 	return s
 }

@@ -91,7 +91,7 @@ func TestConfigRefuses(t *testing.T) {
 		want     string
 	}{
 		{`rpms `, `rmps `, `4: there is no key "rmps": did you mean "rpms"?`},
-		{`id  =`, `name =`, `10: there is no key "name" in [[repository]]: [[repository]] has id, url, urls, mirrorlist, metalink`},
+		{`id  =`, `name =`, `10: there is no key "name" in [[repository]]: [[repository]] has id, url, urls, mirrorlist, metalink, module_hotfixes`},
 		{`file     = ""`, `files = ""`, `20: there is no key "files" in [toplevel]: did you mean "file"?`},
 		{`file     = ""`, `colour = ""`, `20: there is no key "colour" in [toplevel]: [toplevel] has packages, file, all`},
 		{`[signing]`, `[sining]`, `23: there is no table [sining]: did you mean [signing]?`},
