@@ -46,6 +46,7 @@ type loaded struct {
 	files   bool       // there are file lists, and they were read
 	notices notices
 	texts   texts
+	groups  categories
 }
 
 // A loader reads the repositories of a platform.
@@ -86,6 +87,9 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 			if err := l.optional(ctx, r, all.mirrors[i], m, func(path string, max int64) (int64, error) { return all.texts.read(ctx, path, max) }); err != nil {
 				return nil, err
 			}
+		}
+		if err := l.optional(ctx, r, all.mirrors[i], mds[i].comps, func(path string, max int64) (int64, error) { return all.groups.read(ctx, path, max) }); err != nil {
+			return nil, err
 		}
 		if err := l.optional(ctx, r, all.mirrors[i], mds[i].updateinfo, func(path string, max int64) (int64, error) { return all.notices.read(ctx, path, max) }); err != nil {
 			return nil, err
@@ -176,6 +180,7 @@ type repomd struct {
 	primary    *metadata
 	filelists  *metadata // nil: the repository has none
 	updateinfo *metadata // the same
+	comps      *metadata // the same
 	texts      []*metadata
 	surplus    *metadata // the first of the texts that are too many; nil: they aren't
 }
@@ -214,7 +219,7 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	}
 	md := new(repomd)
 	for _, d := range doc.Data {
-		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && !isTexts(d.Type) {
+		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && !isComps(d.Type) && !isTexts(d.Type) {
 			continue
 		}
 		m := d.metadata(repository)
@@ -228,6 +233,10 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 			md.filelists = m
 		case d.Type == "updateinfo":
 			md.updateinfo = m
+		case isComps(d.Type):
+			if betterComps(m, md.comps) {
+				md.comps = m
+			}
 		case len(md.texts) < maxTextFiles:
 			md.texts = append(md.texts, m)
 		case md.surplus == nil:
