@@ -55,9 +55,9 @@ type Category struct {
 // the texts of the first.
 type categories struct {
 	byID  map[string]*Category
-	ids   []string            // in the order of the repositories
-	lists map[string][]string // by the name of a package: the groups of comps that list it
-	n     int                 // in all lists
+	ids   []string       // in the order of the repositories
+	ranks map[string]int // by the name of a package: the lowest of those of the groups of comps that list it
+	n     int            // in all lists
 	texts int
 }
 
@@ -133,6 +133,7 @@ func (c *categories) addComps(e *compsElement, kind string) error {
 		}
 	}
 	x.Name = cmp.Or(x.Name, x.ID)
+	rank := compsRank(id)
 	for _, p := range e.Packages {
 		name := strings.TrimSpace(p.Name)
 		if p.Type == "conditional" || tree.CheckName(name) != nil { // one is for those who have another
@@ -140,7 +141,9 @@ func (c *categories) addComps(e *compsElement, kind string) error {
 		}
 		name = strings.Clone(name)
 		x.Names = append(x.Names, name)
-		c.lists[name] = append(c.lists[name], x.ID)
+		if old, ok := c.ranks[name]; !ok || rank < old {
+			c.ranks[name] = rank
+		}
 		c.n++
 	}
 	for _, g := range slices.Concat(e.Groups, e.Options) {
@@ -176,7 +179,7 @@ func (c *categories) translate(x *Category, language string, change func(*tree.T
 // at is the category with an id; nil where there are too many.
 func (c *categories) at(id string) *Category {
 	if c.byID == nil {
-		c.byID, c.lists = make(map[string]*Category), make(map[string][]string)
+		c.byID, c.ranks = make(map[string]*Category), make(map[string]int)
 	}
 	x := c.byID[id]
 	if x == nil && len(c.ids) < tree.MaxCategories {
@@ -189,26 +192,28 @@ func (c *categories) at(id string) *Category {
 
 // sorted are those that are shown, those of which a repository says so first. The packages of what
 // isn't shown are those of what lists it, and so are those of what has groups itself: there are two
-// levels.
+// levels. What that would make more than maxGrouped is left out.
 func (c *categories) sorted() []Category {
 	var all []Category
+	added := 0
 	for _, id := range c.ids {
 		x := *c.byID[id]
 		if !x.shown {
 			continue
 		}
 		var below []string
-		for _, g := range x.Groups {
+		x.Names = slices.Clone(x.Names)
+		for _, g := range unique(x.Groups) {
 			switch y := c.byID[g]; {
 			case y == nil:
 			case y.shown && len(y.Groups) == 0:
 				below = append(below, g)
-			default:
-				x.Names = slices.Concat(x.Names, y.Names)
+			case added+len(y.Names) <= maxGrouped:
+				x.Names = append(x.Names, y.Names...)
+				added += len(y.Names)
 			}
 		}
-		x.Groups = unique(below)
-		x.Names = slices.Clone(x.Names)
+		x.Groups = below
 		slices.Sort(x.Names)
 		x.Names = slices.Compact(x.Names)
 		all = append(all, x)
@@ -301,11 +306,8 @@ func firstLine(s string) string {
 // group is PackageKit's group for a package whose RPM tells none: by what comps lists it, else by
 // its name.
 func (c *categories) group(name string) string {
-	all := c.lists[name]
-	for _, g := range compsGroups {
-		if slices.ContainsFunc(all, func(id string) bool { return matches(g.pattern, id) }) {
-			return g.group
-		}
+	if rank, ok := c.ranks[name]; ok && rank < len(compsGroups) {
+		return compsGroups[rank].group
 	}
 	for _, g := range namedGroups {
 		if matches(g.pattern, name) {
@@ -313,6 +315,16 @@ func (c *categories) group(name string) string {
 		}
 	}
 	return "unknown"
+}
+
+// compsRank is the index in compsGroups of the first line that is about a group of comps.
+func compsRank(id string) int {
+	for i, g := range compsGroups {
+		if matches(g.pattern, id) {
+			return i
+		}
+	}
+	return len(compsGroups)
 }
 
 func matches(pattern, s string) bool {

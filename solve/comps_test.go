@@ -81,6 +81,36 @@ office-suite|Office Suite|Write, and count.||[app calc writer]|[]|de: Büro, Sch
 	}
 }
 
+// What is listed again and again costs what its bytes cost.
+func TestCompsAreBounded(t *testing.T) {
+	text := compsHead + "<group><id>hidden</id><uservisible>false</uservisible><packagelist>" + strings.Repeat("<packagereq>a</packagereq>", 100_000) + "</packagelist></group>"
+	for i := range 1000 {
+		text += fmt.Sprintf("<category><id>c%d</id><grouplist>%s</grouplist></category>", i, strings.Repeat("<groupid>hidden</groupid>", 10))
+	}
+	var c categories
+	if _, err := c.parse(strings.NewReader(text+"</comps>"), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	with := 0
+	for _, x := range c.sorted() {
+		with += len(x.Names)
+	}
+	if with != maxGrouped/100_000 {
+		t.Errorf("%d of the categories have the hidden group's package", with)
+	}
+	c = categories{n: maxGrouped - 1}
+	if _, err := c.parse(strings.NewReader(compsText), 1<<20); err == nil || !strings.Contains(err.Error(), "list more than") {
+		t.Errorf("too many packages: %v", err)
+	}
+	many := compsHead
+	for i := range tree.MaxCategories + 1 {
+		many += fmt.Sprintf("<group><id>g%d</id></group>", i)
+	}
+	if _, err := new(categories).parse(strings.NewReader(many+"</comps>"), 1<<30); err == nil || !strings.Contains(err.Error(), "groups and categories") {
+		t.Errorf("too many groups: %v", err)
+	}
+}
+
 func TestGroupOf(t *testing.T) {
 	var c categories
 	text := compsHead

@@ -83,10 +83,12 @@ func (c *Categories) check() error {
 		return fmt.Errorf("%d are below others, more than %d", lines, MaxCategoryLines)
 	}
 	for _, x := range c.Categories {
+		seen := make(map[string]bool)
 		for _, g := range x.Groups {
-			if !leaf[g] {
-				return fmt.Errorf("%s has %.80q below it, which isn't there or has groups itself", x.ID, g)
+			if !leaf[g] || seen[g] {
+				return fmt.Errorf("%s has %.80q below it, which isn't there, is there twice, or has groups itself", x.ID, g)
 			}
+			seen[g] = true
 		}
 	}
 	for language, ref := range c.Texts {

@@ -37,6 +37,7 @@ func TestCategories(t *testing.T) {
 		"below itself":        func(c *Categories) { c.Categories[0].Groups[0] = "apps" },
 		"three levels":        func(c *Categories) { c.Categories[1].Groups = []string{"3d-printing"} },
 		"below it is nothing": func(c *Categories) { c.Categories[0].Groups[0] = "gone" },
+		"below it twice":      func(c *Categories) { c.Categories[0].Groups[1] = "games" },
 		"no language":         func(c *Categories) { c.Texts["../de"] = c.Texts["de"] },
 		"texts elsewhere":     func(c *Categories) { c.Texts["de"] = NewRef("trees/a@", []byte("x"), ".json") },
 		"many lines": func(c *Categories) {

@@ -5,6 +5,7 @@ package search
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -104,11 +105,17 @@ func noGroup(id string) error {
 
 // inCategories are the names of the packages in the sources' categories of these ids, and in those
 // below them.
-func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []string) (names []string, err error) {
+func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []string) ([]string, error) {
 	if err := s.Ready(ctx, w, []string{}); err != nil {
 		return nil, err
 	}
 	found := make(map[string]bool)
+	all := make(map[string]bool)
+	add := func(names []string) {
+		for _, n := range names {
+			all[n] = true
+		}
+	}
 	unready := s.Offers.Categories(ctx, ops.Progress(w), func(c *tree.Categories, _ map[string]tree.Text) {
 		byID := make(map[string]*tree.Category)
 		for i := range c.Categories {
@@ -120,9 +127,9 @@ func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []stri
 				continue
 			}
 			found[id] = true
-			names = append(names, x.Names...)
+			add(x.Names)
 			for _, g := range x.Groups {
-				names = append(names, byID[g].Names...)
+				add(byID[g].Names)
 			}
 		}
 	})
@@ -134,8 +141,7 @@ func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []stri
 	if offers.Ends(unready) {
 		return nil, unready
 	}
-	slices.Sort(names)
-	return slices.Compact(names), nil
+	return slices.Sorted(maps.Keys(all)), nil
 }
 
 // categories answers get-categories: the groups that packages on offer are in, the sources, and the
