@@ -100,7 +100,7 @@ func (r *Record) checkShards(ctx context.Context) (problems []string, err error)
 }
 
 // Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its
-// state, and removes trees, file lists and notices that no catalogue and no tree leads to any more.
+// state, and removes trees, file lists, notices and categories that nothing leads to any more.
 // It tells how many those were.
 func (r *Record) Forget(ctx context.Context) (n int64, err error) {
 	err = r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
@@ -130,6 +130,12 @@ func (r *Record) Unused(ctx context.Context) (n int64, err error) {
 	return n, r.failed("reading", err)
 }
 
-// unused is what no catalogue and no tree of one leads to.
+// unused is what no catalogue, no tree of one and no platform.json leads to. Other layouts keep small
+// files of other kinds.
 const unused = `published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
-	AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))`
+	AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))
+	AND sha256 NOT IN (` + menus + `)
+	AND sha256 NOT IN (SELECT coalesce(json_extract(t.value, '$.sha256'), '') FROM published p, json_each(CAST(p.body AS TEXT), '$.texts') t WHERE p.sha256 IN (` + menus + `))`
+
+// menus are the digests of the categories that platform.json name.
+const menus = `SELECT CASE WHEN json_valid(CAST(body AS TEXT)) THEN coalesce(json_extract(CAST(body AS TEXT), '$.categories.sha256'), '') ELSE '' END FROM remote`

@@ -105,7 +105,7 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 	return column[string](r, "SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
-// KeepPublished keeps a file list or notices, or a tree with the packages that it has, by its
+// KeepPublished keeps a file list, notices or categories, or a tree with the packages that it has, by its
 // digest. The caller has parsed it.
 func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, members []tree.Package) error {
 	if digestOf(body) != sha256 {

@@ -16,10 +16,11 @@ type Query struct {
 	Name string   // the name is this
 	In   []string // each of these is a part of the name, upper and lower case alike
 	Text []string // each of these is a part of name, summary, description, licence or group
-	// Group and Source, one or both: in one of these groups, or offered by or installed from one of
-	// these sources. An installed package is in the group that a source has it in.
-	Group, Source []string
-	Among         *Set // one of these
+	// Group, Source and Names, one or more of them: in one of these groups, offered by or installed
+	// from one of these sources, or with one of these names. An installed package is in the group
+	// that a source has it in.
+	Group, Source, Names []string
+	Among                *Set // one of these
 }
 
 // A Set is packages that were looked for one by one.
@@ -120,6 +121,9 @@ func (q Query) whereFrom(installed bool) (where []string, args []any) {
 	}
 	if len(q.Source) > 0 {
 		either, args = append(either, source+" IN (SELECT value FROM json_each(?))"), append(args, list(q.Source))
+	}
+	if len(q.Names) > 0 {
+		either, args = append(either, "p.name IN (SELECT value FROM json_each(?))"), append(args, list(q.Names))
 	}
 	if len(either) > 0 {
 		where = append(where, "("+strings.Join(either, " OR ")+")")

@@ -26,7 +26,7 @@ import (
 var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir:   func(o *Options) string { return o.home() },
-	subs:  []string{"", "catalogue", "trees", "files", "notices", "texts", "capabilities", "rpms"},
+	subs:  []string{"", "catalogue", "trees", "files", "notices", "texts", "capabilities", "categories", "rpms"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,
@@ -149,7 +149,7 @@ func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
 	return content, nil
 }
 
-// index adds the catalogue, the texts and the index of capabilities.
+// index adds the catalogue, the texts, the index of capabilities and the categories.
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	slices.SortFunc(p.entries, func(x, y *tree.Entry) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Arch, y.Arch)) })
 	p.next = &tree.Platform{
@@ -175,12 +175,15 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	if p.next.Capabilities, err = p.capabilities(ctx); err != nil {
 		return false, err
 	}
+	if p.next.Categories, err = p.categories(ctx); err != nil {
+		return false, err
+	}
 	return p.was == nil || !same(p.was, p.next), nil
 }
 
 // same tells whether two platforms offer the same.
 func same(a, b *tree.Platform) bool {
-	return a.Arch == b.Arch && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && a.Capabilities == b.Capabilities && slices.Equal(a.Keys, b.Keys)
+	return a.Arch == b.Arch && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && a.Capabilities == b.Capabilities && a.Categories == b.Categories && slices.Equal(a.Keys, b.Keys)
 }
 
 // head adds platform.json, where it differs or half of its time is over.

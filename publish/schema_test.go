@@ -88,6 +88,8 @@ func TestSchemas(t *testing.T) {
 		repotest.Package{NEVRA: "asks-1-1.noarch", Requires: []string{"(lib if write)"}, Conflicts: []string{"old < 2"}, Provides: []string{"asked = 2"}},
 		repotest.Package{NEVRA: "foe-1-1.noarch", Conflicts: []string{"asked"}})...)
 	withTexts(t, repository, `<component type="desktop"><id>write</id><pkgname>write</pkgname><name>Write</name><summary xml:lang="de">Schreiben</summary></component>`)
+	withComps(t, repository, `<group><id>words</id><name>Words</name><name xml:lang="de">Wörter</name><packagelist><packagereq>write</packagereq></packagelist></group>`+
+		`<category><id>apps</id><name>Apps</name><grouplist><groupid>words</groupid></grouplist></category>`)
 	mustBuild(t, open(t, repotest.URL(repository)), o)
 	schema := schemas(t)
 	checked := map[string]int{}
@@ -96,7 +98,7 @@ func TestSchemas(t *testing.T) {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			return err
 		}
-		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability"}[filepath.Base(filepath.Dir(path))]
+		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories"}[filepath.Base(filepath.Dir(path))]
 		if kind == "" {
 			kind = strings.TrimSuffix(e.Name(), ".json")
 		}
@@ -138,7 +140,7 @@ func TestSchemas(t *testing.T) {
 	if !names["asks"] {
 		t.Error("nothing with conditions was published")
 	}
-	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "capabilities", "capability", "platforms", "report"} {
+	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "capabilities", "capability", "categories", "platforms", "report"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

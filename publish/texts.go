@@ -3,45 +3,56 @@
 package publish
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // texts adds what the repositories say of the packages on offer in other languages: a file for
-// each. It gives references by language; nil: there are none.
+// each. It gives references by language.
 func (p *presolve) texts(ctx context.Context) (refs map[string]tree.Ref, err error) {
-	offered := make(map[string]bool)
-	for _, e := range p.entries {
-		offered[e.Name] = true
+	offered := p.offered()
+	all := make(map[string][]tree.Text)
+	for language, texts := range p.solved.Texts() {
+		for name, x := range texts {
+			if offered[name] && (x.Summary != "" || x.Description != "") {
+				all[language] = append(all[language], *x)
+			}
+		}
 	}
-	for language, all := range p.solved.Texts() {
+	return p.addTexts(ctx, all)
+}
+
+// offered are the names of the top-level packages.
+func (p *presolve) offered() map[string]bool {
+	all := make(map[string]bool)
+	for _, e := range p.entries {
+		all[e.Name] = true
+	}
+	return all
+}
+
+// addTexts adds a file for each language that has texts.
+func (p *presolve) addTexts(ctx context.Context, all map[string][]tree.Text) (refs map[string]tree.Ref, err error) {
+	refs = make(map[string]tree.Ref)
+	for language, texts := range all {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		t := &tree.Texts{Format: tree.Format, Platform: p.Platform, Language: language}
-		for _, name := range slices.Sorted(maps.Keys(all)) {
-			if x := all[name]; offered[name] && (x.Summary != "" || x.Description != "") {
-				t.Texts = append(t.Texts, *x)
-			}
-		}
-		content, err := encodeTexts(t)
+		slices.SortFunc(texts, func(a, b tree.Text) int { return cmp.Compare(a.Name, b.Name) })
+		content, err := encodeTexts(&tree.Texts{Format: tree.Format, Platform: p.Platform, Language: language, Texts: texts})
 		if err != nil {
 			return nil, err
 		}
 		if content == nil {
 			continue
 		}
-		ref := tree.NewRef("texts/"+language+"@", content, ".json")
-		if err := p.folder.add(ref.Path, content); err != nil {
+		refs[language] = tree.NewRef("texts/"+language+"@", content, ".json")
+		if err := p.folder.add(refs[language].Path, content); err != nil {
 			return nil, err
 		}
-		if refs == nil {
-			refs = make(map[string]tree.Ref)
-		}
-		refs[language] = ref
 	}
 	return refs, nil
 }

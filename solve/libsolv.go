@@ -226,6 +226,10 @@ func (p *pool) providers(dependency id) []id {
 func (p *pool) provides(n id) []string  { return p.dependencies(n, C.SOLVABLE_PROVIDES) }
 func (p *pool) obsoletes(n id) []string { return p.dependencies(n, C.SOLVABLE_OBSOLETES) }
 
+// required and recommends are written as the package has them.
+func (p *pool) required(n id) []string   { return p.dependencies(n, C.SOLVABLE_REQUIRES) }
+func (p *pool) recommends(n id) []string { return p.dependencies(n, C.SOLVABLE_RECOMMENDS) }
+
 func (p *pool) dependencies(n id, key C.Id) []string {
 	C.ps_dependencies(p.ps, C.Id(n), key)
 	if p.ps.ntext == 0 {

@@ -47,6 +47,7 @@ type loaded struct {
 	notices notices
 	texts   texts
 	modules modules
+	groups  categories
 }
 
 // A loader reads the repositories of a platform.
@@ -91,6 +92,9 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 			if err := l.optional(ctx, r, all.mirrors[i], m, func(path string, max int64) (int64, error) { return all.texts.read(ctx, path, max) }); err != nil {
 				return nil, err
 			}
+		}
+		if err := l.optional(ctx, r, all.mirrors[i], mds[i].comps, func(path string, max int64) (int64, error) { return all.groups.read(ctx, path, max) }); err != nil {
+			return nil, err
 		}
 		if err := l.optional(ctx, r, all.mirrors[i], mds[i].updateinfo, func(path string, max int64) (int64, error) { return all.notices.read(ctx, path, max) }); err != nil {
 			return nil, err
@@ -201,6 +205,7 @@ type repomd struct {
 	filelists  *metadata // nil: the repository has none
 	updateinfo *metadata // the same
 	modules    *metadata // the same
+	comps      *metadata // the same
 	texts      []*metadata
 	surplus    *metadata // the first of the texts that are too many; nil: they aren't
 }
@@ -239,7 +244,7 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	}
 	md := new(repomd)
 	for _, d := range doc.Data {
-		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && d.Type != "modules" && !isTexts(d.Type) {
+		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && d.Type != "modules" && !isComps(d.Type) && !isTexts(d.Type) {
 			continue
 		}
 		m := d.metadata(repository)
@@ -255,6 +260,10 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 			md.updateinfo = m
 		case d.Type == "modules":
 			md.modules = m
+		case isComps(d.Type):
+			if betterComps(m, md.comps) {
+				md.comps = m
+			}
 		case len(md.texts) < maxTextFiles:
 			md.texts = append(md.texts, m)
 		case md.surplus == nil:

@@ -96,6 +96,7 @@ type Platform struct {
 	files    bool
 	notices  *notices
 	texts    texts
+	groups   categories
 	private  []string // ids of repositories with a password
 	misnamed []string
 	leftOut  leftOut
@@ -183,7 +184,7 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 	if err != nil {
 		return err
 	}
-	p.mirrors, p.files, p.notices, p.texts = l.mirrors, l.files, &l.notices, l.texts
+	p.mirrors, p.files, p.notices, p.texts, p.groups = l.mirrors, l.files, &l.notices, l.texts, l.groups
 	if len(c.Base.Packages) == 0 {
 		note("reading the base from " + c.Base.Root)
 		if err := loadBase(ctx, p.main, c.Base); err != nil {
@@ -258,6 +259,10 @@ func (p *Platform) describe(ctx context.Context) (err error) {
 		case p.main.usable(n):
 			pkg := p.main.describe(n, p.mirrors, share)
 			p.packages[n] = pkg
+			if pkg.Group == "unknown" {
+				pkg.Group = p.groups.group(pkg.Name)
+			}
+			p.groups.addPattern(p.main, pkg, p.texts.of)
 			if tree.CheckName(pkg.Name) != nil {
 				misnamed[pkg.Name] = true
 				continue
@@ -356,6 +361,11 @@ func (p *Platform) Notices(packages []*Package) []tree.Notice { return p.notices
 // Texts are the summaries and descriptions that the repositories have in other languages, by
 // language and name of the package. They are shared: not to be changed.
 func (p *Platform) Texts() map[string]map[string]*tree.Text { return p.texts.of }
+
+// Categories are the groups of the repositories' comps, what these are in, and openSUSE's patterns,
+// in the order of menus. Those with Groups name others that have none. They are shared: not to be
+// changed.
+func (p *Platform) Categories() []Category { return p.groups.sorted() }
 
 // Files lists the files and folders of a package, sorted.
 func (p *Platform) Files(pkg *Package) []string {

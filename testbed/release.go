@@ -17,13 +17,21 @@ func (s *School) Release(updateinfo string, packages ...RPM) error {
 		return err
 	}
 	if updateinfo != "" {
-		path := filepath.Join(s.Dir, "updateinfo.xml")
-		if err := os.WriteFile(path, []byte(updateinfo), 0o644); err != nil {
-			return err
-		}
-		if err := run(exec.Command("modifyrepo_c", "--mdtype=updateinfo", path, filepath.Join(repository, "repodata"))); err != nil {
-			return err
-		}
+		return s.Metadata("updateinfo", updateinfo)
+	}
+	_, err := s.Build(filepath.Join(s.Dir, "presolver.toml"))
+	return err
+}
+
+// Metadata adds a file to the metadata of the school's repository, by its type in repomd.xml, until
+// the next Release, and publishes what comes of it.
+func (s *School) Metadata(kind, text string) error {
+	path := filepath.Join(s.Dir, kind+".xml")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if err := run(exec.Command("modifyrepo_c", "--mdtype="+kind, path, filepath.Join(s.Dir, "repository", "repodata"))); err != nil {
+		return err
 	}
 	_, err := s.Build(filepath.Join(s.Dir, "presolver.toml"))
 	return err

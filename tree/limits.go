@@ -61,11 +61,11 @@ const (
 )
 
 // maxSizes are the bytes that a file in each folder may have.
-var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts}
+var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts, "categories": MaxCategoriesFile}
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true}
+var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
@@ -87,6 +87,7 @@ var (
 	filesLimit      = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
+	categoriesLimit = limit{MaxCategoriesFile, MaxCategories + maxLanguages + 64, 1 << 17}
 	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
 )
 

@@ -23,9 +23,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		"tree":       func(b []byte) error { _, err := ParseTree(b, "p", "n"); return err },
 		"file lists": func(b []byte) error { _, err := ParseFileLists(b, "p", "n"); return err },
 		"notices":    func(b []byte) error { _, err := ParseNotices(b, "p", "n"); return err },
+		"categories": func(b []byte) error { _, err := ParseCategories(b, "p"); return err },
 		"texts":      func(b []byte) error { _, err := ParseTexts(b, "p", "de"); return err },
 	}
-	lists := map[string]string{"platform": "catalogue", "platforms": "platforms", "tree": "packages", "file lists": "packages", "notices": "notices", "texts": "texts"}
+	lists := map[string]string{"platform": "catalogue", "platforms": "platforms", "tree": "packages", "file lists": "packages", "notices": "notices", "texts": "texts", "categories": "categories"}
 	for kind, parse := range parse {
 		for what, b := range map[string][]byte{
 			"empty objects":  many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), "{}", "]}", 300_000),
@@ -36,6 +37,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			"capitals":       many(fmt.Sprintf(`{"format":1,%q:[`, strings.ToUpper(lists[kind])), `0`, "]}", 400_000),
 			"empty texts":    many(fmt.Sprintf(`{"format":1,%q:[{"files":[`, lists[kind]), `""`, "]}]}", 300_000),
 			"empty URLs":     many(fmt.Sprintf(`{"format":1,%q:[{"urls":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"empty names":    many(fmt.Sprintf(`{"format":1,%q:[{"names":[`, lists[kind]), `""`, "]}]}", 300_000),
 			"numbers":        many(fmt.Sprintf(`{"format":1,%q:[{"requires":[`, lists[kind]), `0`, "]}]}", 300_000),
 			"other fields":   many(`{"format":1,`, `"x":0`, "}", 100_000),
 			"nested":         nested, "numbers for objects": numbers,

@@ -27,7 +27,9 @@ type Platform struct {
 	Texts map[string]Ref `json:"texts,omitempty"`
 	// Capabilities leads to the index of what the packages in all trees provide.
 	Capabilities ShardRef `json:"capabilities,omitzero"`
-	Keys         []string `json:"keys,omitempty"`
+	// Categories are menus of the packages; none where the repositories have none.
+	Categories Ref      `json:"categories,omitzero"`
+	Keys       []string `json:"keys,omitempty"`
 }
 
 // Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its
@@ -101,6 +103,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	}
 	if !p.Capabilities.IsZero() {
 		if err := p.Capabilities.check("capabilities"); err != nil {
+			return nil, err
+		}
+	}
+	if !p.Categories.IsZero() {
+		if err := p.Categories.check("categories"); err != nil {
 			return nil, err
 		}
 	}

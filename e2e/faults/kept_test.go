@@ -23,7 +23,7 @@ type keptKind struct{ name, table, set, where string }
 const (
 	keptTrees     = "published.body of entry.tree_sha256"
 	keptFileLists = "published.body of entry.files_sha256"
-	keptNotices   = "published.body of none" // trees name them, no column does
+	keptNotices   = "published.body of none" // trees name them, and platform.json categories; no column does
 	keptIndex     = "capability.body"
 	keptPlatform  = "remote.body"
 	keptUnsummed  = "remote.body without sum" // of a record that an old version of the program made
@@ -150,6 +150,9 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Metadata("group", `<comps><group><id>drawing</id><name>Drawing</name><packagelist><packagereq>paint</packagereq></packagelist></group></comps>`); err != nil {
+		t.Fatal(err)
+	}
 	h.OK("refresh-cache", "true")
 
 	const update, hello, libgreet = "paint;4.0-1;x86_64;school", "hello;1.0-1;noarch;school", "libgreet;1.2-3;x86_64;school"
@@ -157,10 +160,11 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	trees := append(slices.Clone(catalogue), keptTrees)
 	updates := append(slices.Clone(trees), keptNotices)
 	index := append(slices.Clone(catalogue), keptIndex)
+	menus := append(slices.Clone(catalogue), keptNotices) // categories are kept like notices
 	inquiries := map[string]inquiry{
 		"depends-on":          {args: []string{"none", hello, "true"}, reads: trees},
 		"download-packages":   {args: []string{"", hello}, reads: trees},
-		"get-categories":      {reads: catalogue},
+		"get-categories":      {reads: menus},
 		"get-details":         {args: []string{libgreet}, reads: trees, seen: true},
 		"get-details-local":   {args: []string{song}},
 		"get-distro-upgrades": {reads: catalogue},
@@ -182,7 +186,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 		"resolve":             {args: []string{"none", "paint-data&hello"}, reads: trees, seen: true},
 		"search-details":      {args: []string{"none", "says"}, reads: catalogue},
 		"search-file":         {args: []string{"none", "/usr/bin/hello"}, reads: index},
-		"search-group":        {args: []string{"none", "education"}, reads: catalogue},
+		"search-group":        {args: []string{"none", "education&@drawing"}, reads: menus},
 		"search-name":         {args: []string{"none", "a"}, reads: catalogue},
 		"set-locale":          {args: []string{"pt_BR.UTF-8"}},
 		"update-packages":     {args: []string{"simulate", update}, reads: updates},

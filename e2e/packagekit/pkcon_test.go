@@ -25,9 +25,17 @@ import (
 
 var update = flag.Bool("update", false, "write what was said into the transcripts")
 
+// compsText has two of the school's programs in a group, and that in an environment.
+const compsText = `<comps>
+	<group><id>fun</id><name>Fun</name><description>To play and to draw</description>
+		<packagelist><packagereq>chess</packagereq><packagereq type="optional">paint</packagereq><packagereq>doom</packagereq></packagelist></group>
+	<environment><id>class</id><name>Class room</name><grouplist><groupid>fun</groupid></grouplist></environment>
+</comps>`
+
 // TestPkcon runs testdata/*.txtar. Beside testscript's own commands these have:
 //
 //	school [asking]       makes a school of the script's own, for the laptops that come after; the others' never changes
+//	comps                 its repository has comps: see compsText
 //	spring                it publishes newer programs, and a later platform: see publishSpring
 //	song                  makes song.rpm in $WORK: see song
 //	rpm OPTION…           runs rpm on the laptop's root, behind PackageKit's back
@@ -59,6 +67,9 @@ func TestPkcon(t *testing.T) {
 					more = asking
 				}
 				scripted(ts).School = ownSchool(ts.Value("test").(testing.TB), more...)
+			},
+			"comps": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(scripted(ts).School.Metadata("group", compsText))
 			},
 			"spring": func(ts *testscript.TestScript, _ bool, _ []string) {
 				s := scripted(ts).School

@@ -3,13 +3,16 @@
 package search
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -54,14 +57,19 @@ var groups = []struct{ id, name, icon string }{
 }
 
 // inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories
-// and PackageKit's document name them, "category:GROUP" and "repo:SOURCE". A package that one of
-// them is for is found.
-func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, error) {
+// and PackageKit's document name them, "category:GROUP", "repo:SOURCE" and "@CATEGORY". A package
+// that one of them is for is found.
+func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []string) (db.Query, error) {
 	var q db.Query
 	if err := checkCount(values); err != nil {
 		return q, err
 	}
+	var menu []string
 	for _, v := range values {
+		if id, ok := strings.CutPrefix(v, "@"); ok {
+			menu = append(menu, id)
+			continue
+		}
 		if id, ok := strings.CutPrefix(v, "repo:"); ok {
 			all, err := s.Offers.Configured(ctx)
 			if err != nil {
@@ -76,18 +84,68 @@ func inGroups(ctx context.Context, s *ops.System, values []string) (db.Query, er
 		group := strings.TrimPrefix(v, "category:")
 		i := slices.IndexFunc(groups, func(known struct{ id, name, icon string }) bool { return known.id == group })
 		if i < 0 {
-			return q, wire.Errorf(wire.GroupNotFound, "there is no group %.80q: pkcon get-categories tells which there are", v)
+			return q, noGroup(v)
 		}
 		q.Group = append(q.Group, group)
 		if group == "unknown" {
 			q.Group = append(q.Group, "") // what sources that tell no groups offer
 		}
 	}
-	return q, nil
+	if len(menu) == 0 {
+		return q, nil
+	}
+	var err error
+	q.Names, err = inCategories(ctx, s, w, menu)
+	return q, err
 }
 
-// categories answers get-categories: the groups that packages on offer are in, and the sources.
-// search-group takes each id.
+func noGroup(id string) error {
+	return wire.Errorf(wire.GroupNotFound, "there is no group %.80q: pkcon get-categories tells which there are", id)
+}
+
+// inCategories are the names of the packages in the sources' categories of these ids, and in those
+// below them.
+func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []string) ([]string, error) {
+	if err := s.Ready(ctx, w, []string{}); err != nil {
+		return nil, err
+	}
+	found := make(map[string]bool)
+	all := make(map[string]bool)
+	add := func(names []string) {
+		for _, n := range names {
+			all[n] = true
+		}
+	}
+	unready := s.Offers.Categories(ctx, ops.Progress(w), func(c *tree.Categories, _ map[string]tree.Text) {
+		byID := make(map[string]*tree.Category)
+		for i := range c.Categories {
+			byID[c.Categories[i].ID] = &c.Categories[i]
+		}
+		for _, id := range ids {
+			x := byID[id]
+			if x == nil {
+				continue
+			}
+			found[id] = true
+			add(x.Names)
+			for _, g := range x.Groups {
+				add(byID[g].Names)
+			}
+		}
+	})
+	for _, id := range ids {
+		if !found[id] {
+			return nil, cmp.Or(unready, noGroup("@"+id))
+		}
+	}
+	if offers.Ends(unready) {
+		return nil, unready
+	}
+	return slices.Sorted(maps.Keys(all)), nil
+}
+
+// categories answers get-categories: the groups that packages on offer are in, the sources, and the
+// sources' categories. search-group takes each id.
 func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	w.Status(wire.StatusQuery)
 	unready := ready(ctx, s, w, nil)
@@ -111,5 +169,48 @@ func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 		}
 		w.Category(wire.Category{ID: "repo:" + source.ID, Name: name, Summary: "Programs from the source " + source.ID, Icon: "network-server"})
 	}
-	return unready
+	told := make(map[[2]string]bool) // what is where: of two sources the first one's counts
+	failed := s.Offers.Categories(ctx, ops.Progress(w), func(c *tree.Categories, texts map[string]tree.Text) { menu(w, c, texts, told) })
+	if offers.Ends(failed) {
+		return failed
+	}
+	return unready // all else works without those: Offers have told the log
+}
+
+// menu tells a source's categories: what is at the top, each with what is below it.
+func menu(w *wire.Writer, c *tree.Categories, texts map[string]tree.Text, told map[[2]string]bool) {
+	byID := make(map[string]*tree.Category)
+	below := make(map[string]bool)
+	for i := range c.Categories {
+		x := &c.Categories[i]
+		byID[x.ID] = x
+		for _, g := range x.Groups {
+			below[g] = true
+		}
+	}
+	tell := func(parent string, x *tree.Category) {
+		if told[[2]string{parent, x.ID}] {
+			return
+		}
+		told[[2]string{parent, x.ID}] = true
+		line := wire.Category{ID: "@" + x.ID, Name: x.Name, Summary: x.Summary, Icon: x.Icon}
+		if parent != "" {
+			line.Parent = "@" + parent
+		}
+		if t, ok := texts[x.ID]; ok {
+			line.Name, line.Summary = cmp.Or(t.Summary, line.Name), cmp.Or(t.Description, line.Summary)
+		}
+		line.Summary = cmp.Or(line.Summary, line.Name)
+		w.Category(line)
+	}
+	for i := range c.Categories {
+		x := &c.Categories[i]
+		if below[x.ID] {
+			continue
+		}
+		tell("", x)
+		for _, g := range x.Groups {
+			tell(x.ID, byID[g])
+		}
+	}
 }
