@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,7 +138,9 @@ type builder struct {
 	report   *Report
 
 	offered    map[nameArch]bool
-	otherNames []solve.Result // whose top-level packages have other names than were asked for
+	lacking    map[string]string // names that lack an RPM, and why
+	withoutRPM []*solve.Package  // the packages whose RPMs can't be had
+	otherNames []solve.Result    // whose top-level packages have other names than were asked for
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
@@ -226,11 +229,49 @@ func (b *builder) solve(ctx context.Context, names []string) error {
 	if err == nil {
 		err = b.solveOtherNames(ctx, names)
 	}
+	for round := 0; err == nil && round < maxRounds && len(b.lacking) > 0; round++ {
+		err = b.solveWithout(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	b.report.sort()
 	return nil
+}
+
+// maxRounds is how often what lacks an RPM is solved without that.
+const maxRounds = 4
+
+// lacks takes a name out of what can be solved as it was, since an RPM of its tree can't be had.
+func (b *builder) lacks(name string, pkg *solve.Package, reason string) {
+	b.reportMu.Lock()
+	defer b.reportMu.Unlock()
+	if b.lacking == nil {
+		b.lacking = make(map[string]string)
+	}
+	b.lacking[name] = fmt.Sprintf("the RPM of %s can't be had: %s", pkg.NEVRA, reason)
+	b.withoutRPM = append(b.withoutRPM, pkg)
+}
+
+// solveWithout solves what lacks RPMs as if the repositories didn't have these packages: an older
+// version may do, or what was to be replaced. Where nothing does it stays unsolved, for the reason
+// that is known.
+func (b *builder) solveWithout(ctx context.Context) error {
+	lacking := b.lacking
+	b.lacking = nil
+	b.solved.LeaveOut(b.withoutRPM)
+	names := slices.Sorted(maps.Keys(lacking))
+	err := b.solved.Solve(ctx, names, func(r solve.Result) error {
+		if r.Unsolvable != "" {
+			b.unsolved(r.Name, lacking[r.Name])
+			return nil
+		}
+		return b.add(ctx, r)
+	})
+	if err != nil {
+		return err
+	}
+	return b.solveOtherNames(ctx, names)
 }
 
 // add writes what is published of one result.
@@ -253,13 +294,13 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		entry.Requires = r.Requires[i]
 		clip(&entry)
 		if pkg.Nowhere != "" {
-			b.unsolved(r.Name, fmt.Sprintf("the RPM of %s can't be had: %s: correct the repository", entry.NEVRA, pkg.Nowhere))
+			b.lacks(r.Name, pkg, pkg.Nowhere+": correct the repository")
 			return nil
 		}
 		if b.Copy {
 			rpm, err := b.rpm(ctx, pkg)
 			if errors.Is(err, solve.ErrNoRPM) {
-				b.unsolved(r.Name, fmt.Sprintf("the RPM of %s can't be had: %v", pkg.NEVRA, err))
+				b.lacks(r.Name, pkg, err.Error())
 				return nil
 			}
 			if err != nil {

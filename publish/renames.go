@@ -65,16 +65,22 @@ func (b *builder) solveOtherNames(ctx context.Context, asked []string) error {
 	slices.SortFunc(b.otherNames, func(x, y solve.Result) int { return cmp.Compare(x.Name, y.Name) })
 	for _, r := range b.otherNames {
 		top, name := r.Packages[len(r.Packages)-1], r.Name
-		if !b.offered[nameArch{top.Name, top.Arch}] {
+		is := nameArch{top.Name, top.Arch}
+		if !b.offered[is] && b.lacking[top.Name] == "" {
 			r.Name = top.Name
 			if err := b.add(ctx, r); err != nil {
 				return err
 			}
 		}
-		if _, ok := slices.BinarySearch(asked, name); ok && len(r.Successors) > 0 {
+		_, wasAsked := slices.BinarySearch(asked, name)
+		switch reason := b.lacking[top.Name]; {
+		case wasAsked && reason != "" && !b.offered[is]: // then it is offered itself, if it can be had
+			b.lacking[name] = reason
+		case wasAsked && len(r.Successors) > 0:
 			b.report.Replaced = append(b.report.Replaced, Replaced{name, top.Name})
 		}
 	}
+	b.otherNames = nil
 	return nil
 }
 

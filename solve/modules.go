@@ -390,7 +390,18 @@ func (p *Platform) leaveOut(all []id, why leftOut) {
 	if len(all) > 0 {
 		p.main.leaveOut(all)
 	}
-	p.leftOut = why
+	p.left, p.leftOut = all, why
+}
+
+// LeaveOut has packages count as if no repository had them in what is solved from now on. The base
+// stays what it is. No Solve may be running.
+func (p *Platform) LeaveOut(packages []*Package) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, pkg := range packages {
+		p.left = append(p.left, pkg.id)
+	}
+	p.main.leaveOut(p.left)
 }
 
 // reason says why no package of a name is left; "" where modules haven't left out any.

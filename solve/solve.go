@@ -99,6 +99,7 @@ type Platform struct {
 	groups   categories
 	private  []string // ids of repositories with a password
 	misnamed []string
+	left     []id // the packages that are left out
 	leftOut  leftOut
 	mirrors  []*mirrors // by repository
 	listed   []string   // ids of the repositories, in the same order
