@@ -26,6 +26,7 @@ const (
 	// maxMarks is how many characters of a document may separate values. There are at most three
 	// values for each, and a value takes 200 bytes of memory.
 	maxMarks = 400_000
+	maxKeys  = 10_000 // of one mapping; the library compares each with each
 	// Each build of a module conflicts with each other one: so many rules the solver makes.
 	maxStreams = 20_000
 	maxBuilds  = 500 // of one module
@@ -158,8 +159,8 @@ func yamlDocuments(r io.Reader, max int64, take func(text []byte) error) (int64,
 				return limited.read(), err
 			}
 		}
-		if isMarker(l, "...") || len(l) > 0 && l[0] == '%' { // a directive, of which none matters
-			continue
+		if isMarker(l, "...") || len(l) > 0 && l[0] == '%' || bytes.HasPrefix(bytes.TrimLeft(l, " \t"), []byte("#")) {
+			continue // directives and comments: none matters, and the library is slow with many
 		}
 		marks++
 		for _, c := range l {
@@ -193,8 +194,8 @@ func (m *modules) add(text []byte) error {
 	if root.Kind == 0 || len(root.Content) == 1 && root.Content[0].Tag == "!!null" {
 		return nil
 	}
-	if hasAlias(&root) {
-		return errors.New("it has aliases, which no module needs and this program doesn't read")
+	if err := checkNode(&root); err != nil {
+		return err
 	}
 	var d struct {
 		Document string    `yaml:"document"`
@@ -229,8 +230,19 @@ func (m *modules) add(text []byte) error {
 	return nil
 }
 
-func hasAlias(n *yaml.Node) bool {
-	return n.Kind == yaml.AliasNode || slices.ContainsFunc(n.Content, hasAlias)
+func checkNode(n *yaml.Node) error {
+	switch {
+	case n.Kind == yaml.AliasNode:
+		return errors.New("it has aliases, which no module needs and this program doesn't read")
+	case n.Kind == yaml.MappingNode && len(n.Content) > 2*maxKeys:
+		return fmt.Errorf("one of its mappings has more than %d keys", maxKeys)
+	}
+	for _, c := range n.Content {
+		if err := checkNode(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // streamNames are those in a list, or one alone, as modulemd 1 has it.

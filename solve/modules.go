@@ -52,7 +52,7 @@ func ParsePlatformID(s string) (Module, error) {
 	return m, nil
 }
 
-// leaveOut are the packages that modules leave out, and why.
+// leftOut are the packages that modules leave out, and why.
 type leftOut map[string][]hidden // by name
 
 // hidden is why a package is left out: the stream that it is of, or else the active one of which
@@ -119,7 +119,12 @@ func (m *modules) activate(ctx context.Context, c Config, note func(string)) err
 	var reason string
 	for _, try := range []struct{ weak, best C.Id }{{0, C.SOLVER_FORCEBEST}, {C.SOLVER_WEAK, C.SOLVER_FORCEBEST}, {C.SOLVER_WEAK, 0}} {
 		C.queue_empty(&pool.ps.out)
+		asked := make(map[Module]bool)
 		for _, s := range m.streams {
+			if asked[s.Module] {
+				continue
+			}
+			asked[s.Module] = true
 			flags := C.SOLVER_INSTALL | C.SOLVER_SOLVABLE_PROVIDES | try.best
 			switch wanted, ok := enabled[s.Name]; {
 			case ok && wanted == s.Stream:
@@ -427,7 +432,7 @@ func (l leftOut) reason(name string) string {
 		}
 	}
 	if slices.Sort(active); len(active) > 0 && len(parts) == 0 {
-		parts = append(parts, fmt.Sprintf("its packages are of no module and left out for %s, which has packages that they provide, or of their name: set module_hotfixes = true for their repository to have them", strings.Join(slices.Compact(active), " and ")))
+		parts = append(parts, fmt.Sprintf("its packages are of no module and left out for %s, which has packages of their name, or of one that they provide: set module_hotfixes = true for their repository to have them", strings.Join(slices.Compact(active), " and ")))
 	}
 	return Visible(cut(strings.Join(parts, "; "), maxWarning))
 }

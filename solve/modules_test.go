@@ -350,3 +350,76 @@ json.dump([ask(root) for root in q["roots"]], sys.stdout)
 	}
 	return answers
 }
+
+func TestModulesWrong(t *testing.T) {
+	el9 := build("nine:1", "1", "c1", "{platform: [el9]}", "", "nine-0:1-1.noarch")
+	for _, test := range []struct {
+		name     string
+		yaml     string
+		platform string
+		enabled  []Module
+		want     string // in the error
+		warning  string // in place of it
+		db       string // db's tree
+	}{
+		{name: "the only platform that is named", yaml: build("db:10", "1", "c", el8, "", "db-0:10.1-1.module_el8.x86_64") + defaultTo("db:10"), db: "db-10.1-1.module_el8.x86_64"},
+		{name: "two platforms", yaml: dbModules + el9 + build("eight:1", "1", "c", el8, ""),
+			want: `the modules are for several platforms, el8, el9: say which one this is before the tables, e.g. platform_id = "platform:el8"`},
+		{name: "another platform", yaml: build("db:10", "1", "c", el8, "", "db-0:10.1-1.module_el8.x86_64") + defaultTo("db:10"), platform: "platform:el9",
+			warning: "the default stream 10 of the module db isn't active", db: "db-12.1-1.module_el8.x86_64"},
+		{name: "no such module", yaml: dbModules, enabled: []Module{{"database", "12"}}, want: "the stream 12 of the module database is enabled and no repository has it: there is no such module"},
+		{name: "no such stream", yaml: dbModules, enabled: []Module{{"db", "13"}}, want: "the stream 13 of the module db is enabled and no repository has it: there are 10, 12"},
+		{name: "what can't be active", yaml: dbModules + el9, platform: "platform:el8", enabled: []Module{{"nine", "1"}},
+			want: "the modules that are enabled can't be active together: nothing provides module(platform:el9) needed by nine:1"},
+		{name: "obsolete", yaml: dbModules + "---\ndocument: modulemd-obsoletes\nversion: 1\ndata: {modified: 2018-05-23T14:25Z, module: db, stream: 12, eol_date: 2020-03-19T00:00Z, message: gone, obsoleted_by: {module: db, stream: 10}}\n",
+			enabled: []Module{{"db", "12"}}, warning: "the stream 12 of the module db, which is enabled, is obsolete since 2020-03-19T00:00Z: enable the stream 10 of the module db: gone", db: "db-12.1-1.module_el8.x86_64"},
+		{name: "no YAML", yaml: "---\na: [\n", want: "repository r: its modules can't be read, so it isn't known which versions of packages count: "},
+	} {
+		dir := modular(t, test.yaml, dbPackages...)
+		var warnings []string
+		c := Config{Arch: "x86_64", Modules: test.enabled, PlatformID: test.platform, Repositories: []Repository{{ID: "r", URL: repotest.URL(dir)}}, Base: Base{Packages: []string{"base"}},
+			Warn: func(w Warning) { warnings = append(warnings, w.String()) }}
+		p, err := Open(t.Context(), c)
+		if test.want != "" {
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, want %s", test.name, err, test.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		defer p.Close()
+		if got := show(solveOne(t, p, "db")); got != test.db {
+			t.Errorf("%s: %s, want %s", test.name, got, test.db)
+		}
+		if len(warnings) != min(len(test.warning), 1) || test.warning != "" && !strings.Contains(warnings[0], test.warning) {
+			t.Errorf("%s: %q, want %s", test.name, warnings, test.warning)
+		}
+	}
+	// A repository that isn't filtered does without.
+	dir := modular(t, "---\na: [\n", dbPackages...)
+	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{ID: "r", URL: repotest.URL(dir), ModuleHotfixes: true}}, Base: Base{Packages: []string{"base"}}})
+	if w := p.Warnings(); len(w) != 1 || show(solveOne(t, p, "db")) != "db-12.1-1.module_el8.x86_64" {
+		t.Error(w)
+	}
+}
+
+// What the base has installed stays, whatever stream it is of, and the message says what hides a
+// package of no module.
+func TestModulesAndBase(t *testing.T) {
+	root := t.TempDir()
+	repotest.Install(t, root, "var/lib/rpm", dbPackages[0], dbPackages[2]) // db 12
+	dir := modular(t, dbModules, append(dbPackages, repotest.Package{NEVRA: "mydb-1-1.noarch", Provides: []string{"db"}})...)
+	p := open(t, Config{Arch: "x86_64", Repositories: []Repository{{ID: "r", URL: repotest.URL(dir)}}, Base: Base{Root: root}})
+	if r := solveOne(t, p, "dbapp"); show(r) != "dbapp-1-1.x86_64" || len(r.Needs) != 1 || r.Needs[0].String() != "db-12.1-1.module_el8.x86_64" {
+		t.Errorf("%s, %v", show(r), r.Needs)
+	}
+	if r := solveOne(t, p, "mydb"); r.Unsolvable != "its packages are of no module and left out for the stream 10 of the module db, which has packages of their name, or of one that they provide: set module_hotfixes = true for their repository to have them" {
+		t.Error(r.Unsolvable)
+	}
+	if slices.Contains(p.Names(), "mydb") || slices.Contains(p.Names(), "db12only") {
+		t.Error(p.Names())
+	}
+}
