@@ -24,6 +24,9 @@ type Package struct {
 	// empty for an installed package that something else installed.
 	Source    string
 	Installed bool
+	// SideBySide: several versions of it are meant to be installed, as of kernels. Only an
+	// InstalledUpdate knows.
+	SideBySide bool
 	// Entry is the package's line in the catalogue; nil for an installed package, and in lists.
 	Entry *tree.Entry
 }
@@ -43,6 +46,7 @@ type InstalledUpdate struct {
 	record *Record
 	tx     *sql.Tx
 	known  map[string]*installedRow // by digest
+	added  []tree.NEVRA             // but for those that are meant to be side by side
 }
 
 // An installedRow is a row of the table of installed packages.
@@ -93,6 +97,9 @@ func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*Inst
 				return err
 			}
 		}
+		if err := u.adopt(); err != nil {
+			return err
+		}
 		_, err = tx.Exec("INSERT INTO meta (key, value) VALUES ('rpm-state', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", state)
 		return err
 	}))
@@ -113,9 +120,28 @@ func (u *InstalledUpdate) Add(digest string, p Package) error {
 	if err := u.ctx.Err(); err != nil {
 		return err
 	}
+	if !p.SideBySide {
+		u.added = append(u.added, p.NEVRA)
+	}
 	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
 	return u.record.classified(err)
+}
+
+// adopt records as this backend's own, for the same reasons, what was installed beside another
+// version of one of its packages, by force: of the two only the newer one is to stay.
+func (u *InstalledUpdate) adopt() error {
+	for _, p := range u.added {
+		if err := u.ctx.Err(); err != nil {
+			return err
+		}
+		_, err := u.tx.Exec(`INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
+			SELECT ?1, ?2, ?3, source, asked FROM own WHERE name = ?1 AND evr != ?2 AND (arch = ?3 OR 'noarch' IN (arch, ?3)) LIMIT 1`, p.Name, p.EVR(), p.Arch)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // InstalledByName are the installed packages of a name: more than one where several architectures

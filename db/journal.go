@@ -190,6 +190,49 @@ func (r *Record) Begun() ([]Begun, error) {
 	return all, nil
 }
 
+// Meant are the packages that the newest transaction that was to install a program was to install,
+// those that were there already among them; none where the journal doesn't know any more.
+func (r *Record) Meant(program tree.NEVRA) ([]Planned, error) {
+	all, err := r.transactions("SELECT id, began, command, state, plan FROM journal ORDER BY id DESC")
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		var meant []Planned
+		found := false
+		for _, p := range t.Plan {
+			if p.Removed {
+				continue
+			}
+			meant = append(meant, p)
+			found = found || !p.Kept && p.NEVRA == program
+		}
+		if found {
+			return meant, nil
+		}
+	}
+	return nil, nil
+}
+
+// NotRemoved are the packages that transactions were to remove and did not, and that none since then
+// had to do with. What was to go for something else doesn't count.
+func (r *Record) NotRemoved() ([]tree.NEVRA, error) {
+	all, err := r.transactions("SELECT id, began, command, state, plan FROM journal ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	var meant []tree.NEVRA
+	for _, t := range all {
+		for _, p := range t.Plan {
+			meant = slices.DeleteFunc(meant, func(q tree.NEVRA) bool { return q == p.NEVRA })
+			if t.State == Failed && !slices.ContainsFunc(t.Plan, func(p Planned) bool { return !p.Removed }) {
+				meant = append(meant, p.NEVRA)
+			}
+		}
+	}
+	return meant, nil
+}
+
 // transactions are those that a query selects, with all their columns.
 func (r *Record) transactions(query string, args ...any) ([]*Transaction, error) {
 	return rows(r, query, func(s scan) (*Transaction, error) {

@@ -38,5 +38,10 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer school.Close()
+	defer func() {
+		if made.school != nil {
+			made.school.Close()
+		}
+	}()
 	return m.Run()
 }

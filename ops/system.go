@@ -129,6 +129,7 @@ func (s *System) sync(ctx context.Context) error {
 			return u.Add(digest, db.Package{
 				NEVRA:   NEVRA(h),
 				Summary: h.Summary, Description: h.Description, License: h.License, URL: h.URL, Size: h.Size,
+				SideBySide: h.InstallOnly(),
 			})
 		})
 	})

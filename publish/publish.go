@@ -307,6 +307,7 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 				return fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
 			}
 			entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
+			entry.Unsigned = rpm.unsigned
 		} else if entry.RPMDigest() == "" {
 			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
 			return nil

@@ -22,8 +22,9 @@ import (
 
 // An rpm is an RPM that all layouts' folders hold, under the same name.
 type rpm struct {
-	name   string
-	sha256 string
+	name     string
+	sha256   string
+	unsigned bool // it has no signature
 }
 
 // rpm puts a package's RPM into the folders, once. It appears at once: until a tree refers to it,
@@ -40,6 +41,7 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 		return r, err
 	}
 	first.folder.holds(first.rpms + r.name)
+	r.unsigned = unsigned(first.folder.path(first.rpms + r.name))
 	for _, t := range b.targets[1:] {
 		if err := link(ctx, t.folder, t.rpms+r.name, first.folder.path(first.rpms+r.name), r.sha256); err != nil {
 			return r, fmt.Errorf("for the layout %s: %w", t.Name, err)
@@ -55,7 +57,7 @@ func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *s
 	by, taken := b.claimed.LoadOrStore(own, pkg)
 	for _, name := range []string{unique, own} { // what is there keeps its name
 		if sum := check(ctx, f.path(prefix+name), pkg); sum != "" {
-			return rpm{name, sum}, nil
+			return rpm{name: name, sha256: sum}, nil
 		}
 	}
 	name := own
@@ -63,7 +65,7 @@ func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *s
 		name = unique
 	}
 	sum, err := b.obtain(ctx, f, prefix+name, pkg)
-	return rpm{name, sum}, err
+	return rpm{name: name, sha256: sum}, err
 }
 
 // fileNames gives the names that a package's RPM may have: its own, and one that no other RPM can

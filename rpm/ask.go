@@ -32,6 +32,15 @@ func (d Database) UnmetByErasing(ctx context.Context, packages []string) ([]Unme
 	return d.unmet(ctx, []string{"-e", "--test", "--"}, packages, false)
 }
 
+// Met tells whether these installed packages, each "name-version-release.arch", have all that they
+// require, by rpm's exit status. They must be installed.
+func (d Database) Met(ctx context.Context, packages []string) (bool, error) {
+	if len(packages) == 0 {
+		return true, nil
+	}
+	return d.holds(ctx, append([]string{"-V", "--nofiles", "--noscript", "--nodigest", "--nosignature", "--"}, packages...)...)
+}
+
 // unmet asks rpm, and finds in its answer what the headers of the packages require. A line of rpm's
 // with anything else means nothing: there are names from outside in it.
 func (d Database) unmet(ctx context.Context, args, what []string, files bool) ([]Unmet, error) {

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -26,16 +27,25 @@ type Database struct {
 var paths = []string{"/usr/lib/sysimage/rpm", "/var/lib/rpm"}
 
 // FindDatabase finds the database of a root. path is its place within root; empty: the first of
-// /usr/lib/sysimage/rpm and /var/lib/rpm that has a database, else the first that is there, else
-// /var/lib/rpm, where rpm will make one.
+// /usr/lib/sysimage/rpm and /var/lib/rpm that has packages, else the first that has a database,
+// else the first that is there, else /var/lib/rpm, where rpm will make one.
 func FindDatabase(root, path string) Database {
 	if path != "" {
 		return Database{root, path}
 	}
+	var found []Database
 	for _, p := range paths {
-		if d := (Database{root, p}); d.file() != "" {
+		if d := (Database{root, p}); d.File() != "" {
+			found = append(found, d)
+		}
+	}
+	for _, d := range found {
+		if len(found) == 1 || !isEmpty(d.File()) {
 			return d
 		}
+	}
+	if len(found) > 0 {
+		return found[0]
 	}
 	for _, p := range paths {
 		if _, err := os.Stat(filepath.Join(root, p)); err == nil {
@@ -48,14 +58,70 @@ func FindDatabase(root, path string) Database {
 // Dir is the folder of the database as this process sees it.
 func (d Database) Dir() string { return filepath.Join(d.Root, d.Path) }
 
-// file is the path of the file that holds the packages; "" where there is none.
-func (d Database) file() string {
+// File is the path of the file that holds the packages; "" where there is none. Where databases of
+// several kinds are there, it is the one that has packages: an rpm that can't read the real one
+// makes an empty one of its own beside it, even to answer a question.
+func (d Database) File() string {
+	var found []string
 	for _, f := range formats {
-		if info, err := os.Stat(filepath.Join(d.Dir(), f.name)); err == nil && info.Mode().IsRegular() {
-			return filepath.Join(d.Dir(), f.name)
+		if path := filepath.Join(d.Dir(), f.name); isRegular(path) {
+			found = append(found, path)
 		}
 	}
+	if len(found) > 1 {
+		if i := slices.IndexFunc(found, func(path string) bool { return !isEmpty(path) }); i >= 0 {
+			return found[i]
+		}
+	}
+	if len(found) > 0 {
+		return found[0]
+	}
 	return ""
+}
+
+// isEmpty tells whether a file of a database has no packages. Where it can't be read, it may have
+// some.
+func isEmpty(path string) bool {
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		return true
+	}
+	some := errors.New("it has some")
+	err := readFrom(context.Background(), path, func([]byte) error { return some })
+	return err == nil
+}
+
+// readFrom gives the headers in a file of a database, each only until yield returns.
+func readFrom(ctx context.Context, path string, yield func(blob []byte) error) error {
+	for _, f := range formats {
+		if filepath.Base(path) == f.name {
+			return f.read(ctx, path, yield)
+		}
+	}
+	return nil
+}
+
+// Headers gives the header of every installed package as it is stored, each only until yield
+// returns, keys (gpg-pubkey) too.
+func (d Database) Headers(ctx context.Context, yield func(blob []byte) error) error {
+	err := readFrom(ctx, d.File(), func(blob []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return yield(blob)
+	})
+	if err != nil {
+		return fmt.Errorf("reading the RPM database %s: %w", d.File(), err)
+	}
+	return nil
+}
+
+// Files are the names of files that hold packages: one for each kind of database.
+func Files() []string {
+	var all []string
+	for _, f := range formats {
+		all = append(all, f.name)
+	}
+	return all
 }
 
 // State is a short text that differs after the database changed. It costs a few stats. A database
@@ -89,38 +155,21 @@ func (d Database) State() (string, error) {
 // at a time is held; a Header is the caller's to keep. Where another process keeps the database
 // locked for more than 5 s, that is an error. Cancelling ctx ends it.
 func (d Database) Read(ctx context.Context, known func(digest string) bool, yield func(digest string, h *Header) error) error {
-	file := d.file()
-	if file == "" {
-		return nil
-	}
-	var err error
-	for _, f := range formats {
-		if filepath.Base(file) != f.name {
-			continue
+	return d.Headers(ctx, func(blob []byte) error {
+		sum := sha256.Sum256(blob)
+		digest := hex.EncodeToString(sum[:8])
+		if known(digest) {
+			return nil
 		}
-		err = f.read(ctx, file, func(blob []byte) error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			sum := sha256.Sum256(blob)
-			digest := hex.EncodeToString(sum[:8])
-			if known(digest) {
-				return nil
-			}
-			h, ok, err := parseHeader(bytes.Clone(blob))
-			if err != nil {
-				return &DamagedError{err}
-			}
-			if !ok || h.Name == "gpg-pubkey" {
-				return nil
-			}
-			return yield(digest, h)
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("reading the RPM database %s: %w", file, err)
-	}
-	return nil
+		h, ok, err := parseHeader(bytes.Clone(blob))
+		if err != nil {
+			return &DamagedError{err}
+		}
+		if !ok || h.Name == "gpg-pubkey" {
+			return nil
+		}
+		return yield(digest, h)
+	})
 }
 
 // A DamagedError is about a header in the database that can't be read. Rebuild may help.

@@ -30,11 +30,12 @@ import (
 // print to stdout, which is the protocol's. So this is on top of what they are made of.
 var formats = []struct {
 	name string
+	kind string // as rpm calls it (%_db_backend)
 	read func(ctx context.Context, path string, yield func(blob []byte) error) error
 }{
-	{"rpmdb.sqlite", readSQLite},
-	{"Packages.db", readNDB},
-	{"Packages", readBDB},
+	{"rpmdb.sqlite", "sqlite", readSQLite},
+	{"Packages.db", "ndb", readNDB},
+	{"Packages", "bdb", readBDB},
 }
 
 // patience is how long a database that another process has locked is waited for. Whoever may read

@@ -24,17 +24,21 @@ type Step struct {
 	Package string  // while installing: "name-[epoch:]version-release", as rpm prints it, with an epoch of 0 where it has one
 	Arch    string  // of the Package
 	Percent float64 // of the stage, or of the package while installing
+	Said    string  // once Ended: what rpm complained of all the same, as people may be shown it
 }
 
-// A Stage is one of the three parts of an rpm run, in this order.
+// A Stage is one of the parts of an rpm run, in this order.
 type Stage int
 
 // The stages: digests and signatures are verified, the transaction is prepared and tested, packages
-// are installed and removed: rpm names both in the same words.
+// are installed and removed: rpm names both in the same words. Where rpm says that all is well and
+// complains all the same, as of a scriptlet at a package's end that failed, or of a configuration
+// file that it didn't replace, that is told at last.
 const (
 	Verifying Stage = iota
 	Preparing
 	Installing
+	Ended
 )
 
 // A Kind is what rpm failed for, as far as its words tell.
@@ -45,7 +49,7 @@ const (
 	Other        Kind = iota
 	Dependencies      // a package needs what is not there
 	Conflicts         // files or packages that exclude each other
-	Corrupt           // an RPM file that is damaged or not signed as it must be
+	Corrupt           // an RPM file that is damaged or not signed as it must be, or can't be unpacked: Damaged tells whether it is the file
 	NoSpace           // the disk is full
 	Killed            // rpm was killed
 	NotFound          // there is no rpm program
@@ -53,18 +57,20 @@ const (
 	Denied            // the database or a folder can't be written: not permitted, or a file system that is read-only
 )
 
-// An Error is a failed run of rpm. Its text is rpm's own words.
+// An Error is a failed run of rpm. Its text is rpm's own words, as people may be shown them.
 type Error struct {
 	Kind   Kind
 	Output string // what rpm wrote to stderr, without Debian's advice; lines end with "\n"
 	Err    error  // the exit status or signal
+
+	chat string // what scriptlets printed last
 }
 
 func (e *Error) Error() string {
 	if e.Output == "" {
 		return fmt.Sprintf("rpm failed: %v", e.Err)
 	}
-	return "rpm says: " + strings.TrimSpace(e.Output)
+	return "rpm says: " + words(e.Output, e.chat)
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -130,12 +136,27 @@ func (d Database) change(lock *os.File, args, what []string, progress func(Step)
 		options = append(options, "--noglob", "--nomanifest")
 	}
 	all := slices.Concat(args, options, []string{"--"}, what)
-	return d.run(context.Background(), lock, all, func(stdout io.Reader) { readSteps(stdout, progress) })
+	var chat string
+	said, err := d.listen(context.Background(), lock, all, func(stdout io.Reader) { chat = readSteps(stdout, progress) })
+	var failed *Error
+	switch {
+	case errors.As(err, &failed):
+		failed.chat = chat
+	case err == nil && said != "":
+		progress(Step{Stage: Ended, Percent: 100, Said: words(said, chat)})
+	}
+	return err
 }
 
 // run runs rpm on the database, in English, and has its output read. Cancelling ctx ends rpm, and
 // the error is ctx's then: what changes the system has one that can't be cancelled.
 func (d Database) run(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) error {
+	_, err := d.listen(ctx, lock, args, read)
+	return err
+}
+
+// listen is run, and tells what rpm wrote to stderr, without Debian's advice.
+func (d Database) listen(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) (said string, err error) {
 	cmd := exec.CommandContext(ctx, "rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -149,7 +170,7 @@ func (d Database) run(ctx context.Context, lock *os.File, args []string, read fu
 	cmd.Stderr = &stderr
 	stdout, out, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("running rpm: %w", err)
+		return "", fmt.Errorf("running rpm: %w", err)
 	}
 	defer stdout.Close()
 	cmd.Stdout = out
@@ -157,10 +178,10 @@ func (d Database) run(ctx context.Context, lock *os.File, args []string, read fu
 	err = cmd.Start()
 	out.Close()
 	if errors.Is(err, exec.ErrNotFound) {
-		return &Error{Kind: NotFound, Output: "the program rpm is not installed", Err: err}
+		return "", &Error{Kind: NotFound, Output: "the program rpm is not installed", Err: err}
 	}
 	if err != nil {
-		return fmt.Errorf("running rpm: %w", err)
+		return "", fmt.Errorf("running rpm: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() {
@@ -171,16 +192,16 @@ func (d Database) run(ctx context.Context, lock *os.File, args []string, read fu
 	read(stdout)
 	err = <-ended
 	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("running rpm: %w", ctx.Err())
+		return "", fmt.Errorf("running rpm: %w", ctx.Err())
 	}
 	output := withoutAdvice(stderr.String())
 	if err == nil && says(output, fullDatabase) { // it says so, and that all is well
 		err = errors.New("its database could not be written")
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return &Error{Kind: kindOf(output, err), Output: output, Err: err}
+		return output, &Error{Kind: kindOf(output, err), Output: output, Err: err}
 	}
-	return nil
+	return output, nil
 }
 
 // fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c).
@@ -203,9 +224,10 @@ var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.([^\s.]+)$`)
 const maxLine = 16 << 10
 
 // readSteps reads what "rpm -iv --percent" prints: headings ("Preparing packages...", a package)
-// and "%% 12.345678", each in a line.
-func readSteps(r io.Reader, progress func(Step)) {
+// and "%% 12.345678", each in a line. chat are the last lines of what scriptlets print between.
+func readSteps(r io.Reader, progress func(Step)) (chat string) {
 	var step Step
+	var said tail
 	lines := bufio.NewReaderSize(r, maxLine)
 	for {
 		b, more, err := lines.ReadLine()
@@ -225,9 +247,11 @@ func readSteps(r io.Reader, progress func(Step)) {
 			step = Step{Stage: Preparing}
 		} else if m := packageLine.FindStringSubmatch(line); m != nil {
 			step = Step{Stage: Installing, Package: m[1], Arch: m[2]}
+		} else if !strings.HasPrefix(line, "Verifying packages") {
+			said.add(line)
 		}
 		if err != nil {
-			return
+			return string(said)
 		}
 	}
 }

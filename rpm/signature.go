@@ -118,6 +118,15 @@ func (d Database) knowsLevels(ctx context.Context) bool {
 	return err == nil && strings.TrimSpace(level.String()) != ""
 }
 
+// HasSignature tells whether an RPM file is signed, by whomever.
+func HasSignature(file string) (bool, error) {
+	all, err := readSignatures(file)
+	if err != nil {
+		return false, fmt.Errorf("looking whether an RPM is signed: %w", err)
+	}
+	return len(all) > 0, nil
+}
+
 // readSignatures reads which OpenPGP signatures an RPM file has. Whether they are good only rpm
 // tells.
 func readSignatures(file string) ([]signature, error) {

@@ -3,11 +3,18 @@
 package solve
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 )
 
 // loadBase reads the RPM database of an installed system and takes its packages for the installed
@@ -15,9 +22,10 @@ import (
 //
 // The database is read from a copy: librpm wants to write beside some kinds of database even to
 // read them, a root is often a mounted image that can't be written to, and libsolv looks in no
-// folder but var/lib/rpm.
+// folder but var/lib/rpm. One of a kind that this server's librpm can't read, as openSUSE's is for
+// Debian's, is read by package rpm, as laptops do, and written anew by this server's rpmdb.
 func loadBase(ctx context.Context, p *pool, b Base) error {
-	db, err := b.Database()
+	db, err := b.find()
 	if err != nil {
 		return err
 	}
@@ -27,45 +35,91 @@ func loadBase(ctx context.Context, p *pool, b Base) error {
 	}
 	defer remove()
 	if err := copyFiles(ctx, filepath.Join(root, "var/lib/rpm"), db); err != nil {
-		return fmt.Errorf("copying the base's RPM database %s: %w", db, err)
+		return fmt.Errorf("copying the base's RPM database %s: %w", db.File(), err)
 	}
-	if err := p.readRPMDB(p.addRepo("base"), root); err != nil {
-		return fmt.Errorf("reading the base's RPM database %s: %w", db, err)
+	base := p.addRepo("base")
+	err = p.readRPMDB(base, root)
+	if start, end := p.installed(); err == nil && start < end {
+		return nil
+	}
+	n := 0
+	if err := db.Headers(ctx, func([]byte) error { n++; return nil }); err != nil {
+		return fmt.Errorf("the base: %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("the base's RPM database %s has no packages: set base.root and base.rpmdb to an installed system's", db.Dir())
+	}
+	anew := filepath.Join(root, "anew")
+	if failed := convert(ctx, db, anew); failed != nil {
+		return fmt.Errorf("the base's RPM database %s is of a kind that this server's rpm can't read (%v) and can't be converted: %w", db.File(), err, failed)
+	}
+	if err := p.readRPMDB(base, anew); err != nil {
+		return fmt.Errorf("reading the base's RPM database %s, converted: %w", db.File(), err)
 	}
 	if start, end := p.installed(); start == end {
-		return fmt.Errorf("the base's RPM database %s has no packages: set base.root and base.rpmdb to an installed system's", db)
+		return fmt.Errorf("this server's rpm reads nothing of the %d packages in the base's RPM database %s", n, db.File())
 	}
 	return nil
 }
 
+// convert writes the packages of a database into one of the kind that this server's rpm makes, in
+// the folder var/lib/rpm of a new root.
+func convert(ctx context.Context, db rpm.Database, root string) error {
+	dir := filepath.Join(root, "var/lib/rpm")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "rpmdb", "--dbpath", dir, "--importdb")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = io.Discard, &said
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("running rpmdb: %w", err)
+	}
+	// A list of headers: each with the eight bytes before it that it has in a file.
+	magic := []byte{0x8e, 0xad, 0xe8, 1, 0, 0, 0, 0}
+	err = db.Headers(ctx, func(header []byte) error {
+		if _, err := stdin.Write(magic); err != nil {
+			return err
+		}
+		_, err := stdin.Write(header)
+		return err
+	})
+	err = errors.Join(err, stdin.Close())
+	if failed := cmd.Wait(); failed != nil {
+		return fmt.Errorf("rpmdb --importdb: %w: %s", failed, Visible(cut(strings.TrimSpace(said.String()), 500)))
+	}
+	return err
+}
+
 // Database is the folder of the RPM database of the base's root. The error says what to correct.
 func (b Base) Database() (string, error) {
-	if b.RPMDB != "" {
-		db := filepath.Join(b.Root, b.RPMDB)
-		if !hasDB(db) {
-			return "", fmt.Errorf("there is no RPM database in %s: correct base.rpmdb, or leave it out to have it found", db)
-		}
+	db, err := b.find()
+	if err != nil {
+		return "", err
+	}
+	return db.Dir(), nil
+}
+
+// find is the RPM database of the base's root. Of several the one counts that has packages.
+func (b Base) find() (rpm.Database, error) {
+	db := rpm.FindDatabase(b.Root, b.RPMDB)
+	switch {
+	case db.File() != "":
 		return db, nil
+	case b.RPMDB != "":
+		return db, fmt.Errorf("there is no RPM database in %s: correct base.rpmdb, or leave it out to have it found", db.Dir())
 	}
-	for _, folder := range []string{"usr/lib/sysimage/rpm", "var/lib/rpm"} {
-		if db := filepath.Join(b.Root, folder); hasDB(db) {
-			return db, nil
-		}
-	}
-	return "", fmt.Errorf("there is no RPM database in usr/lib/sysimage/rpm or var/lib/rpm of %s: correct base.root or set base.rpmdb", b.Root)
+	return db, fmt.Errorf("there is no RPM database in usr/lib/sysimage/rpm or var/lib/rpm of %s: correct base.root or set base.rpmdb", b.Root)
 }
 
-func hasDB(folder string) bool {
-	for _, name := range []string{"rpmdb.sqlite", "Packages.db", "Packages"} {
-		if info, err := os.Stat(filepath.Join(folder, name)); err == nil && info.Mode().IsRegular() {
-			return true
-		}
-	}
-	return false
-}
-
-// copyFiles copies the regular files of a folder.
-func copyFiles(ctx context.Context, to, from string) error {
+// copyFiles copies the regular files in a database's folder, without those of databases of other
+// kinds, which librpm might take for it.
+func copyFiles(ctx context.Context, to string, db rpm.Database) error {
+	from, file := db.Dir(), filepath.Base(db.File())
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return err
 	}
@@ -74,7 +128,8 @@ func copyFiles(ctx context.Context, to, from string) error {
 		return err
 	}
 	for _, e := range entries {
-		if !e.Type().IsRegular() {
+		name := strings.TrimSuffix(strings.TrimSuffix(e.Name(), "-wal"), "-shm")
+		if !e.Type().IsRegular() || name != file && slices.Contains(rpm.Files(), name) {
 			continue
 		}
 		if err := copyFile(ctx, filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {

@@ -148,6 +148,7 @@ char *ps_read_rpmdb(ps *p, Repo *repo, const char *root)
 {
   pool_set_rootdir(p->pool, root);
   char *err = NULL;
+  repo_empty(repo, 1); /* it may have been tried before */
   if (repo_add_rpmdb(repo, 0, REPO_USE_ROOTDIR))
     err = message("%s", pool_errstr(p->pool));
   pool_set_rootdir(p->pool, NULL);

@@ -55,8 +55,8 @@ type RPM struct {
 	Group                                 string // Applications/Education where it is empty
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
-	Needs                                                []string // capabilities more that it requires, taken as they stand, whatever is in them
-	Files                                                map[string]string
+	Needs                                                []string          // capabilities more that it requires, taken as they stand, whatever is in them
+	Files, Config                                        map[string]string // Config is not replaced where the user has changed it
 	// Scriptlets in Lua: a bare root has no shell.
 	Pre, Post, Preun, Postun string
 }
@@ -116,6 +116,9 @@ func (r RPM) WriteFile(path string) error {
 	}
 	for name, body := range r.Files {
 		p.AddFile(rpmpack.RPMFile{Name: name, Body: []byte(body), Mode: 0o644, Owner: "root", Group: "root", MTime: 1700000000})
+	}
+	for name, body := range r.Config {
+		p.AddFile(rpmpack.RPMFile{Name: name, Body: []byte(body), Mode: 0o644, Owner: "root", Group: "root", MTime: 1700000000, Type: rpmpack.ConfigFile | rpmpack.NoReplaceFile})
 	}
 	for _, s := range []struct {
 		text    string

@@ -45,6 +45,9 @@ type Package struct {
 	// Obsoletes are the packages that it takes the place of, as spec files have them: "hello",
 	// "hello < 1:2.0-1".
 	Obsoletes []string `json:"obsoletes,omitempty"`
+	// Unsigned: the RPM has no signature, as far as the publisher has it. A computer whose rpm
+	// demands signatures knows so before it downloads it.
+	Unsigned bool `json:"unsigned,omitempty"`
 	// Conditions are what depends on what else is installed.
 	Conditions Conditions `json:"conditions,omitzero"`
 	// Provided is what the package provides that a condition of any package of the repositories or of

@@ -27,7 +27,7 @@ type template struct {
 // A part of a line is a text that stays, or a field.
 type part struct {
 	text   string
-	field  int // which of the values of the newest generation's line
+	field  int // which of the values of the line of the newest generation that has it
 	word   string
 	derive func(string) string
 }
@@ -68,10 +68,20 @@ func newEncoder(d Dialect) *encoder {
 	e.itemised = strings.Contains(texts["item-progress"], "{id}")
 	for reply, text := range texts {
 		if text != "" {
-			e.lines[reply] = template{parts: parse(text, fieldsOf(generations[0].replies[reply])), stderr: onStderr[reply]}
+			e.lines[reply] = template{parts: parse(text, fieldsOf(newest(reply))), stderr: onStderr[reply]}
 		}
 	}
 	return e
+}
+
+// newest is the line of a reply in the newest generation that has it.
+func newest(reply string) string {
+	for _, g := range generations {
+		if text := g.replies[reply]; text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // replace takes the words that the next older generation doesn't know out of those of a field.
@@ -135,8 +145,8 @@ func (e *encoder) size(n int64) string {
 	return strconv.FormatInt(min(max(n, 0), e.maxSize), 10)
 }
 
-// append adds the line of a reply to b. The values are those of the newest generation's line. It
-// adds nothing where the dialect doesn't have the reply or has no word for what it says.
+// append adds the line of a reply to b. The values are those of the line of the newest generation
+// that has it. It adds nothing where the dialect doesn't have the reply or has no word for what it says.
 func (e *encoder) append(b []byte, reply string, values []string) (line []byte, stderr bool) {
 	t := e.lines[reply]
 	if len(t.parts) == 0 {

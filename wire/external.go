@@ -43,6 +43,7 @@ var external = generation{
 		"repo-detail":    "",
 		"requirerestart": "",
 		"allow-cancel":   "",
+		"message":        "",
 	},
 	words: map[string]map[string]string{
 		"status": {

@@ -99,3 +99,18 @@ type Signature struct {
 func (w *Writer) RepoSignatureRequired(s Signature) {
 	w.send("repo-signature-required", s.ID.String(), s.Source, s.URL, s.UserID, s.KeyID, s.Fingerprint, s.At, "gpg")
 }
+
+// A MessageKind is what a message is about.
+type MessageKind string
+
+// The messages that this backend sends.
+const (
+	MessageBackendError       MessageKind = "backend-error"
+	MessageConfigFilesChanged MessageKind = "config-files-changed"
+)
+
+// Message tells the user something that no other reply tells. PackageKit has shown messages up to
+// 0.8 only. It takes each ";" for a newline: those that the text has become ",".
+func (w *Writer) Message(kind MessageKind, text string) {
+	w.send("message", string(kind), strings.ReplaceAll(text, ";", ","))
+}

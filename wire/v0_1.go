@@ -48,5 +48,5 @@ var v0_1 = generation{
 			"package-install-blocked": "transaction-error", "cannot-install-source-package": "not-supported",
 		},
 	},
-	stderr: []string{"percentage", "item-progress", "status", "error", "requirerestart", "allow-cancel"},
+	stderr: []string{"percentage", "item-progress", "status", "error", "message", "requirerestart", "allow-cancel"},
 }

@@ -36,12 +36,14 @@ var v0_2 = generation{
 		"category":       "",
 		"distro-upgrade": "",
 		"updatedetail":   "updatedetail {id} {updates} {obsoletes} {vendor} {bugs} {cves} {restart} {text}",
-		// Up to 0.2.3 the text is a format of printf.
-		"error": "error {code} {text.unformatted}",
+		// Up to 0.2.3 the texts are formats of printf.
+		"error":   "error {code} {text.unformatted}",
+		"message": "message {message} {text.unformatted}",
 	},
 	words: map[string]map[string]string{
-		"status": {"loading-cache": "query", "repackaging": "update"},
-		"group":  {"science": "education", "documentation": "other", "electronics": "other"},
+		"message": {"backend-error": "warning", "config-files-changed": "notice"}, // up to 0.3.0
+		"status":  {"loading-cache": "query", "repackaging": "update"},
+		"group":   {"science": "education", "documentation": "other", "electronics": "other"},
 		"code": {
 			"package-conflicts": "dep-resolution-failed", "package-corrupt": "package-download-failed",
 			"all-packages-already-installed": "package-already-installed", "file-not-found": "invalid-package-file",

@@ -3,7 +3,8 @@
 package wire
 
 // v0_8 is 0.8, which Fedora 18 had: depends-on and required-by have older names, updating the whole
-// system is a command, there are no questions about local files, and details have no summary.
+// system is a command, there are no questions about local files, and details have no summary,
+// and messages are shown.
 // (0.8.1 alone, not yet stable, drops item-progress.)
 //
 // From pk-backend-spawn.c, pk-enum.c and pk-backend-yum.c of 0.8.2 to 0.8.17; update-system is
@@ -23,5 +24,6 @@ var v0_8 = generation{
 	},
 	replies: map[string]string{
 		"details": "details {id} {license} {group} {description} {url} {size}",
+		"message": "message {message} {text}", // gone since 0.9
 	},
 }

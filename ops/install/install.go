@@ -96,23 +96,14 @@ func add(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, p 
 // lacking adds what a program of ours that is installed lacks: rpm goes on with a program whose
 // library it could not install. there names the program where it lacks nothing.
 func lacking(ctx context.Context, s *ops.System, w *wire.Writer, p *transaction.Plan, installed *db.Package) (there string, err error) {
-	there = installed.NEVRA.String()
 	if installed.Source == "" {
-		return there, nil
+		return installed.NEVRA.String(), nil
 	}
-	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
-	if offers.Ends(err) {
+	added, err := p.AddMissing(ctx, s, w, *installed, transaction.Why{Asked: true})
+	if added || err != nil {
 		return "", err
 	}
-	if err != nil {
-		return there, nil // nobody has it any more
-	}
-	before := len(p.Items)
-	err = p.Add(s, o, transaction.Why{Asked: true})
-	if len(p.Items) > before {
-		return "", err
-	}
-	return there, nil // it lacks nothing, or nothing can be done about it
+	return installed.NEVRA.String(), nil
 }
 
 // reinstall adds a package that is installed, in the same version.

@@ -4,9 +4,12 @@
 // agreement:
 //
 //   - transactions that were cut off are ended as the RPM database says;
-//   - where the RPM database can't be read, rpm writes it anew;
+//   - where the RPM database can't be read, or rpm can't write it, rpm writes it anew;
 //   - the record's file is checked, and rebuilt where it is damaged; what it has of installed packages is read anew;
-//   - RPMs in the cache that are damaged are removed.
+//   - RPMs in the cache that are damaged are removed;
+//   - programs that lack what they need, as those do whose library rpm could not install, get it;
+//     what an rpm was to remove with its program and could not, goes;
+//   - of two versions of this backend's own packages the newer one stays.
 //
 // What it did is told as packages with the info cleanup, whose summaries say what was done to them;
 // what is no package is told as record (the version: how many parts of it), rpm-database or a file
@@ -40,9 +43,9 @@ func Register(m ops.Mux, s *ops.System) {
 			if err := p.database(ctx, nil); err != nil || p.damaged {
 				return err
 			}
-			return p.rest(ctx)
+			return p.rest(ctx, nil)
 		}
-		return transaction.Repair(ctx, s, w, func(lock *os.File) error { return p.database(ctx, lock) }, func(*os.File) error { return p.rest(ctx) })
+		return transaction.Repair(ctx, s, w, func(lock *os.File) error { return p.database(ctx, lock) }, func(lock *os.File) error { return p.rest(ctx, lock) })
 	})
 }
 
@@ -72,18 +75,38 @@ func (p *repair) database(ctx context.Context, lock *os.File) (err error) {
 	if err := p.checkRecord(ctx); err != nil || p.damaged {
 		return err
 	}
-	if p.unfinished, err = p.s.Record.Unfinished(); err != nil || p.readable() {
+	if p.unfinished, err = p.s.Record.Unfinished(); err != nil {
 		return err
 	}
-	if p.simulate {
-		p.damaged = true
-		p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database in %s can't be read: rpm would write it anew", p.s.RPM.Dir())
+	readable := p.readable()
+	if readable && !p.foreign(ctx) {
 		return nil
 	}
-	return p.rebuild(lock)
+	fault := "be read"
+	if readable {
+		fault = "be written by this rpm"
+	}
+	if p.simulate {
+		p.damaged = !readable
+		p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database in %s can't %s: rpm would write it anew", p.s.RPM.Dir(), fault)
+		return nil
+	}
+	return p.rebuild(lock, fault)
 }
 
-func (p *repair) rest(ctx context.Context) error {
+// foreign tells whether the RPM database is one that rpm can read and not write to, so that it has
+// to write it anew. Where rpm can't be asked, or can't do that, whoever changes the system is told.
+func (p *repair) foreign(ctx context.Context) bool {
+	policy, err := p.s.RPM.Policy(ctx)
+	if err != nil {
+		p.s.Log.Warn("rpm can't be asked how it is configured", "error", err)
+		return false
+	}
+	var u *rpm.UnwritableError
+	return errors.As(p.s.RPM.CheckWritable(ctx, policy), &u) && u.Rebuild
+}
+
+func (p *repair) rest(ctx context.Context, lock *os.File) error {
 	p.w.Percentage(30)
 	if err := p.compareRecord(ctx); err != nil {
 		return err
@@ -93,6 +116,9 @@ func (p *repair) rest(ctx context.Context) error {
 		return err
 	}
 	if err := p.cache(ctx); err != nil {
+		return err
+	}
+	if err := p.finish(ctx, lock); err != nil { // at the end: it may need a source
 		return err
 	}
 	p.w.Percentage(100)
@@ -110,7 +136,7 @@ func (p *repair) readable() bool {
 	return err == nil || errors.Is(err, rpm.ErrLocked) // that says nothing about what is in it
 }
 
-func (p *repair) rebuild(lock *os.File) error {
+func (p *repair) rebuild(lock *os.File, fault string) error {
 	p.w.AllowCancel(false)
 	defer p.w.AllowCancel(true)
 	err := p.s.RPM.Rebuild(lock)
@@ -120,7 +146,7 @@ func (p *repair) rebuild(lock *os.File) error {
 	if err != nil {
 		return wire.Errorf(wire.InternalError, "the RPM database in %s is damaged and rpm --rebuilddb did not help: %w; put back a copy of it, or the image", p.s.RPM.Dir(), err)
 	}
-	p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database could not be read: rpm wrote it anew")
+	p.report(otherID("rpm-database", "1", "rebuilt"), "The RPM database could not %s: rpm wrote it anew", fault)
 	return nil
 }
 

@@ -16,6 +16,10 @@
 //	run.go        the Plan is written to the journal step by step, downloaded, handed to rpm, and recorded
 //	trust.go      whether what was downloaded may be installed: who it is, what it obsoletes, who signed it
 //	local.go      people's own RPMs: the copies that are verified and installed
+//	policy.go     what this computer's rpm would refuse: what isn't signed, a database that it can't write
+//	outcome.go    what rpm did, compared with what was meant; whose fault it is where it couldn't unpack
+//	lacking.go    installed programs that lack what they need, and what brings it
+//	twice.go      of two versions of one package the newer one stays
 //	progress.go   downloads and rpm's steps become percentages that only grow
 //
 // The base, all that this backend has not installed, is never touched.

@@ -21,6 +21,8 @@ type Plan struct {
 	// Kept are packages of the trees that are installed already: only who needs them is recorded.
 	Kept  []db.Planned
 	Erase []db.Package
+	// Twice are installed packages of which a newer version stays: they go after Items have come.
+	Twice []db.Package
 	// Retired are older versions of install-only packages that go when the new ones are installed.
 	Retired []db.Package
 	// Reinstall and Downgrade let what is asked for take the place of the same version, or of a
@@ -29,7 +31,10 @@ type Plan struct {
 
 	tops   map[string]bool // the packages whose trees are in the plan
 	copies []*localCopy
-	tried  *attempts // to complete it: conditions.go
+	// demands is the level of rpm's policy that demands signatures; "" before askRPM, and where none
+	// does.
+	demands string
+	tried   *attempts // to complete it: conditions.go
 }
 
 // An Item is a package to be installed.
@@ -294,7 +299,7 @@ func (p *Plan) planned() []db.Planned {
 			all = append(all, db.Planned{NEVRA: old.NEVRA, Source: old.Source, Removed: true})
 		}
 	}
-	for _, old := range slices.Concat(p.Erase, p.Retired) {
+	for _, old := range slices.Concat(p.Erase, p.Twice, p.Retired) {
 		all = append(all, db.Planned{NEVRA: old.NEVRA, Source: old.Source, Removed: true})
 	}
 	return all
@@ -302,7 +307,7 @@ func (p *Plan) planned() []db.Planned {
 
 // Tell says what the plan would do, as a simulation does.
 func (p *Plan) Tell(w *wire.Writer) {
-	for _, old := range slices.Concat(p.Erase, p.Retired) {
+	for _, old := range slices.Concat(p.Erase, p.Twice, p.Retired) {
 		w.Package(wire.InfoRemoving, ops.ID(&old), old.Summary)
 	}
 	for _, it := range p.Items {

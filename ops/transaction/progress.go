@@ -20,6 +20,7 @@ type progress struct {
 	count int              // of works, a package's two names counted once
 	share float64          // of all that is to be done that the downloads are, 0 to 1
 	begun int              // works that rpm has begun
+	said  []string         // what rpm complained of though all went well
 }
 
 // A work is one package that rpm installs or removes.
@@ -90,7 +91,7 @@ func (g *progress) list() {
 			add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoObsoleting, status: wire.StatusCleanup})
 		}
 	}
-	for _, old := range slices.Concat(g.plan.Erase, g.plan.Retired) {
+	for _, old := range slices.Concat(g.plan.Erase, g.plan.Twice, g.plan.Retired) {
 		add(old.NEVRA, work{id: ops.ID(&old), summary: old.Summary, info: wire.InfoRemoving, status: wire.StatusRemove})
 	}
 }
@@ -99,6 +100,10 @@ func (g *progress) list() {
 func (g *progress) changed(step rpm.Step) {
 	if g.works == nil {
 		g.list()
+	}
+	if step.Stage == rpm.Ended {
+		g.said = append(g.said, step.Said)
+		return
 	}
 	if step.Stage != rpm.Installing && g.begun > 0 {
 		return // another run of rpm: what comes after the first is told as its going on

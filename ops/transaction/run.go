@@ -14,6 +14,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -27,6 +28,9 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 			}
 			defer p.Drop()
 			if err := p.retire(ctx, s); err != nil {
+				return err
+			}
+			if err := p.askRPM(ctx, s, r.Flags[wire.OnlyTrusted]); err != nil && !r.Flags[wire.OnlyDownload] {
 				return err
 			}
 			p.Tell(w)
@@ -48,6 +52,9 @@ func run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, lo
 	defer p.Drop()
 	if !r.Flags[wire.OnlyDownload] {
 		if err := p.retire(ctx, s); err != nil {
+			return err
+		}
+		if err := p.askRPM(ctx, s, r.Flags[wire.OnlyTrusted]); err != nil {
 			return err
 		}
 	}
@@ -81,6 +88,7 @@ type change struct {
 	flags    wire.Flags
 	journal  *db.Transaction
 	progress *progress
+	halfDone bool // rpm has done a part of it
 }
 
 // carryOut downloads a plan and has rpm do it. What rpm finds damaged, because its source has no
@@ -104,11 +112,12 @@ func (c *change) carryOut(ctx context.Context) error {
 		if err == nil {
 			break
 		}
-		if again || !anew {
+		if again || !anew || c.halfDone { // the packages that came would be in the way of a second run
 			return err
 		}
 		c.s.Log.Warn("a package is damaged: it is downloaded anew", "error", err)
 	}
+	c.passOn()
 	for _, it := range c.Items {
 		id := wire.PackageID{Name: it.Name, Version: it.EVR(), Arch: it.Arch, Data: "installed:" + it.Source}
 		c.w.Package(wire.InfoInstalled, id, it.Summary)
@@ -192,7 +201,7 @@ func (c *change) runRPM(ctx context.Context) error {
 	if err := c.s.Record.SetState(c.journal, db.Installing); err != nil {
 		return err
 	}
-	failed := c.rpm()
+	failed := c.act()
 	var end *rpm.Error
 	killed := errors.As(failed, &end) && end.Kind == rpm.Killed // what it left is put right before the next change
 	state := db.Done
@@ -211,24 +220,30 @@ func (c *change) runRPM(ctx context.Context) error {
 		}
 		return c.s.Record.Conclude(c.journal, state)
 	})
-	return errors.Join(failed, err)
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	return c.judge(ctx, failed)
 }
 
 // rpm runs rpm as the plan needs it: once, but where install-only packages come with updates.
 func (c *change) rpm() error {
 	if len(c.Erase) > 0 {
-		err := c.s.RPM.Erase(c.lock, Labels(c.Erase), c.progress.changed)
-		var failed *rpm.Error
-		if errors.As(err, &failed) && failed.Kind == rpm.Other {
-			return wire.Errorf(wire.PackageFailedToRemove, "%w", err)
-		}
-		return err
+		return c.erase(c.Erase)
 	}
 	return c.install()
 }
 
 // Labels are packages as rpm takes them.
 func Labels(packages []db.Package) []string {
+	var all []tree.NEVRA
+	for _, p := range packages {
+		all = append(all, p.NEVRA)
+	}
+	return labels(all)
+}
+
+func labels(packages []tree.NEVRA) []string {
 	var all []string
 	for _, p := range packages {
 		all = append(all, p.Name+"-"+p.Version+"-"+p.Release+"."+p.Arch)

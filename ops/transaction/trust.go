@@ -5,8 +5,11 @@ package transaction
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
+	"syscall"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -26,6 +29,9 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 	changed := false
 	for _, it := range c.Items {
 		h, err := c.read(it)
+		if errors.As(err, new(syscall.Errno)) { // this computer's, not the RPM's
+			return false, err
+		}
 		if err != nil {
 			anew = c.drop(it) && it.file.Digest == "" || anew
 			wrong = cmp.Or(wrong, err)
@@ -55,6 +61,9 @@ func (c *change) inspect(ctx context.Context) (anew bool, err error) {
 // read reads the header of an item's RPM, which must be that of the package that is in the plan.
 func (c *change) read(it *Item) (*rpm.Header, error) {
 	h, err := rpm.ReadFile(it.file.Path)
+	if errors.As(err, new(syscall.Errno)) {
+		return nil, fmt.Errorf("reading what was downloaded of %s: %w", it.NEVRA, err)
+	}
 	if err != nil {
 		return nil, wire.Errorf(wire.PackageCorrupt, "what the source %s sent for %s is no RPM, or damaged: %w: nothing was installed", it.Source, it.NEVRA, err)
 	}
@@ -94,15 +103,16 @@ func (c *change) verify(ctx context.Context, it *Item) error {
 		return nil
 	}
 	c.w.Status(wire.StatusSigCheck)
-	return signed(ctx, c.s, it)
+	return c.signed(ctx, c.s, it)
 }
 
 // needsSignature tells whether an item may only be installed with a signature that RPM's keyring
 // knows. A tree's digest vouches for an RPM as a signature would, through the source that the
 // configuration trusts; so PackageKit's only-trusted asks for signatures where there is no digest:
-// of a user's own files, and of Sugar Network's.
+// of a user's own files, and of Sugar Network's. Where the administrator demands signatures, by this
+// program's configuration or by rpm's, a digest won't do.
 func (p *Plan) needsSignature(s *ops.System, it *Item, onlyTrusted bool) bool {
-	return s.SignedRPMs || onlyTrusted && it.file.Digest == ""
+	return s.SignedRPMs || p.demands != "" || onlyTrusted && it.file.Digest == ""
 }
 
 // allSigned tells whether every RPM of the plan needs a signature: then the rpm that installs them
@@ -112,7 +122,7 @@ func (c *change) allSigned() bool {
 }
 
 // signed tells whether RPM's keyring knows who signed an item.
-func signed(ctx context.Context, s *ops.System, it *Item) error {
+func (p *Plan) signed(ctx context.Context, s *ops.System, it *Item) error {
 	trust, key, err := s.RPM.CheckSignature(ctx, it.file.Path)
 	switch {
 	case err != nil:
@@ -123,9 +133,9 @@ func signed(ctx context.Context, s *ops.System, it *Item) error {
 		}
 		return wire.Errorf(wire.BadGPGSignature, "%s is signed with the key %s, and is not what was signed: it was changed on the way, and is not installed", it.NEVRA, key)
 	case trust == rpm.NoKey:
-		return wire.Errorf(wire.MissingGPGSignature, "%s is signed with the key %s, which this computer doesn't know: if you trust it, install it (pkcon install-sig gpg %s …), or install without only-trusted%s", it.NEVRA, key, key, unless(s))
+		return p.unknownKey(s, it, key)
 	case trust == rpm.Unsigned:
-		return wire.Errorf(wire.MissingGPGSignature, "%s is not signed, so nobody vouches for it: if you trust where it comes from, install it without only-trusted%s", it.NEVRA, unless(s))
+		return p.unsigned(s, it)
 	}
 	return nil
 }
@@ -142,7 +152,7 @@ func unless(s *ops.System) string {
 // known before they are downloaded: PackageKit then asks the user at once.
 func (p *Plan) tellUntrusted(ctx context.Context, s *ops.System, w *wire.Writer, onlyTrusted bool) error {
 	for _, it := range p.Items {
-		if !onlyTrusted || !p.needsSignature(s, it, onlyTrusted) || !it.local && s.SignedRPMs {
+		if !onlyTrusted || !p.needsSignature(s, it, onlyTrusted) || !it.local && (s.SignedRPMs || p.demands != "") {
 			continue
 		}
 		if it.local {

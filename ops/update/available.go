@@ -28,6 +28,7 @@ type update struct {
 	pkg     *tree.Package
 	source  string
 	old     db.Package // the installed one
+	why     string     // it brings no newer version, but puts this right; empty: it does bring one
 	notices []tree.Notice
 }
 
@@ -42,6 +43,10 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 		return nil, err
 	}
 	owned, err := s.Record.OwnPackages()
+	if err != nil {
+		return nil, err
+	}
+	twice, err := transaction.Twice(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 				return err
 			}
 			if programs == nil {
-				p, err := updatesOf(ctx, s, w, own.NEVRA, trees)
+				p, err := updatesOf(ctx, s, w, own.NEVRA, trees, twice)
 				if err != nil {
 					return err
 				}
@@ -89,7 +94,7 @@ func available(ctx context.Context, s *ops.System, w *wire.Writer) ([]*program, 
 
 // updatesOf is a program with its updates; nil where it has none, or no source offers it any more.
 // What is offered goes into trees.
-func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA, trees map[string]*offers.Offer) (*program, error) {
+func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA, trees map[string]*offers.Offer, twice []db.Package) (*program, error) {
 	o, err := s.Find(ctx, w, wire.PackageID{Name: is.Name, Arch: is.Arch})
 	if errors.Is(err, offers.ErrNotOffered) { // for another architecture, perhaps: noarch once, and no longer
 		o, err = s.Find(ctx, w, wire.PackageID{Name: is.Name})
@@ -102,7 +107,10 @@ func updatesOf(ctx context.Context, s *ops.System, w *wire.Writer, is tree.NEVRA
 	}
 	trees[is.Name] = o
 	p := &program{offer: o}
-	if err := p.look(s); err != nil || len(p.updates) == 0 {
+	if err := p.look(s); err != nil {
+		return nil, err
+	}
+	if err := p.complete(ctx, s, twice); err != nil || len(p.updates) == 0 {
 		return nil, err
 	}
 	return p, p.finish(ctx, s)
@@ -185,6 +193,9 @@ func (u *update) info() wire.Info {
 	rank := []wire.Info{wire.InfoNormal, wire.InfoEnhancement, wire.InfoBugfix, wire.InfoSecurity}
 	kinds := map[string]wire.Info{"security": wire.InfoSecurity, "bugfix": wire.InfoBugfix, "enhancement": wire.InfoEnhancement, "newpackage": wire.InfoEnhancement}
 	most := 0
+	if u.why != "" {
+		most = slices.Index(rank, wire.InfoBugfix)
+	}
 	for _, n := range u.notices {
 		most = max(most, slices.Index(rank, kinds[n.Type]))
 	}

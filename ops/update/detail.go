@@ -62,6 +62,9 @@ func (u *update) describe() wire.UpdateDetail {
 		d.Updates = []wire.PackageID{ops.ID(&u.old)}
 	}
 	var texts []string
+	if u.why != "" {
+		texts = append(texts, u.why)
+	}
 	for _, n := range u.notices { // the newest first
 		if text := strings.TrimSpace(strings.Join([]string{n.Title, n.Text}, "\n")); text != "" {
 			texts = append(texts, text)

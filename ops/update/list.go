@@ -36,7 +36,7 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, _ *wire.Request) e
 			if !free[u.id()] {
 				info = wire.InfoBlocked
 			}
-			w.Package(info, u.id(), u.pkg.Summary)
+			w.Package(info, u.id(), u.summary())
 		}
 	}
 	return nil

@@ -46,6 +46,9 @@ func plan(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) (
 	for _, u := range blocked {
 		w.Package(wire.InfoBlocked, u.id(), u.pkg.Summary)
 	}
+	if err := p.LeaveOne(ctx, s); err != nil {
+		return nil, err
+	}
 	for _, it := range p.Items {
 		if u := find(programs, it.ID()); u != nil {
 			it.Restart = u.restart()

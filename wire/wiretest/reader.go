@@ -82,6 +82,7 @@ var lines = map[string]string{
 		distro-upgrade kind:upgrade name:text summary:text
 		repo-signature-required id:id source:some url:text user:text key:text fingerprint:text time:text type:gpg
 		requirerestart restart:restart id:id
+		message type:message text:text
 		status status:status
 		percentage percent:percent
 		item-progress id:id status:status percent:percent
@@ -99,6 +100,7 @@ var lines = map[string]string{
 		distro-upgrade kind:upgrade name:text summary:text
 		repo-signature-required id:id source:some url:text user:text key:text fingerprint:text time:text type:gpg
 		requirerestart restart:restart id:id
+		message type:message text:text
 		status status:status
 		percentage percent:percent
 		subpercentage percent:percent
@@ -115,6 +117,7 @@ var lines = map[string]string{
 		distro-upgrade kind:upgrade name:text summary:text
 		repo-signature-required id:id source:some url:text user:text key:text fingerprint:text time:text type:gpg
 		requirerestart restart:restart id:id
+		message type:message text:text
 		status status:status
 		percentage percent:percent
 		subpercentage percent:percent
@@ -128,6 +131,7 @@ var lines = map[string]string{
 		repo-detail source:some description:text enabled:bool
 		repo-signature-required id:id source:some url:text user:text key:text fingerprint:text time:text type:gpg
 		requirerestart restart:restart id:id
+		message type:message text:format
 		status status:status
 		percentage percent:percent
 		subpercentage percent:percent
@@ -139,6 +143,7 @@ var lines = map[string]string{
 		updatedetail id:id updates:ids obsoletes:ids vendor:text bugs:text cves:text restart:restart text:text
 		repo-detail source:some description:text enabled:bool
 		!requirerestart restart:restart id:id
+		!message type:message text:format
 		!status status:status
 		!percentage percent:percent
 		!subpercentage percent:percent

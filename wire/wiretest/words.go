@@ -128,6 +128,9 @@ var words = map[string]map[string]string{
 			desktop-gnome desktop-kde desktop-xfce desktop-other publishing servers fonts admin-tools legacy localization
 			virtualization power-management security communication network maps repos science documentation electronics
 			collections vendor newest`,
+		"message": `broken-mirror connection-refused parameter-invalid priority-invalid backend-error daemon-error cache-being-rebuilt
+			newer-package-exists could-not-find-package config-files-changed package-already-installed autoremove-ignored
+			repo-metadata-download-failed repo-for-developers-only other-updates-held-back`,
 		"restart": `none system session application security-system security-session`,
 		"state":   `unknown testing unstable stable`,
 		"upgrade": `stable unstable`,
@@ -156,6 +159,9 @@ var words = map[string]map[string]string{
 			desktop-gnome desktop-kde desktop-xfce desktop-other publishing servers fonts admin-tools legacy localization
 			virtualization power-management security communication network maps repos science documentation electronics
 			collections vendor newest`,
+		"message": `broken-mirror connection-refused parameter-invalid priority-invalid backend-error daemon-error cache-being-rebuilt
+			newer-package-exists could-not-find-package config-files-changed package-already-installed autoremove-ignored
+			repo-metadata-download-failed`,
 		"restart": `none system session application security-system security-session`,
 		"state":   `unknown testing unstable stable`,
 		"upgrade": `stable unstable`,
@@ -177,6 +183,8 @@ var words = map[string]map[string]string{
 		"group": `unknown accessibility accessories education games graphics internet office other programming multimedia system
 			desktop-gnome desktop-kde desktop-xfce desktop-other publishing servers fonts admin-tools legacy localization
 			virtualization power-management security communication network maps repos science documentation electronics`,
+		"message": `broken-mirror connection-refused parameter-invalid priority-invalid backend-error daemon-error cache-being-rebuilt
+			newer-package-exists could-not-find-package config-files-changed package-already-installed`,
 		"restart": `none system session application`,
 		"state":   `unknown testing unstable stable`,
 		"upgrade": `stable unstable`,
@@ -198,6 +206,7 @@ var words = map[string]map[string]string{
 		"group": `unknown accessibility accessories education games graphics internet office other programming multimedia system
 			desktop-gnome desktop-kde desktop-xfce desktop-other publishing servers fonts admin-tools legacy localization
 			virtualization power-management security communication network maps repos`,
+		"message": `notice warning daemon`,
 		"restart": `none system session application`,
 	},
 	"0.1": { // 0.1.7
@@ -212,6 +221,7 @@ var words = map[string]map[string]string{
 		"group": `unknown accessibility accessories education games graphics internet office other programming multimedia system
 			desktop-gnome desktop-kde desktop-xfce desktop-other publishing servers fonts admin-tools legacy localization
 			virtualization power-management security communication network maps repos`,
+		"message": `notice warning daemon`,
 		"restart": `none system session application`,
 	},
 	"external": { // helpers/README, 22 August 2007
