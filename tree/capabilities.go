@@ -5,7 +5,6 @@ package tree
 import (
 	"encoding/json"
 	"fmt"
-	"math/bits"
 	"path"
 	"strings"
 )
@@ -76,71 +75,22 @@ func CapabilityShards(unpacked int) int {
 	return n
 }
 
-// ParseCapabilities reads the list of the shards.
-func ParseCapabilities(data []byte, ref ShardRef) ([]ShardRef, error) {
-	var shards []ShardRef
-	size := int64(0)
-	err := lines(data, ref, func(line []byte) error {
-		var s ShardRef
-		if err := json.Unmarshal(line, &s); err != nil {
-			return fmt.Errorf("reading the list of shards: %w", err)
-		}
-		if shards = append(shards, s); len(shards) > MaxShards {
-			return fmt.Errorf("the index of capabilities has more than %d shards", MaxShards)
-		}
-		if err := s.check("capabilities"); err != nil {
-			return err
-		}
-		if _, unpacked := s.Most(); unpacked > maxCapabilityShard {
-			return fmt.Errorf("%s has %d bytes unpacked, more than %d", s.Path, unpacked, maxCapabilityShard)
-		}
-		if size += s.Size; size > maxCapabilities {
-			return fmt.Errorf("the index of capabilities has more than %d bytes", maxCapabilities)
-		}
-		return nil
-	})
-	if err != nil {
+// ParseCapability reads and checks a line of the index of capabilities, of the shard of this number.
+func (x Index) ParseCapability(number int, line []byte) (*Capability, error) {
+	if err := capabilityLimit.check("line", line); err != nil {
 		return nil, err
 	}
-	if bits.OnesCount(uint(len(shards))) != 1 {
-		return nil, fmt.Errorf("the index of capabilities has %d shards, which is no power of two", len(shards))
+	c := new(Capability)
+	if err := json.Unmarshal(line, c); err != nil {
+		return nil, fmt.Errorf("reading a shard: %w", err)
 	}
-	return shards, nil
-}
-
-// EncodeCapabilities writes the list of the shards as it is published, and the ShardRef that leads
-// to it.
-func EncodeCapabilities(shards []ShardRef) ([]byte, ShardRef, error) {
-	var lines [][]byte
-	for _, s := range shards {
-		line, err := encode(s)
-		if err != nil {
-			return nil, ShardRef{}, err
-		}
-		lines = append(lines, line)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	return encodeLines("capabilities/", lines)
-}
-
-// ParseCapabilityShard reads shard i of n, and gives each line to yield until yield fails. It holds
-// one line in memory, and ends as soon as there is more than ref says.
-func ParseCapabilityShard(data []byte, ref ShardRef, i, n int, yield func(*Capability) error) error {
-	return lines(data, ref, func(line []byte) error {
-		if err := capabilityLimit.check("line", line); err != nil {
-			return err
-		}
-		c := new(Capability)
-		if err := json.Unmarshal(line, c); err != nil {
-			return fmt.Errorf("reading the shard: %w", err)
-		}
-		if err := c.check(); err != nil {
-			return err
-		}
-		if at := CapabilityShard(c.Name, n); at != i {
-			return fmt.Errorf("%.80q is in shard %d of %d and belongs into %d", c.Name, i, n, at)
-		}
-		return yield(c)
-	})
+	if at := CapabilityShard(c.Name, x.Shards); at != number {
+		return nil, fmt.Errorf("%.80q is in shard %d of %d and belongs into %d", c.Name, number, x.Shards, at)
+	}
+	return c, nil
 }
 
 func (c *Capability) check() error {
@@ -170,12 +120,6 @@ func (m *Member) check() error {
 		}
 	}
 	return checkTexts(m.Summary, "", "", "", "")
-}
-
-// EncodeCapabilityShard writes a shard as it is published, of lines that Capability.Line made, and
-// the ShardRef that leads to it. The same lines give the same bytes.
-func EncodeCapabilityShard(lines [][]byte) ([]byte, ShardRef, error) {
-	return encodeLines("capabilities/", lines)
 }
 
 // Line writes a line of a shard. It is nil where no reader would take it.

@@ -17,19 +17,14 @@ const (
 	MaxFile      = MaxFilesFile
 	MaxRPM       = 16 << 30 // bytes of an RPM
 
-	// Of all shards of a platform together.
-	MaxEntries   = 300000
-	MaxUnpacked  = 128 << 20 // bytes
-	MaxCatalogue = 24 << 20  // bytes, as they are downloaded
-	MaxShards    = 2048
+	// Of a search file.
+	MaxEntries    = 300000
+	MaxUnpacked   = 128 << 20 // bytes
+	MaxSearchFile = 24 << 20  // bytes, as it is downloaded
 
-	// Of the index of capabilities: of a shard, and of all. Debian 12's largest has 400 KiB, all of
-	// them 8.5 MB to download.
-	maxCapabilityShard = 2 << 20 // bytes, unpacked
-	maxCapabilities    = 64 << 20
-	maxEntry           = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
-	minEntry           = 64      // bytes of the shortest: a digest alone has as many
-	unknownGrowth      = 16      // how many times its size a shard may have unpacked where platform.json doesn't say
+	MaxShards = 4096 // of an index
+
+	maxEntry = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
 
 	MaxPackages  = 20000 // packages in a tree
 	MaxPaths     = 1 << 20
@@ -51,8 +46,6 @@ const (
 	MaxURL                = 2048
 	MaxGroup              = 64
 	MaxProvided           = 512       // of one thing that is provided
-	MaxProvides           = 4096      // how many
-	MaxProvidesText       = 128 << 10 // of all of them
 	MaxObsoletes          = 8192      // how many
 	MaxMembers            = 2048      // packages that provide, or require, one thing
 	MaxConditions         = 2048      // how many of each kind, and how many things are met
@@ -61,7 +54,7 @@ const (
 )
 
 // maxSizes are the bytes that a file in each folder may have.
-var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts, "categories": MaxCategoriesFile}
+var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxSearchFile, "categories": MaxCategoriesFile}
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
