@@ -15,8 +15,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees, KeptCapability
-// and Remote, which see to it that it is what was kept: what isn't is ErrDamaged.
+// What the sources publish is kept as it came. It is read by Kept, Tree, KeptShard and Remote,
+// which see to it that it is what was kept: what isn't is ErrDamaged.
 
 // Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where
 // the file is not what was kept, or parse fails: it was checked before it was kept, so it was
@@ -73,31 +73,9 @@ func (r *Record) Tree(sha256 string) (*tree.Tree, error) {
 	return t, nil
 }
 
-// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source,
-// until yield fails. It holds one tree in memory.
-func (r *Record) KeptTrees(yield func(source string, t *tree.Tree) error) error {
-	type kept struct{ sha256, source string }
-	all, err := rows(r, `SELECT tree_sha256, min(source) FROM offered WHERE tree_sha256 IN (SELECT tree_sha256 FROM member)
-		GROUP BY tree_sha256 ORDER BY name`, func(s scan) (k kept, err error) {
-		err = s(&k.sha256, &k.source)
-		return k, err
-	})
-	if err != nil {
-		return err
-	}
-	for _, k := range all {
-		t, err := r.Tree(k.sha256)
-		if err != nil {
-			return err
-		}
-		if t == nil {
-			return r.failed("reading", r.Damaged(fmt.Errorf("the tree %.12s… is gone and its packages are not", k.sha256)))
-		}
-		if err := yield(k.source, t); err != nil {
-			return err
-		}
-	}
-	return nil
+// Trees are the digests of the trees that are kept.
+func (r *Record) Trees() ([]string, error) {
+	return column[string](r, "SELECT DISTINCT tree_sha256 FROM member")
 }
 
 // TreesWith are the digests of the kept trees that have a package.
@@ -163,33 +141,25 @@ func remoteSum(url, validator string, body []byte, checked int64) int64 {
 	return int64(sum(0, []any{url, validator, body, checked}))
 }
 
-// CapabilityList is the number of the list of the shards: see KeptCapability.
-const CapabilityList = -1
+func shardKey(source, folder string, number int) string {
+	return fmt.Sprintf("%s of %s, number %d", folder, source, number)
+}
 
-// KeptCapability gives a shard of a source's index of capabilities, or the list of its shards, to
-// parse; false where it isn't kept with this digest. The errors are those of Kept.
-func (r *Record) KeptCapability(source string, number int, sha256 string, parse func(body []byte) error) (bool, error) {
+// KeptShard gives a shard of a source's index to parse; false where it isn't kept. folder is that of
+// the index. The errors are those of Kept.
+func (r *Record) KeptShard(source, folder string, x tree.Index, number int, parse func(body []byte) error) (bool, error) {
 	var body []byte
-	ok, err := found(r.row("SELECT body FROM capability WHERE source = ? AND number = ? AND sha256 = ?", source, number, sha256).Scan(&body))
+	ok, err := found(r.row("SELECT body FROM shard WHERE source = ? AND folder = ? AND number = ? AND root = ?", source, folder, number, x.Root).Scan(&body))
 	if err != nil || !ok {
 		return false, r.failed("reading", err)
 	}
-	if digestOf(body) != sha256 {
-		return false, r.failed("reading", r.Damaged(fmt.Errorf("the file %.12s… is not what was kept", sha256)))
-	}
-	return true, r.parse(sha256, body, parse)
+	return true, r.parse(shardKey(source, folder, number), body, parse)
 }
 
-// KeepCapability keeps a shard in the place of the one of its number, or a new list of the shards
-// without those of the old one. The caller has parsed it.
-func (r *Record) KeepCapability(ctx context.Context, source string, number int, body []byte) error {
+// KeepShard keeps a shard in the place of what is kept by its number. The caller has parsed it.
+func (r *Record) KeepShard(ctx context.Context, source, folder string, x tree.Index, number int, body []byte) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		if number == CapabilityList {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM capability WHERE source = ?", source); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO capability (source, number, sha256, body) VALUES (?, ?, ?, ?)", source, number, digestOf(body), body)
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO shard (source, folder, number, root, shards, body) VALUES (?, ?, ?, ?, ?, ?)", source, folder, number, x.Root, x.Shards, body)
 		return err
 	}))
 }
