@@ -5,6 +5,8 @@ package tree
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -356,4 +358,16 @@ func compressed(all []byte) ([]byte, error) {
 	}
 	defer z.Close()
 	return z.EncodeAll(all, nil), nil
+}
+
+// EncodeSearch writes a search file as it is published, of sorted lines each of which ends with a
+// newline.
+func EncodeSearch(folder string, lines [][]byte) ([]byte, Search, error) {
+	all := bytes.Join(lines, nil)
+	content, err := compressed(all)
+	if err != nil {
+		return nil, Search{}, err
+	}
+	sum := sha256.Sum256(all)
+	return content, Search{Ref: NewRef(folder+"/", content, ".zst"), Content: hex.EncodeToString(sum[:]), Unpacked: int64(len(all)), Lines: len(lines)}, nil
 }
