@@ -113,7 +113,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 			return nil, nil, err
 		}
 		e := &tree.Entry{NEVRA: r.NEVRA, Summary: name}
-		search, refs = append(search, append(e.Line(), '\n')), append(refs, line)
+		search, refs = append(search, e.Line()), append(refs, line)
 	}
 	p, err := l.publish(ctx, source, search, refs)
 	if err != nil {
@@ -127,7 +127,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 // publish makes and keeps what hangs on a platform.json.
 func (l sugarNetwork) publish(ctx context.Context, source Source, search, refs [][]byte) (*tree.Platform, error) {
 	p := &tree.Platform{Format: tree.Format, Platform: l.Platform, Arch: l.Arch(), Serial: 1}
-	whole, s, err := tree.EncodeSearch("search", search)
+	s, whole, err := tree.EncodeSearch("search/", search)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 	if err != nil {
 		return err
 	}
-	p := &db.Package{NEVRA: l.NEVRA, Source: l.Source, Summary: d.Summary, Description: d.Description}
+	p = &db.Package{NEVRA: l.NEVRA, Source: l.Source, Summary: d.Summary, Description: d.Description}
 	if err := s.Offers.Translate(ctx, p); err != nil {
 		return err
 	}
