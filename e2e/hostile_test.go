@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,8 @@ import (
 type forgery struct {
 	dir      string
 	platform *tree.Platform
-	entry    *tree.Entry // of hello, the only one
+	entry    *tree.Entry     // of hello, the only one
+	ref      *tree.Reference // its
 	tree     map[string]any
 	packages []map[string]any
 }
@@ -40,16 +42,28 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	if f.platform, err = tree.ParsePlatform(body, testbed.Platform); err != nil {
 		t.Fatal(err)
 	}
-	err = tree.ParseShard(f.read(t, f.platform.Catalogue[0].Path), f.platform.Catalogue[0], 0, 1, func(e *tree.Entry) error {
-		if e.Name == "hello" {
+	err = tree.SearchLines(bytes.NewReader(f.read(t, f.platform.Search.Path)), f.platform.Search.Unpacked, func(line []byte) error {
+		e, err := tree.ParseEntry(line)
+		if err == nil && e.Name == "hello" {
 			f.entry = e
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(f.read(t, f.entry.Tree.Path), &f.tree); err != nil {
+	x := f.platform.References
+	number := x.Shard("hello")
+	if err := x.Lines(number, f.read(t, x.Path("references", number)), func(line []byte) error {
+		r, err := x.ParseReference(number, line)
+		if err == nil && r.Name == "hello" {
+			f.ref = r
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(f.read(t, f.ref.Tree.Path), &f.tree); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range f.tree["packages"].([]any) {
@@ -63,28 +77,45 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	return f.dir
 }
 
-// seal makes the digests right: the tree's in the catalogue, the catalogue's in the platform.
+// seal makes the digests right: the tree's in its reference, the catalogue's in the platform.
 func (f *forgery) seal(t *testing.T) {
 	t.Helper()
 	body := f.encode(t, f.tree)
-	f.entry.Tree = tree.NewRef("trees/hello@", body, ".json")
-	f.write(t, f.entry.Tree.Path, body)
+	f.ref.Tree = tree.NewRef("trees/hello@", body, ".json")
+	f.write(t, f.ref.Tree.Path, body)
 	f.sealCatalogue(t)
 }
 
 func (f *forgery) sealCatalogue(t *testing.T) {
 	t.Helper()
-	shard, _, err := tree.EncodeShard([]*tree.Entry{f.entry})
+	f.sealSearch(t, f.entry.Line())
+	line, err := f.ref.Line()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.sealShard(t, shard)
+	f.sealReferences(t, line)
 }
 
-func (f *forgery) sealShard(t *testing.T, shard []byte) {
+// sealSearch makes a search file of lines.
+func (f *forgery) sealSearch(t *testing.T, lines ...[]byte) {
 	t.Helper()
-	f.platform.Catalogue = []tree.ShardRef{{Ref: tree.NewRef("catalogue/", shard, ".jsonl.zst")}}
-	f.write(t, f.platform.Catalogue[0].Path, shard)
+	s, body, err := tree.EncodeSearch("search/", lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.platform.Search = s
+	f.write(t, s.Path, body)
+}
+
+// sealReferences makes an index of one shard of lines.
+func (f *forgery) sealReferences(t *testing.T, lines ...[]byte) {
+	t.Helper()
+	x, files, err := tree.EncodeIndex([][][]byte{lines})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.platform.References = x
+	f.write(t, x.Path("references", 0), files[0])
 }
 
 func (f *forgery) encode(t *testing.T, v any) []byte {
@@ -110,6 +141,9 @@ func (f *forgery) write(t *testing.T, path string, body []byte) {
 	// A file may be a hard link into the school.
 	at := filepath.Join(f.dir, testbed.Platform, path)
 	os.Remove(at)
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(at, body, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -126,36 +160,49 @@ func TestHostile(t *testing.T) {
 		reason string
 	}{
 		{"another platform", func(t *testing.T, f *forgery) { f.platform.Platform = "fedora-18-i686" }, "refresh", "repo-not-available", "fedora-18-i686"},
-		{"a newer format", func(t *testing.T, f *forgery) { f.platform.Format = 2 }, "refresh", "repo-not-available", "update packagekit-backend-presolve"},
+		{"a newer format", func(t *testing.T, f *forgery) { f.platform.Format = 3 }, "refresh", "repo-not-available", "update packagekit-backend-presolve"},
 		{"no JSON", func(t *testing.T, f *forgery) { f.write(t, "platform.json", []byte("<html>")); f.platform = nil }, "refresh", "repo-not-available", "no platform.json"},
 		{"a platform of 2 MiB", func(t *testing.T, f *forgery) {
 			f.write(t, "platform.json", []byte(strings.Repeat(" ", 2<<20)))
 			f.platform = nil
 		}, "refresh", "repo-not-available", "1048576"},
 		{"an older serial", func(t *testing.T, f *forgery) { f.platform.Serial = 1 }, "refresh", "repo-not-available", "older than"},
-		{"three shards", func(t *testing.T, f *forgery) {
-			f.platform.Catalogue = append(f.platform.Catalogue, f.platform.Catalogue[0], f.platform.Catalogue[0])
-		}, "refresh", "repo-not-available", "power of two"},
-		{"a shard outside", func(t *testing.T, f *forgery) {
-			f.platform.Catalogue[0].Path = "catalogue/../../" + f.platform.Catalogue[0].SHA256[:16]
+		{"an older format", func(t *testing.T, f *forgery) { f.platform.Format = 1 }, "refresh", "repo-not-available", "the server's presolver is older"},
+		{"three shards", func(t *testing.T, f *forgery) { f.platform.References.Shards = 3 }, "refresh", "repo-not-available", "power of two"},
+		{"a root that is none", func(t *testing.T, f *forgery) { f.platform.References.Root = "../../etc" }, "refresh", "repo-not-available", "SHA-256"},
+		{"a search file outside", func(t *testing.T, f *forgery) {
+			f.platform.Search.Path = "search/../../" + f.platform.Search.SHA256[:16]
 		}, "refresh", "repo-not-available", "plain relative path"},
-		{"a shard with another digest", func(t *testing.T, f *forgery) {
-			f.write(t, f.platform.Catalogue[0].Path, []byte(strings.Repeat("x", int(f.platform.Catalogue[0].Size))))
+		{"a search file with another digest", func(t *testing.T, f *forgery) {
+			f.write(t, f.platform.Search.Path, []byte(strings.Repeat("x", int(f.platform.Search.Size))))
 		}, "refresh", "repo-not-available", "SHA-256"},
-		{"a shard that is missing", func(t *testing.T, f *forgery) {
-			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.Catalogue[0].Path))
+		{"a search file with other lines", func(t *testing.T, f *forgery) { f.platform.Search.Content = strings.Repeat("0", 64) }, "refresh", "repo-not-available", "promised"},
+		{"a search file that is missing", func(t *testing.T, f *forgery) {
+			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.Search.Path))
 		}, "refresh", "repo-not-available", "404"},
-		{"a shard that is no zstd", func(t *testing.T, f *forgery) { f.sealShard(t, []byte("hello")) }, "refresh", "repo-not-available", "shard"},
-		{"a shard whose size lies", func(t *testing.T, f *forgery) { f.platform.Catalogue[0].Size++ }, "refresh", "repo-not-available", "bytes"},
+		{"a search file that is no zstd", func(t *testing.T, f *forgery) {
+			ref := tree.NewRef("search/", []byte("hello"), ".zst")
+			f.platform.Search.Ref = ref
+			f.write(t, ref.Path, []byte("hello"))
+		}, "refresh", "repo-not-available", "unpack"},
+		{"a search file whose size lies", func(t *testing.T, f *forgery) { f.platform.Search.Size++ }, "refresh", "repo-not-available", "bytes"},
 		{"a name with a path", func(t *testing.T, f *forgery) { f.entry.Name = "../hello"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "../hello"},
-		{"a name with a tab", func(t *testing.T, f *forgery) { f.entry.Name = "hel\tlo"; f.sealCatalogue(t) }, "refresh", "repo-not-available", `hel\tlo`},
+		{"a name with a tab", func(t *testing.T, f *forgery) { f.entry.Name = "hel\tlo"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "hel"},
 		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.entry.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1,2"},
+		{"a shard that is another", func(t *testing.T, f *forgery) {
+			f.write(t, f.platform.References.Path("references", 0), []byte(strings.Repeat("x", 100)))
+		}, "install", "repo-not-available", "isn't the one"},
+		{"a shard that is missing", func(t *testing.T, f *forgery) {
+			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.References.Path("references", 0)))
+		}, "install", "repo-not-available", "404"},
+		{"a shard that is no JSON", func(t *testing.T, f *forgery) { f.sealReferences(t, []byte("hello\n")) }, "install", "repo-not-available", "shard"},
+		{"a shard without the package", func(t *testing.T, f *forgery) { f.sealReferences(t) }, "install", "repo-not-available", "doesn't lead to it"},
 		{"a tree outside", func(t *testing.T, f *forgery) {
-			f.entry.Tree.Path = "trees/../../../etc/" + f.entry.Tree.SHA256[:16]
+			f.ref.Tree.Path = "trees/../../../etc/" + f.ref.Tree.SHA256[:16]
 			f.sealCatalogue(t)
-		}, "refresh", "repo-not-available", "plain relative path"},
+		}, "install", "repo-not-available", "plain relative path"},
 		{"a tree with another digest", func(t *testing.T, f *forgery) {
-			f.write(t, f.entry.Tree.Path, []byte(strings.Repeat(" ", int(f.entry.Tree.Size))))
+			f.write(t, f.ref.Tree.Path, []byte(strings.Repeat(" ", int(f.ref.Tree.Size))))
 		}, "install", "repo-not-available", "SHA-256"},
 		{"a tree of a newer format", func(t *testing.T, f *forgery) { f.tree["format"] = 7; f.seal(t) }, "install", "repo-not-available", "format 7"},
 		{"another name's tree", func(t *testing.T, f *forgery) { f.tree["name"] = "paint"; f.seal(t) }, "install", "repo-not-available", `"paint"`},

@@ -326,7 +326,8 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *
 		}
 		return o.bringTexts(ctx, p, source, platform)
 	}
-	return o.loadReferences(ctx, p, source, platform, names)
+	p.Doing(LoadingCatalogue)
+	return o.loadReferences(ctx, source, platform, names)
 }
 
 // bring brings a search file, unless it is here: by the difference from the one that is here, if it
