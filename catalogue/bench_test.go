@@ -169,7 +169,7 @@ func BenchmarkSearch(b *testing.B) {
 					found++
 					return nil
 				}))
-				times = append(times, float64((b.Elapsed() - before).Nanoseconds())/1000)
+				times = append(times, float64((b.Elapsed()-before).Nanoseconds())/1000)
 			}
 			slices.Sort(times)
 			b.ReportMetric(times[len(times)/2], "median-µs")

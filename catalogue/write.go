@@ -226,6 +226,7 @@ func (w *writer) add(line []byte, number byte) error {
 	if len(w.text) == w.begin {
 		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(w.begin-w.start))
 		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(len(w.of)))
+		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(len(w.names)))
 	}
 	w.text = append(append(w.text, line...), '\n')
 	w.of = append(w.of, number)
@@ -420,9 +421,9 @@ func (c *cursor) next() error {
 			if err != nil {
 				return err
 			}
-			b, err := c.f.block(s, x, bits.TrailingZeros64(c.mask))
-			c.copied = append(append(c.copied[:0], b.text...), b.groups...)
-			c.text, c.groups = c.copied[:len(b.text)], c.copied[len(b.text):]
+			text, groups, err := c.f.block(s, x, bits.TrailingZeros64(c.mask))
+			c.copied = append(append(c.copied[:0], text...), groups...)
+			c.text, c.groups = c.copied[:len(text)], c.copied[len(text):]
 			return err
 		})
 		if err != nil {
