@@ -25,12 +25,15 @@ type Index struct {
 	Shards int    `json:"shards"` // a power of two
 }
 
+// Folder is where its shards are, in a folder for several of these.
+func (x Index) Folder(in string) string { return in + "/" + x.Root[:16] }
+
 // IsZero tells whether there is no such index.
 func (x Index) IsZero() bool { return x == Index{} }
 
 // Path is where a shard is, in a folder.
 func (x Index) Path(folder string, number int) string {
-	return folder + "/" + x.Root[:16] + "/" + strconv.Itoa(number)
+	return x.Folder(folder) + "/" + strconv.Itoa(number)
 }
 
 // Shard is the number of the shard that has a name. Capabilities are found by other names: see
@@ -86,19 +89,26 @@ func (x Index) Lines(number int, file []byte, yield func(line []byte) error) err
 }
 
 // EncodeIndex writes the shards as they are published: of each its lines, each of which ends with a
-// newline. There are 2ⁿ of them. The same lines give the same bytes.
+// newline. There are 2ⁿ of them, none of which readers would find too large. The same lines give the
+// same bytes.
 func EncodeIndex(shards [][][]byte) (Index, [][]byte, error) {
 	if n := len(shards); n == 0 || n&(n-1) != 0 {
 		return Index{}, nil, fmt.Errorf("encoding an index: %d shards are no power of two", n)
 	}
+	z, err := newEncoder()
+	if err != nil {
+		return Index{}, nil, err
+	}
+	defer z.Close()
 	files := make([][]byte, len(shards))
 	level := make([][sha256.Size]byte, len(shards))
 	for i, lines := range shards {
-		content, err := compressed(bytes.Join(lines, nil))
-		if err != nil {
-			return Index{}, nil, err
+		all := bytes.Join(lines, nil)
+		files[i] = z.EncodeAll(all, nil)
+		if len(all) > MaxShard || len(files[i]) > MaxShardFile-sha256.Size*bits.Len(uint(len(shards))) {
+			return Index{}, nil, fmt.Errorf("%w: one has %d bytes, %d compressed", ErrLargeShard, len(all), len(files[i]))
 		}
-		files[i], level[i] = content, leaf(content)
+		level[i] = leaf(files[i])
 	}
 	paths := make([][]byte, len(shards))
 	for h := 0; len(level) > 1; h++ {
@@ -117,6 +127,9 @@ func EncodeIndex(shards [][][]byte) (Index, [][]byte, error) {
 	}
 	return Index{hex.EncodeToString(level[0][:]), len(shards)}, files, nil
 }
+
+// ErrLargeShard is of an index that no reader would take: it needs more shards.
+var ErrLargeShard = errors.New("a shard is too large")
 
 func leaf(content []byte) [sha256.Size]byte {
 	h := sha256.New()

@@ -5,9 +5,8 @@ package tree
 import "fmt"
 
 // Bounds on what a reader takes. They are far above what real platforms need and far below what
-// would hurt a laptop of 256 MB. The largest that is known, Debian 12 with 63,440 packages, has 256
-// shards of 40 KB, 10 MB in all, which are 37 MB unpacked; its longest summary has 348 bytes, one
-// package provides 1604 things in 48 KB.
+// would hurt a laptop of 256 MB. The largest that is known is Debian 12 with 63,440 packages; its
+// longest summary has 348 bytes, one package provides 1604 things in 48 KB.
 const (
 	MaxPlatform  = 1 << 20  // bytes of platform.json, and of platforms.json
 	MaxShardFile = 4 << 20  // bytes of a shard, as it is downloaded
@@ -58,7 +57,7 @@ var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true}
+var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
@@ -74,11 +73,12 @@ const minObject = 24
 
 // The limits of the kinds of files.
 var (
-	platformLimit   = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
+	platformLimit   = limit{MaxPlatform, (maxLanguages+1)*(MaxDifferences+1) + 64, 1 << 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
 	treeLimit       = limit{MaxTreeFile, 3*MaxPackages + 64, 1 << 20}
 	filesLimit      = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
+	referenceLimit  = limit{maxEntry, 8, MaxObsoletes + MaxBy + 64}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
 	categoriesLimit = limit{MaxCategoriesFile, MaxCategories + maxLanguages + 64, 1 << 17}
 	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}

@@ -66,13 +66,14 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	if len(p.Texts) > maxLanguages {
 		return nil, fmt.Errorf("platform.json has texts in %d languages, more than %d", len(p.Texts), maxLanguages)
 	}
-	for language, ref := range p.Texts {
+	for language, texts := range p.Texts {
 		if err := CheckLanguage(language); err != nil {
 			return nil, fmt.Errorf("platform.json has texts: %w", err)
 		}
-		if err := ref.check("texts"); err != nil {
+		if err := texts.check("texts"); err != nil {
 			return nil, err
 		}
+		p.Texts[language] = texts
 	}
 	if !p.Capabilities.IsZero() {
 		if err := p.Capabilities.check(); err != nil {

@@ -3,37 +3,55 @@
 package tree
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/klauspost/compress/zstd"
+	"unicode/utf8"
 )
 
 // A Search is a search file: what searching needs of all top-level packages of a platform, or what
-// they are called in a language. It is lines (Line), sorted by name and then by their bytes,
-// compressed by Zstandard.
+// they are called in a language. It is lines (Line), each with a newline at its end, sorted by name
+// and then by their bytes, each once, compressed by Zstandard.
 type Search struct {
 	Ref                      // of the whole file
 	Content     string       `json:"content"`  // SHA-256 of all lines, in hexadecimal
 	Unpacked    int64        `json:"unpacked"` // bytes of all lines
 	Lines       int          `json:"lines"`
-	Differences []Difference `json:"differences,omitempty"` // at most MaxDifferences
+	Differences []Difference `json:"differences,omitempty"` // at most MaxDifferences, from the latest on
 }
 
 // A Difference makes this search file of an earlier one. It is lines as those are, sorted alike,
 // compressed alike: the lines of each name in it take the place of all lines of that name, and a
 // line that is nothing but a name says that none has it any more. What comes out has the Content of
-// the Search, or something was wrong.
+// the Search, or something was wrong. It is in the folder of the whole file, and called by the first
+// 16 digits of its SHA-256 and ".zst": platform.json doesn't say so sixteen times.
 type Difference struct {
-	From string `json:"from"` // the first 16 digits of the earlier one's Content
+	From string // the first 16 digits of the earlier one's Content
 	Ref
+}
+
+// difference is a Difference as platform.json has it.
+type difference struct {
+	From   string `json:"from"`
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
+}
+
+// MarshalJSON leaves out the path.
+func (d Difference) MarshalJSON() ([]byte, error) {
+	return json.Marshal(difference{d.From, d.SHA256, d.Size})
+}
+
+// UnmarshalJSON leaves the path empty: what reads a Search fills it in.
+func (d *Difference) UnmarshalJSON(data []byte) error {
+	var x difference
+	err := json.Unmarshal(data, &x)
+	*d = Difference{x.From, Ref{SHA256: x.SHA256, Size: x.Size}}
+	return err
 }
 
 // MaxDifferences is how many earlier search files a Search has differences from.
@@ -51,7 +69,8 @@ func (s Search) From(content string) *Difference {
 	return &s.Differences[i]
 }
 
-func (s Search) check(folder string) error {
+// check tells whether what it says may be followed, and fills in the paths of the differences.
+func (s *Search) check(folder string) error {
 	if err := s.Ref.check(folder); err != nil {
 		return err
 	}
@@ -64,10 +83,15 @@ func (s Search) check(folder string) error {
 	if len(s.Differences) > MaxDifferences {
 		return fmt.Errorf("%s has %d differences, more than %d", s.Path, len(s.Differences), MaxDifferences)
 	}
-	for _, d := range s.Differences {
+	for i := range s.Differences {
+		d := &s.Differences[i]
 		if len(d.From) != 16 || strings.Trim(d.From, "0123456789abcdef") != "" {
 			return fmt.Errorf("%s: a difference is from %.40q", s.Path, d.From)
 		}
+		if err := checkDigest(d.SHA256); err != nil {
+			return fmt.Errorf("%s: a difference: %w", s.Path, err)
+		}
+		d.Path = folder + "/" + d.SHA256[:16] + ".zst"
 		if err := d.Ref.check(folder); err != nil {
 			return err
 		}
@@ -85,27 +109,32 @@ type Entry struct {
 	URL         string
 	Summary     string
 	Description string
-	// Obsoletes are the packages that it takes the place of, as spec files have them.
-	Obsoletes []string
+	Obsoletes   []string // the packages that it takes the place of, as spec files have them
 	// By are the top-level packages that obsolete the name, sorted: where By is set there is nothing
 	// else. The name may be on offer itself, on a line of its own.
 	By []string
 }
 
 // Line is the line of an Entry, without a newline: fields with tabs between them, in the order name,
-// version, architecture, group, size, summary, description, licence, URL, obsoletes, by. The version
-// is [epoch:]version-release. Lists have a comma between their elements. Empty fields at the end are
-// left out. In texts a backslash stands before a backslash, and for tab, newline and comma there are
-// \t, \n and \,.
+// size, version, architecture, group, licence, URL, summary, description, obsoletes, by. The version
+// is [epoch:]version-release. A package's description is left out where it is the same as its
+// summary. Lists have a comma between their elements. Empty fields at the end are left out. In texts
+// a backslash stands before a backslash, and for tab, newline and comma there are \t, \n and \,.
+//
+// The order is the one that compresses best: packages of one source are neighbours, and what they
+// have in common is one piece.
 func (e *Entry) Line() []byte {
-	version, size := "", ""
+	version, size, description := "", "", e.Description
 	if e.Version != "" {
 		version = e.EVR()
+		if description == e.Summary {
+			description = ""
+		}
 	}
 	if e.Size > 0 {
 		size = strconv.FormatInt(e.Size, 10)
 	}
-	fields := []string{e.Name, version, e.Arch, escaped(e.Group), size, escaped(e.Summary), escaped(e.Description), escaped(e.License), escaped(e.URL), list(e.Obsoletes), list(e.By)}
+	fields := []string{e.Name, size, version, e.Arch, escaped(e.Group), escaped(e.License), escaped(e.URL), escaped(e.Summary), escaped(description), list(e.Obsoletes), list(e.By)}
 	return []byte(strings.TrimRight(strings.Join(fields, "\t"), "\t"))
 }
 
@@ -123,6 +152,9 @@ func ParseEntry(line []byte) (*Entry, error) {
 	if len(line) > maxEntry {
 		return nil, fmt.Errorf("a line has %d bytes, more than %d", len(line), maxEntry)
 	}
+	if !utf8.Valid(line) {
+		return nil, fmt.Errorf("the line of %.80q is not UTF-8", NameOf(line))
+	}
 	var f [searchFields]string
 	rest, more := string(line), true
 	for i := range f {
@@ -133,13 +165,18 @@ func ParseEntry(line []byte) (*Entry, error) {
 	if more {
 		return nil, fmt.Errorf("the line of %.80q has more than %d fields", f[0], searchFields)
 	}
-	e := &Entry{NEVRA: NEVRA{Name: f[0], Arch: f[2]}, Group: unescaped(f[3]), Summary: unescaped(f[5]), Description: unescaped(f[6]), License: unescaped(f[7]), URL: unescaped(f[8]), Obsoletes: unlisted(f[9]), By: unlisted(f[10])}
+	e := &Entry{NEVRA: NEVRA{Name: f[0], Arch: f[3]}, Group: unescaped(f[4]), License: unescaped(f[5]), URL: unescaped(f[6]), Summary: unescaped(f[7]), Description: unescaped(f[8]), Obsoletes: unlisted(f[9]), By: unlisted(f[10])}
 	var err error
-	if f[1] != "" {
-		e.NEVRA, err = ParseNEVRA(f[0] + "-" + f[1] + "." + f[2])
+	if f[2] != "" {
+		if e.NEVRA, err = ParseNEVRA(f[0] + "-" + f[2] + "." + f[3]); err == nil && (e.Name != f[0] || e.Arch != f[3]) {
+			err = fmt.Errorf("%q is no version", f[2])
+		}
+		if e.Description == "" {
+			e.Description = e.Summary
+		}
 	}
-	if err == nil && f[4] != "" {
-		e.Size, err = strconv.ParseInt(f[4], 10, 64)
+	if err == nil && f[1] != "" {
+		e.Size, err = strconv.ParseInt(f[1], 10, 64)
 	}
 	if err == nil {
 		err = e.check()
@@ -160,6 +197,9 @@ func (e *Entry) check() error {
 		}
 	} else if err := e.NEVRA.Check(); err != nil {
 		return err
+	}
+	if len(e.By) > 0 && (e.Version != "" || e.Group+e.License+e.URL+e.Summary+e.Description != "") {
+		return errors.New("it tells what obsoletes the name, and something else")
 	}
 	if err := checkTexts(e.Summary, e.Description, e.License, e.Group, e.URL); err != nil {
 		return err
@@ -202,7 +242,11 @@ func checkBy(all []string) error {
 // MaxBy is how many packages may obsolete one name.
 const MaxBy = 256
 
-var escaping, listing = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`), strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, ",", `\,`)
+var (
+	escaping   = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`)
+	listing    = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`, ",", `\,`)
+	unescaping = strings.NewReplacer(`\\`, `\`, `\t`, "\t", `\n`, "\n", `\,`, ",")
+)
 
 func escaped(text string) string { return escaping.Replace(text) }
 
@@ -210,7 +254,7 @@ func unescaped(text string) string {
 	if strings.IndexByte(text, '\\') < 0 {
 		return text
 	}
-	return strings.NewReplacer(`\\`, `\`, `\t`, "\t", `\n`, "\n", `\,`, ",").Replace(text)
+	return unescaping.Replace(text)
 }
 
 func list(all []string) string {
@@ -252,6 +296,9 @@ type Reference struct {
 
 // ParseReference reads and checks a line of the index of references, of the shard of this number.
 func (x Index) ParseReference(number int, line []byte) (*Reference, error) {
+	if err := referenceLimit.check("line", line); err != nil {
+		return nil, err
+	}
 	r := new(Reference)
 	if err := json.Unmarshal(line, r); err != nil {
 		return nil, fmt.Errorf("reading a shard: %w", err)
@@ -294,66 +341,8 @@ func (r *Reference) Line() ([]byte, error) { return encode(r) }
 // one at about 4 KiB.
 func ReferenceShards(references int) int {
 	n := 1
-	for references > n*96 && n < MaxShards {
+	for references > n*48 && n < MaxShards {
 		n *= 2
 	}
 	return n
-}
-
-// unpackedLines gives each line of what Zstandard compressed to yield until yield fails, without its
-// newline; a line is yield's until it returns. It ends as soon as there are more than most bytes.
-func unpackedLines(r io.Reader, most int64, longest int, yield func(line []byte) error) error {
-	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
-	if err != nil {
-		return fmt.Errorf("unpacking: %w", err)
-	}
-	defer z.Close()
-	limited := &io.LimitedReader{R: z, N: most + 1}
-	lines := bufio.NewScanner(limited)
-	lines.Buffer(nil, longest)
-	for lines.Scan() {
-		if limited.N <= 0 {
-			return fmt.Errorf("it has more than the %d bytes that are promised", most)
-		}
-		if len(lines.Bytes()) == 0 {
-			continue
-		}
-		if err := yield(lines.Bytes()); err != nil {
-			return err
-		}
-	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Errorf("a line is larger than %d bytes", longest)
-	} else if err != nil {
-		return fmt.Errorf("unpacking: %w", err)
-	}
-	return nil
-}
-
-// SearchLines gives each line of a search file, or of a difference, as it is downloaded, to yield
-// until yield fails, and refuses those that aren't sorted by name. most is how many bytes they may
-// have. A line is yield's until it returns.
-func SearchLines(r io.Reader, most int64, yield func(line []byte) error) error {
-	var last []byte
-	return unpackedLines(r, most, maxEntry, func(line []byte) error {
-		name := NameOf(line)
-		if bytes.Compare(name, last) < 0 {
-			return fmt.Errorf("the name %.80q comes after %.80q", name, last)
-		}
-		last = append(last[:0], name...)
-		return yield(line)
-	})
-}
-
-// maxWindow is how far back what is downloaded may refer: a laptop holds so many bytes of it.
-const maxWindow = 1 << 20
-
-// compressed compresses what is published. The same bytes give the same bytes.
-func compressed(all []byte) ([]byte, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow))
-	if err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	defer z.Close()
-	return z.EncodeAll(all, nil), nil
 }

@@ -9,17 +9,17 @@ import (
 )
 
 func TestTexts(t *testing.T) {
-	want := &Texts{Format: 1, Platform: "p", Language: "pt_BR", Texts: []Text{{"hello", "Diz olá", "Diz olá.\nEm voz alta."}, {"paint", "", "Pinta"}}}
+	want := &Texts{Format: Format, Platform: "p", Language: "pt_BR", Texts: []Text{{"hello", "Diz olá", "Diz olá.\nEm voz alta."}, {"paint", "", "Pinta"}}}
 	data := mustEncode(t, want)
 	if got, err := ParseTexts(data, "p", "pt_BR"); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("ParseTexts: %+v, %v", got, err)
 	}
 	for name, text := range map[string]string{
-		"another language": string(mustEncode(t, &Texts{Format: 1, Platform: "p", Language: "pt"})),
-		"another platform": string(mustEncode(t, &Texts{Format: 1, Platform: "q", Language: "pt_BR"})),
-		"a newer format":   `{"format":2,"platform":"p","language":"pt_BR"}`,
-		"a bad name":       `{"format":1,"platform":"p","language":"pt_BR","texts":[{"name":"a;b","summary":"x"}]}`,
-		"a long summary":   string(mustEncode(t, &Texts{Format: 1, Platform: "p", Language: "pt_BR", Texts: []Text{{Name: "a", Summary: strings.Repeat("x", MaxSummary+1)}}})),
+		"another language": string(mustEncode(t, &Texts{Format: Format, Platform: "p", Language: "pt"})),
+		"another platform": string(mustEncode(t, &Texts{Format: Format, Platform: "q", Language: "pt_BR"})),
+		"a newer format":   `{"format":3,"platform":"p","language":"pt_BR"}`,
+		"a bad name":       `{"format":2,"platform":"p","language":"pt_BR","texts":[{"name":"a;b","summary":"x"}]}`,
+		"a long summary":   string(mustEncode(t, &Texts{Format: Format, Platform: "p", Language: "pt_BR", Texts: []Text{{Name: "a", Summary: strings.Repeat("x", MaxSummary+1)}}})),
 		"no JSON":          "<html>",
 	} {
 		if got, err := ParseTexts([]byte(text), "p", "pt_BR"); err == nil {
@@ -34,9 +34,9 @@ func TestTexts(t *testing.T) {
 }
 
 func FuzzParseTexts(f *testing.F) {
-	f.Add(mustEncode(f, &Texts{Format: 1, Platform: "p", Language: "de", Texts: []Text{{"hello", "Sagt hallo", "Sagt\nhallo"}}}))
-	f.Add([]byte(`{"format":1,"platform":"p","language":"de","texts":[` + strings.Repeat(`{},`, 1000) + `{}]}`))
-	f.Add([]byte(`{"format":1,"platform":"p","language":"de","texts":[{"name":"a;b"},{"name":"a","summary":"\u202e\ufffd"}]}`))
+	f.Add(mustEncode(f, &Texts{Format: Format, Platform: "p", Language: "de", Texts: []Text{{"hello", "Sagt hallo", "Sagt\nhallo"}}}))
+	f.Add([]byte(`{"format":2,"platform":"p","language":"de","texts":[` + strings.Repeat(`{},`, 1000) + `{}]}`))
+	f.Add([]byte(`{"format":2,"platform":"p","language":"de","texts":[{"name":"a;b"},{"name":"a","summary":"\u202e\ufffd"}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		texts, err := ParseTexts(data, "p", "de")
 		if err != nil {

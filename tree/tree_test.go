@@ -20,7 +20,7 @@ func good() *Tree {
 		return Package{NEVRA: NEVRA{Name: name, Epoch: 1, Version: "1.0~rc1", Release: "2.fc18", Arch: "noarch"}, Summary: "Ü",
 			Size: 100, Installed: 200, SHA256: digest, Location: "rpms/" + name + ".rpm", Requires: requires}
 	}
-	t := &Tree{Format: 1, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
+	t := &Tree{Format: Format, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
 	t.Packages[1].Location, t.Packages[1].URLs = "", []string{"https://example.org/b.rpm", "http://[::1]:80/b.rpm", "file:///srv/b.rpm"}
 	t.Packages[2].Conditions = Conditions{Requires: []string{"(a if b)"}, Conflicts: []string{"c < 2"}, Recommends: []string{"(d unless e)"}}
 	t.Packages[1].Provided = []string{"b-api = 2", "/usr/bin/b"}
@@ -50,7 +50,7 @@ func TestTreeRoundTrip(t *testing.T) {
 		t.Errorf("the top-level package is %s", got.Top().Name)
 	}
 	// A later version of the format may add fields, and must not be refused for them.
-	added := strings.Replace(string(data), `{"format":1,`, `{"format":1,"new":{"x":[1]},`, 1)
+	added := strings.Replace(string(data), `{"format":2,`, `{"format":2,"new":{"x":[1]},`, 1)
 	if _, err := ParseTree([]byte(added), "p", "top"); err != nil {
 		t.Errorf("with an unknown field: %v", err)
 	}
@@ -195,7 +195,7 @@ func TestPaths(t *testing.T) {
 
 // Each kind of file of a newer format is refused by the format's number, whatever else has changed in it.
 func TestNewerFormat(t *testing.T) {
-	data := []byte(`{"format": 2, "platform": {"new": true}, "packages": "elsewhere"}`)
+	data := []byte(`{"format": 3, "platform": {"new": true}, "packages": "elsewhere"}`)
 	parse := map[string]func([]byte) error{
 		"platform.json": func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
 		"tree":          func(b []byte) error { _, err := ParseTree(b, "p", "top"); return err },
@@ -203,10 +203,10 @@ func TestNewerFormat(t *testing.T) {
 	}
 	for what, f := range parse {
 		var format *FormatError
-		if err := f(data); !errors.As(err, &format) || format.Format != 2 || format.What != what || !strings.Contains(err.Error(), "update packagekit-backend-presolve") {
+		if err := f(data); !errors.As(err, &format) || format.Format != 3 || format.What != what || !strings.Contains(err.Error(), "update packagekit-backend-presolve") {
 			t.Errorf("%s: %v", what, err)
 		}
-		for _, bad := range []string{"", "null", "[]", "{}", `{"format":"1"}`, `{"format":1`, `{"format":1.5}`, `{"format":1} x`, `{"format":1,"platform":7}`, "<html>", "\x00", "\xff\xfe", strings.Repeat("[", 20000)} {
+		for _, bad := range []string{"", "null", "[]", "{}", `{"format":"1"}`, `{"format":1`, `{"format":1.5}`, `{"format":1} x`, `{"format":2,"platform":7}`, "<html>", "\x00", "\xff\xfe", strings.Repeat("[", 20000)} {
 			if f([]byte(bad)) == nil {
 				t.Errorf("%s: %.20q is taken", what, bad)
 			}
@@ -224,7 +224,7 @@ func TestClosure(t *testing.T) {
 }
 
 func TestFileLists(t *testing.T) {
-	want := &FileLists{Format: 1, Platform: "p", Name: "top", Packages: []FileList{{NEVRA{"a", 0, "1", "1", "noarch"}, []string{"/usr/bin/a", "/usr/share/Ü b"}}}}
+	want := &FileLists{Format: Format, Platform: "p", Name: "top", Packages: []FileList{{NEVRA{"a", 0, "1", "1", "noarch"}, []string{"/usr/bin/a", "/usr/share/Ü b"}}}}
 	got, err := ParseFileLists(mustEncode(t, want), "p", "top")
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
@@ -247,8 +247,8 @@ func TestFileLists(t *testing.T) {
 
 func FuzzParseTree(f *testing.F) {
 	f.Add(mustEncode(f, good()))
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"top","requires":[0]}]}`))
-	f.Add([]byte(`{"format":2}`))
+	f.Add([]byte(`{"format":2,"platform":"p","name":"top","packages":[{"name":"top","requires":[0]}]}`))
+	f.Add([]byte(`{"format":3}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, err := ParseTree(data, "p", "top")
 		if err != nil {
@@ -267,8 +267,8 @@ func FuzzParseTree(f *testing.F) {
 }
 
 func FuzzParseFileLists(f *testing.F) {
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"a","version":"1","release":"1","arch":"x","files":["/a","/b"]}]}`))
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"../a","files":["\n"]}]}`))
+	f.Add([]byte(`{"format":2,"platform":"p","name":"top","packages":[{"name":"a","version":"1","release":"1","arch":"x","files":["/a","/b"]}]}`))
+	f.Add([]byte(`{"format":2,"platform":"p","name":"top","packages":[{"name":"../a","files":["\n"]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := ParseFileLists(data, "p", "top")
 		if err != nil {
