@@ -41,7 +41,7 @@ func large(b *testing.B) (m model, lines []byte) {
 				Summary: some(4+r.IntN(6), " "), Group: fmt.Sprint("group", r.IntN(50)), License: "GPL-2.0-or-later", URL: "https://" + some(3, "."), Size: r.Int64N(1 << 24),
 			})
 		}
-		m.sort()
+		m = m.sorted()
 		return m, m.lines()
 	}
 	lines, err := os.ReadFile(*linesFile)
@@ -120,8 +120,8 @@ func BenchmarkMerge(b *testing.B) {
 		}
 		changed = append(changed, e)
 	}
-	changed.sort()
-	s, packed := changed.search(), packed(b, difference.lines())
+	changed = changed.sorted()
+	s, packed := changed.search(), packed(b, difference.sorted().lines())
 	path := filepath.Join(b.TempDir(), "c")
 	measured(b, path, len(lines), func() { must(b, Merge(ctx, path, s, f, bytes.NewReader(packed))) })
 	b.ReportMetric(float64(len(packed)), "difference-B")
