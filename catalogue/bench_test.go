@@ -101,7 +101,7 @@ func measured(b *testing.B, path string, lines int, do func()) {
 
 func BenchmarkWrite(b *testing.B) {
 	m, lines := large(b)
-	s, whole := m.search(), packed(b, lines)
+	s, whole := m.search(), packedLines(lines)
 	path := filepath.Join(b.TempDir(), "c")
 	measured(b, path, len(lines), func() { must(b, Write(ctx, path, s, bytes.NewReader(whole))) })
 }
@@ -121,7 +121,7 @@ func BenchmarkMerge(b *testing.B) {
 		changed = append(changed, e)
 	}
 	changed = changed.sorted()
-	s, packed := changed.search(), packed(b, difference.sorted().lines())
+	s, packed := changed.search(), packedLines(difference.sorted().lines())
 	path := filepath.Join(b.TempDir(), "c")
 	measured(b, path, len(lines), func() { must(b, Merge(ctx, path, s, f, bytes.NewReader(packed))) })
 	b.ReportMetric(float64(len(packed)), "difference-B")
