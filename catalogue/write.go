@@ -157,7 +157,6 @@ func removeLeft(folder string) {
 type writer struct {
 	ctx     context.Context
 	file    *os.File
-	written int64
 	content hash.Hash
 	size    int64
 	lines   int

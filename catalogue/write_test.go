@@ -210,7 +210,7 @@ func TestDiskFull(t *testing.T) {
 	path := filepath.Join(folder, "c")
 	m := before()
 	f := m.write(t, path)
-	must(t, os.WriteFile(filepath.Join(folder, "other"), make([]byte, 300<<10), 0o600))
+	must(t, os.WriteFile(filepath.Join(folder, "other"), make([]byte, 600<<10), 0o600))
 	changed, lines := m.difference(rand.New(rand.NewPCG(1, 1)), 10, 3)
 	for what, err := range map[string]error{
 		"writing": Write(ctx, path, after().search(), bytes.NewReader(packedLines(after().lines()))),
