@@ -156,7 +156,7 @@ func (r *Record) KeptShard(source, folder string, x tree.Index, number int, pars
 	return true, r.parse(shardKey(source, folder, number), body, parse)
 }
 
-// KeepShard keeps a shard in the place of what is kept by its number. The caller has parsed it.
+// KeepShard keeps a shard. The caller has parsed it.
 func (r *Record) KeepShard(ctx context.Context, source, folder string, x tree.Index, number int, body []byte) error {
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO shard (source, folder, number, root, shards, body) VALUES (?, ?, ?, ?, ?, ?)", source, folder, number, x.Root, x.Shards, body)

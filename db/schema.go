@@ -42,10 +42,11 @@ CREATE TABLE journal (id INTEGER PRIMARY KEY, began INTEGER NOT NULL, command TE
 CREATE TABLE remote (
 	url TEXT PRIMARY KEY, validator TEXT NOT NULL, body BLOB NOT NULL, checked INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 
--- What was asked for of the sources' indexes: a shard by its number, as it came. root and shards are the index's.
+-- What was asked for of the sources' indexes: a shard by its number, as it came. root and shards are the index's: an older one stays until what
+-- took its place is listed.
 CREATE TABLE shard (
 	source TEXT NOT NULL, folder TEXT NOT NULL, number INTEGER NOT NULL, root TEXT NOT NULL, shards INTEGER NOT NULL, body BLOB NOT NULL,
-	PRIMARY KEY (source, folder, number)) WITHOUT ROWID;
+	PRIMARY KEY (source, folder, number, root)) WITHOUT ROWID;
 
 -- Trigrams, so that any part of a word is found. The texts themselves are in the table.
 CREATE VIRTUAL TABLE installed_text USING fts5 (name, summary, description, license, grp, content='installed', content_rowid='id', tokenize='trigram');
