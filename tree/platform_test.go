@@ -19,7 +19,8 @@ func platform() *Platform {
 		return Search{NewRef(folder+"/", []byte("a"), ".zst"), digest, 100, 3, []Difference{{"fedcba9876543210", NewRef(folder+"/", []byte("b"), ".zst")}}}
 	}
 	return &Platform{Format: Format, Platform: "p", Arch: "i686", Serial: 3, Created: now, Expires: now.AddDate(0, 1, 0), Base: Base{digest, 7},
-		Search: search("search"), References: Index{digest, 4}, Texts: map[string]Search{"de": search("texts")}, Capabilities: Index{digest, 2}}
+		Search: search("search"), References: Index{digest, 4}, Texts: map[string]Search{"de": search("texts")}, Capabilities: Index{digest, 2},
+		Dictionary: NewRef("dictionary/", []byte("c"), ".zst"), Repositories: []Repository{{[]string{"https://a.example.org/x", "file:///srv/x"}}, {[]string{"http://[::1]/"}}}}
 }
 
 func TestPlatformRoundTrip(t *testing.T) {
@@ -75,6 +76,12 @@ func TestPlatformRefused(t *testing.T) {
 		{"capabilities without shards", func(p *Platform) { p.Capabilities.Shards = -1 }, "no power of two"},
 		{"no language", func(p *Platform) { p.Texts["../de"] = p.Texts["de"] }, "no language"},
 		{"texts elsewhere", func(p *Platform) { p.Texts["de"] = p.Search }, "should be in texts/"},
+		{"a large dictionary", func(p *Platform) { p.Dictionary.Size = MaxDictionary + 1 }, "not between"},
+		{"a dictionary elsewhere", func(p *Platform) { p.Dictionary.Path = "trees/" + p.Dictionary.SHA256[:16] }, "should be in dictionary/"},
+		{"a repository nowhere", func(p *Platform) { p.Repositories[1].URLs = nil }, "repository 2 of platform.json has 0 mirrors"},
+		{"too many mirrors", func(p *Platform) { p.Repositories[1].URLs = make([]string, maxURLs+1) }, "has 65 mirrors"},
+		{"too many repositories", func(p *Platform) { p.Repositories = slices.Repeat(p.Repositories, 33) }, "66 repositories"},
+		{"a mirror that is a path", func(p *Platform) { p.Repositories[0].URLs[1] = "/srv/x" }, "absolute http, https or file URL"},
 		{"larger than any", func(p *Platform) { p.Keys = []string{strings.Repeat("x", MaxPlatform)} }, "more than"},
 	}
 	for _, tt := range tests {
