@@ -337,7 +337,7 @@ func (p *Platform) Private() []string { return p.private }
 // Warnings are what is wrong with the repositories and kept no tree from being made.
 func (p *Platform) Warnings() []Warning { return p.warnings }
 
-// Mirrors are the mirrors whose URLs trees name, by the id of the repository, where they are from a
+// Mirrors are the mirrors that are published, by the id of the repository, where they are from a
 // MirrorList or Metalink: see Repository.Prefer.
 func (p *Platform) Mirrors() map[string][]string {
 	all := make(map[string][]string)
@@ -347,6 +347,17 @@ func (p *Platform) Mirrors() map[string][]string {
 		}
 		urls := m.order()
 		all[p.listed[i]] = urls[:min(len(urls), maxTreeURLs)]
+	}
+	return all
+}
+
+// Repositories are the places of the repositories, each at its first mirrors: see
+// Package.InRepository.
+func (p *Platform) Repositories() []tree.Repository {
+	var all []tree.Repository
+	for _, m := range p.mirrors[:min(len(p.mirrors), tree.MaxRepositories)] {
+		urls := m.order()
+		all = append(all, tree.Repository{URLs: urls[:min(len(urls), maxTreeURLs)]})
 	}
 	return all
 }
