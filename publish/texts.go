@@ -10,19 +10,38 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// texts adds what the repositories say of the packages on offer in other languages: a file for
-// each. It gives references by language.
-func (p *presolve) texts(ctx context.Context) (refs map[string]tree.Ref, err error) {
+// textDifferences is from how many earlier files of a language there are differences: texts change
+// less often than packages, and platform.json has those of all languages.
+const textDifferences = 4
+
+// texts adds what the repositories say of the packages on offer in other languages: a search file
+// for each. A language that has more than laptops take is left out.
+func (p *presolve) texts(ctx context.Context) error {
 	offered := p.offered()
-	all := make(map[string][]tree.Text)
+	p.next.Texts = make(map[string]tree.Search)
 	for language, texts := range p.solved.Texts() {
+		var lines [][]byte
 		for name, x := range texts {
 			if offered[name] && (x.Summary != "" || x.Description != "") {
-				all[language] = append(all[language], *x)
+				lines = append(lines, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: x.Summary, Description: x.Description}).Line())
 			}
 		}
+		if len(lines) == 0 {
+			continue
+		}
+		var was tree.Search
+		if p.was != nil {
+			was = p.was.Texts[language]
+		}
+		s, err := p.searchFile(ctx, "texts", "texts/"+language+"@", lines, was, textDifferences)
+		if err != nil {
+			return err
+		}
+		if s.Lines <= tree.MaxEntries && s.Unpacked <= tree.MaxUnpacked && s.Size <= tree.MaxSearchFile {
+			p.next.Texts[language] = s
+		}
 	}
-	return p.addTexts(ctx, all)
+	return nil
 }
 
 // offered are the names of the top-level packages.
@@ -34,7 +53,7 @@ func (p *presolve) offered() map[string]bool {
 	return all
 }
 
-// addTexts adds a file for each language that has texts.
+// addTexts adds a file for each language in which categories have texts.
 func (p *presolve) addTexts(ctx context.Context, all map[string][]tree.Text) (refs map[string]tree.Ref, err error) {
 	refs = make(map[string]tree.Ref)
 	for language, texts := range all {
