@@ -330,6 +330,16 @@ func (p *Platform) Names() []string {
 // repositories have them, so they need Visible before people see them. There are no trees of them.
 func (p *Platform) Misnamed() []string { return p.misnamed }
 
+// Has tells how many of these packages the repositories have.
+func (p *Platform) Has(packages []tree.NEVRA) (n int) {
+	for _, pkg := range p.packages {
+		if pkg != nil && slices.Contains(packages, pkg.NEVRA) {
+			n++
+		}
+	}
+	return n
+}
+
 // Private lists the ids of the repositories that need a user name and a password. Package.URLs
 // doesn't have these.
 func (p *Platform) Private() []string { return p.private }

@@ -22,7 +22,7 @@ import (
 // goroutines.
 type Packer struct{ z *zstd.Encoder }
 
-// NewPacker makes a Packer for a dictionary as it is published; nil: none. Close frees it.
+// NewPacker makes a Packer for a dictionary as it is published; nil: none.
 func NewPacker(dictionary []byte) (*Packer, error) { return newPacker(dictionary) }
 
 func newPacker(dictionary []byte, options ...zstd.EOption) (*Packer, error) {
@@ -41,9 +41,6 @@ func newPacker(dictionary []byte, options ...zstd.EOption) (*Packer, error) {
 	}
 	return &Packer{z}, nil
 }
-
-// Close frees what compressing needs.
-func (p *Packer) Close() error { return p.z.Close() }
 
 // Tree writes a tree. The error tells why no reader would take it.
 func (p *Packer) Tree(t *Tree) ([]byte, error) {

@@ -35,7 +35,6 @@ func TestDictionary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
 	want := good()
 	data, err := p.Tree(want)
 	if err != nil {
@@ -96,7 +95,6 @@ func TestSameBytes(t *testing.T) {
 				}
 				written[i] = data
 			}
-			p.Close()
 		}
 	}
 }

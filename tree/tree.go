@@ -154,7 +154,6 @@ func (t *Tree) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
 	return p.Tree(t)
 }
 
@@ -272,6 +271,5 @@ func (f *FileList) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
 	return p.FileList(f)
 }

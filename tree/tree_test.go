@@ -303,7 +303,6 @@ func FuzzUnpacked(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	defer p.Close()
 	data, err := p.Tree(good())
 	if err != nil {
 		f.Fatal(err)
