@@ -27,6 +27,7 @@ type view struct {
 	platforms map[string]*tree.Platform  // by source id, of those that were asked
 	files     map[string]*catalogue.File // by source id, of those whose search files are here
 	texts     map[string]*catalogue.File // the same of those in the user's language
+	checked   map[string]time.Time       // by source id: when it was last asked
 }
 
 // readView reads the view where there is none or it is outdated.
@@ -42,7 +43,7 @@ func (o *Offers) readView(ctx context.Context) error {
 	if o.view.platforms != nil && !changed {
 		return nil
 	}
-	v := view{version, make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File)}
+	v := view{version, make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File), make(map[string]time.Time)}
 	for _, source := range o.Sources {
 		p, err := o.layout(source).kept(source)
 		if err != nil {
@@ -52,6 +53,11 @@ func (o *Offers) readView(ctx context.Context) error {
 			continue
 		}
 		v.platforms[source.ID] = p
+		remote, _, err := o.Record.Remote(o.layout(source).listURL(source), nil)
+		if err != nil {
+			return err
+		}
+		v.checked[source.ID] = remote.Checked
 		if f := o.file(p.Search); f != nil {
 			v.files[source.ID] = f
 		}
@@ -203,11 +209,7 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	if o.view.platforms[source.ID] == nil {
 		return o.try(ctx, attempt{source, false}, another, renew)
 	}
-	old, err := o.tooOld(source)
-	if err != nil {
-		return err
-	}
-	if old {
+	if o.tooOld(source) {
 		err := o.try(ctx, attempt{source, false}, true, renew)
 		if err == nil || Ends(err) {
 			return err
@@ -236,16 +238,15 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	})
 }
 
-func (o *Offers) tooOld(source Source) (bool, error) {
+func (o *Offers) tooOld(source Source) bool {
 	if source.Stick != o.asked[source.ID] { // "" for what is no stick
-		return true, nil
+		return true
 	}
 	if o.CacheAge < 0 {
-		return false, nil
+		return false
 	}
-	remote, ok, err := o.Record.Remote(o.layout(source).listURL(source), nil)
-	age := time.Since(remote.Checked) // below 0 where the clock was ahead, or was set back
-	return ok && (age < 0 || age > o.CacheAge), err
+	age := time.Since(o.view.checked[source.ID]) // below 0 where the clock was ahead, or was set back
+	return age < 0 || age > o.CacheAge
 }
 
 // Refresh asks every source what it offers, and brings the search files of all of them. force takes
@@ -325,7 +326,8 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *
 		}
 		return o.bringTexts(ctx, p, source, platform)
 	}
-	return o.loadReferences(ctx, p, source, platform, names)
+	p.Doing(LoadingCatalogue)
+	return o.loadReferences(ctx, source, platform, names)
 }
 
 // bring brings a search file, unless it is here: by the difference from the one that is here, if it

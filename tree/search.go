@@ -77,7 +77,7 @@ func (s *Search) check(folder string) error {
 	if err := checkDigest(s.Content); err != nil {
 		return fmt.Errorf("%s: %w", s.Path, err)
 	}
-	if s.Unpacked < 0 || s.Unpacked > MaxUnpacked || s.Lines < 0 || s.Lines > MaxEntries || int64(s.Lines) > s.Unpacked/2 {
+	if s.Unpacked < 0 || s.Unpacked > MaxUnpacked || s.Lines < 0 || s.Lines == 0 && s.Unpacked > 0 || s.Lines > MaxEntries || int64(s.Lines) > s.Unpacked/2 {
 		return fmt.Errorf("%s: %d lines in %d bytes are not between none and %d in %d", s.Path, s.Lines, s.Unpacked, MaxEntries, MaxUnpacked)
 	}
 	if len(s.Differences) > MaxDifferences {
@@ -147,6 +147,24 @@ func NameOf(line []byte) []byte {
 	return name
 }
 
+// TextsOf are those of a line's fields that are searched: name, group, licence, summary and
+// description, escaped as they are in it.
+func TextsOf(line []byte) (texts [5][]byte) {
+	n := 0
+	for i := range searchFields {
+		field, rest, more := bytes.Cut(line, []byte("\t"))
+		if i == 0 || i == 4 || i == 5 || i == 7 || i == 8 {
+			texts[n] = field
+			n++
+		}
+		if !more || n == len(texts) {
+			break
+		}
+		line = rest
+	}
+	return texts
+}
+
 // ParseEntry reads and checks a line.
 func ParseEntry(line []byte) (*Entry, error) {
 	if len(line) > maxEntry {
@@ -168,9 +186,7 @@ func ParseEntry(line []byte) (*Entry, error) {
 	e := &Entry{NEVRA: NEVRA{Name: f[0], Arch: f[3]}, Group: unescaped(f[4]), License: unescaped(f[5]), URL: unescaped(f[6]), Summary: unescaped(f[7]), Description: unescaped(f[8]), Obsoletes: unlisted(f[9]), By: unlisted(f[10])}
 	var err error
 	if f[2] != "" {
-		if e.NEVRA, err = ParseNEVRA(f[0] + "-" + f[2] + "." + f[3]); err == nil && (e.Name != f[0] || e.Arch != f[3]) {
-			err = fmt.Errorf("%q is no version", f[2])
-		}
+		err = e.setEVR(f[2])
 		if e.Description == "" {
 			e.Description = e.Summary
 		}
@@ -335,7 +351,15 @@ func (r *Reference) check() error {
 }
 
 // Line is the line of a Reference as it is published.
-func (r *Reference) Line() ([]byte, error) { return encode(r) }
+func (r *Reference) Line() ([]byte, error) {
+	if len(r.By) > 0 {
+		return encode(struct {
+			Name string   `json:"name"`
+			By   []string `json:"by"`
+		}{r.Name, r.By})
+	}
+	return encode(r)
+}
 
 // ReferenceShards is how many shards an index of so many references is published in: as many as keep
 // one at about 4 KiB.
