@@ -30,7 +30,7 @@ CREATE TABLE own (
 -- Which packages are in the trees of the top-level packages that were asked for.
 CREATE TABLE needed (name TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (name, by)) WITHOUT ROWID;
 
--- Trees, file lists and notices, named by their content, and which packages the trees have.
+-- Trees, file lists, notices and categories, named by their content, and which packages the trees have.
 CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL,
 	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;
