@@ -18,7 +18,7 @@ func Rebuild(ctx context.Context, path string) (*Record, *Salvage, error) {
 }
 
 // Rebuild makes the record anew from what can be read of it and can be told to be right: what this
-// backend installed and why, the journal, and of what the sources have that which has its checksum.
+// backend installed and why, the journal, and of what the sources have that which has its digest.
 // All else is to be had again. The installed packages are read from the RPM database by the next
 // UpdateInstalled, which also infers what was lost of which of them this backend installed. The
 // damaged file is kept as FILE.damaged until the next time.
@@ -46,7 +46,7 @@ func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 		if err := restrict(r.path); err != nil {
 			return err
 		}
-		if s, err = rebuild(ctx, r.path, r.unreadable); err != nil {
+		if s, err = rebuild(ctx, r.path, func(c *carrier) { c.unreadable = r.unreadable }); err != nil {
 			return err
 		}
 		clear(r.unreadable)
@@ -65,8 +65,22 @@ const (
 	rebuilt  = ".rebuilt"  // the new one, whole: it has to take its place
 )
 
-// rebuild makes a record anew, without what has the keys unreadable.
-func rebuild(ctx context.Context, path string, unreadable map[string]bool) (*Salvage, error) {
+// carryOver makes a record of this version of an older one: what this backend installed and why, and
+// the journal. What the sources have is in other formats now, and to be had again.
+func carryOver(ctx context.Context, path string) error {
+	if _, err := rebuild(ctx, path, func(c *carrier) { c.older = true }); err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if err := os.Remove(path + aside + part); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// rebuild makes a record anew. how says what isn't carried over.
+func rebuild(ctx context.Context, path string, how func(*carrier)) (*Salvage, error) {
 	for _, part := range parts {
 		for _, name := range []string{aside, patched, building} {
 			if err := os.Remove(path + name + part); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -87,7 +101,7 @@ func rebuild(ctx context.Context, path string, unreadable map[string]bool) (*Sal
 			os.Remove(path + building + part)
 		}
 	}()
-	s, err := salvage(ctx, path, unreadable)
+	s, err := salvage(ctx, path, how)
 	if err != nil {
 		return nil, err
 	}

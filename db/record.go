@@ -28,7 +28,7 @@ type Record struct {
 	// counts versions anew.
 	cancelled int64
 
-	language string // that texts are given in; empty: as the catalogue has them
+	versions *versions // of the installed packages; nil: they have to be read
 }
 
 // Open opens the record in a file, and makes the file and its folder where they are not there. Both
@@ -62,6 +62,11 @@ func (r *Record) open(ctx context.Context) error {
 	if r.releasedReserve(err) {
 		err = r.openOnce(ctx)
 	}
+	if errors.Is(err, errOlder) {
+		if err = carryOver(ctx, r.path); err == nil {
+			err = r.openOnce(ctx)
+		}
+	}
 	if err == nil {
 		r.keepReserve()
 	}
@@ -93,7 +98,7 @@ func (r *Record) openOnce(ctx context.Context) error {
 	}
 	r.db, r.stmt, r.suspect = pool, make(map[string]*sql.Stmt), false
 	// A process that ends holds its locks until its log is in the file.
-	if err = patiently(ctx, func() error { return lockedOr(r.migrate(ctx)) }); err == nil {
+	if err = patiently(ctx, func() error { return lockedOr(r.prepareSchema(ctx)) }); err == nil {
 		info, err = os.Stat(r.path)
 	}
 	if err != nil {
@@ -129,6 +134,9 @@ func restrict(path string) error {
 	}
 	return nil
 }
+
+// Folder is where the record is. What else is kept beside it is the caller's.
+func (r *Record) Folder() string { return filepath.Dir(r.path) }
 
 // Close closes the record.
 func (r *Record) Close() error {

@@ -77,8 +77,8 @@ func (s *Search) check(folder string) error {
 	if err := checkDigest(s.Content); err != nil {
 		return fmt.Errorf("%s: %w", s.Path, err)
 	}
-	if s.Unpacked < 1 || s.Unpacked > MaxUnpacked || s.Lines < 1 || s.Lines > MaxEntries || int64(s.Lines) > s.Unpacked/2 {
-		return fmt.Errorf("%s: %d lines in %d bytes are not between 1 and %d in %d", s.Path, s.Lines, s.Unpacked, MaxEntries, MaxUnpacked)
+	if s.Unpacked < 0 || s.Unpacked > MaxUnpacked || s.Lines < 0 || s.Lines == 0 && s.Unpacked > 0 || s.Lines > MaxEntries || int64(s.Lines) > s.Unpacked/2 {
+		return fmt.Errorf("%s: %d lines in %d bytes are not between none and %d in %d", s.Path, s.Lines, s.Unpacked, MaxEntries, MaxUnpacked)
 	}
 	if len(s.Differences) > MaxDifferences {
 		return fmt.Errorf("%s has %d differences, more than %d", s.Path, len(s.Differences), MaxDifferences)
