@@ -30,9 +30,10 @@ CREATE TABLE own (
 -- Which packages are in the trees of the top-level packages that were asked for.
 CREATE TABLE needed (name TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (name, by)) WITHOUT ROWID;
 
--- Trees, file lists, notices and categories, named by their content, and which packages the trees have.
+-- Trees, their dictionaries, file lists, notices and categories, named by their content, and which packages the trees have. top: the tree
+-- is this package's.
 CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL,
+CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL, top INTEGER NOT NULL,
 	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;
 
 -- The journal: one line a transaction; plan is JSON.

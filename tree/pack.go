@@ -23,11 +23,9 @@ import (
 type Packer struct{ z *zstd.Encoder }
 
 // NewPacker makes a Packer for a dictionary as it is published; nil: none.
-func NewPacker(dictionary []byte) (*Packer, error) { return newPacker(dictionary) }
-
-func newPacker(dictionary []byte, options ...zstd.EOption) (*Packer, error) {
+func NewPacker(dictionary []byte) (*Packer, error) {
 	// The best level takes 15 times as long and saves 2 % of a tree.
-	options = append(options, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(maxWindow), zstd.WithZeroFrames(true))
+	options := []zstd.EOption{zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(maxWindow), zstd.WithZeroFrames(true)}
 	if dictionary != nil {
 		content, err := unpacked(dictionary, nil, MaxDictionary)
 		if err != nil {

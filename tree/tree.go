@@ -3,10 +3,9 @@
 package tree
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // A Tree is every package that one top-level package needs beyond the base.
@@ -148,13 +147,30 @@ func (t *Tree) check(platform, name string) error {
 	return nil
 }
 
-// Encode writes the tree as it is published, without a dictionary.
-func (t *Tree) Encode() ([]byte, error) {
-	p, err := newPacker(nil, zstd.WithEncoderConcurrency(1))
+// KeptTree reads what ParseTree has read before, or what Encode has written of a source that tells
+// less than a tree needs.
+func KeptTree(data, dictionary []byte) (*Tree, error) {
+	t := new(Tree)
+	data, err := unpacked(data, dictionary, MaxTreeFile)
 	if err != nil {
 		return nil, err
 	}
-	return p.Tree(t)
+	if err := json.Unmarshal(data, t); err != nil {
+		return nil, err
+	}
+	if len(t.Packages) == 0 {
+		return nil, errors.New("this is no tree")
+	}
+	return t, nil
+}
+
+// Encode writes a tree without a dictionary, whether readers would take it or not.
+func (t *Tree) Encode() ([]byte, error) {
+	data, err := encode(t)
+	if err != nil {
+		return nil, err
+	}
+	return compressed(data)
 }
 
 // RPMDigest is the digest of the RPM; "" where its source has none.
@@ -265,11 +281,11 @@ func (f *FileList) check(name string) error {
 	return nil
 }
 
-// Encode writes the file list as it is published.
+// Encode writes a file list, whether readers would take it or not.
 func (f *FileList) Encode() ([]byte, error) {
-	p, err := newPacker(nil, zstd.WithEncoderConcurrency(1))
+	data, err := encode(f)
 	if err != nil {
 		return nil, err
 	}
-	return p.FileList(f)
+	return compressed(data)
 }

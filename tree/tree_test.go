@@ -29,14 +29,13 @@ func good() *Tree {
 	return t
 }
 
-// packed is what somebody may publish, right or not.
-func packed(t testing.TB, v any) []byte {
+func packer(t testing.TB) *Packer {
 	t.Helper()
-	data, err := json.Marshal(v)
+	p, err := NewPacker(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return compress(t, string(data))
+	return p
 }
 
 func mustEncode(t testing.TB, v interface{ Encode() ([]byte, error) }) []byte {
@@ -151,11 +150,11 @@ func TestTreeRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := good()
 			tt.change(tr)
-			if _, err := ParseTree(packed(t, tr), nil, "p", "top"); err == nil || !strings.Contains(err.Error(), tt.says) {
+			if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("ParseTree: %v, want %q", err, tt.says)
 			}
 			if tr.Platform == "p" && tr.Name == "top" {
-				if _, err := tr.Encode(); err == nil {
+				if _, err := packer(t).Tree(tr); err == nil {
 					t.Error("it is published")
 				}
 			}
@@ -183,7 +182,7 @@ func TestNames(t *testing.T) {
 			}
 			tr := good()
 			tr.Packages[0].NEVRA = p
-			if _, err := ParseTree(packed(t, tr), nil, "p", "top"); err == nil {
+			if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil {
 				t.Errorf("ParseTree takes the package %+v", p)
 			}
 		}
@@ -208,7 +207,7 @@ func TestPaths(t *testing.T) {
 		}
 		tr := good()
 		tr.Packages[0].Location = bad
-		if _, err := ParseTree(packed(t, tr), nil, "p", "top"); err == nil {
+		if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil {
 			t.Errorf("ParseTree takes the location %q", bad)
 		}
 	}
@@ -259,10 +258,10 @@ func TestFileList(t *testing.T) {
 		t.Error("another package's is taken")
 	}
 	want.Files[0] = "/a\nfinished"
-	if _, err := ParseFileList(packed(t, want), "a"); err == nil {
+	if _, err := ParseFileList(mustEncode(t, want), "a"); err == nil {
 		t.Error("a path with a newline is taken")
 	}
-	if _, err := want.Encode(); err == nil {
+	if _, err := packer(t).FileList(want); err == nil {
 		t.Error("a path with a newline is published")
 	}
 }
