@@ -51,7 +51,11 @@ func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 		if err := setAside(r.path); err != nil {
 			return err
 		}
-		if s, err = salvage(ctx, r.path, r.path+aside, r.unreadable); err != nil {
+		s, err = salvage(ctx, r.path, r.path+aside, r.unreadable)
+		if r.releasedReserve(err) {
+			s, err = salvage(ctx, r.path, r.path+aside, r.unreadable)
+		}
+		if err != nil {
 			return err
 		}
 		if err := replace(r.path); err != nil {

@@ -55,10 +55,22 @@ func salvage(ctx context.Context, path, from string, unreadable map[string]bool)
 		return nil, err
 	}
 	defer db.Close()
-	if err := (&Record{path: path, db: db}).prepareSchema(ctx); err != nil {
+	c := &carrier{ctx: ctx, unreadable: unreadable}
+	// Where it fails all begins anew: without a journal nothing can be rolled back.
+	carry := func(f func(*sql.Tx) error) error {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := f(tx); err != nil || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return tx.Commit()
+	}
+	if err := carry(func(tx *sql.Tx) error { return makeSchema(ctx, tx) }); err != nil {
 		return nil, err
 	}
-	c := &carrier{ctx: ctx, unreadable: unreadable}
 	if c.old, err = legible(ctx, path, from, db); err != nil {
 		return nil, err
 	}
@@ -68,20 +80,12 @@ func salvage(ctx context.Context, path, from string, unreadable map[string]bool)
 		return nil, err
 	}
 	c.older = 0 < version && version < schemaVersion
-	carried := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
+	tables := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
 	if !c.older {
-		carried = append(carried, c.published, c.members, c.remote, c.shards)
+		tables = append(tables, c.published, c.members, c.remote, c.shards)
 	}
-	for _, carry := range append(carried, c.mark) {
-		tx, err := db.Begin()
-		if err != nil {
-			return nil, err
-		}
-		if err := carry(tx); err != nil || ctx.Err() != nil {
-			tx.Rollback()
-			return nil, cmp.Or(ctx.Err(), err)
-		}
-		if err := tx.Commit(); err != nil {
+	for _, table := range append(tables, c.mark) {
+		if err := carry(table); err != nil {
 			return nil, err
 		}
 	}

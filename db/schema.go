@@ -84,10 +84,11 @@ func (r *Record) prepareSchema(ctx context.Context) error {
 		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version > 0 {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, schema); err != nil {
-			return err
-		}
-		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)) // which can't be bound
-		return err
+		return makeSchema(ctx, tx)
 	})
+}
+
+func makeSchema(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", schema, schemaVersion)) // which can't be bound
+	return err
 }
