@@ -392,11 +392,21 @@ func (f *File) Check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		f.leave(s)
 	}
 	if hex.EncodeToString(content.Sum(nil)) != f.content {
 		return f.damaged("its lines have another digest")
 	}
 	return nil
+}
+
+// leave gives back the memory of a segment, where all are gone through one after another: the file
+// would be in memory as a whole. It is read again when it is needed.
+func (f *File) leave(s *segment) {
+	f.guard(func() error {
+		page := uint32(os.Getpagesize())
+		return syscall.Madvise(f.data[s.at/page*page:s.end], syscall.MADV_DONTNEED)
+	})
 }
 
 func (f *File) names(s *segment) ([]byte, error) {
