@@ -65,6 +65,7 @@ const (
 	signatureBits = 1024
 	signatureSize = signatureBits * maxBlocks / 8
 	tableEntry    = 16 // bytes for each block: where it begins, its first line's number, where its names begin, its checksum
+	segmentEntry  = 26 // bytes for each segment in the directory, and its first name
 	footer        = 8  // the directory's size and checksum
 	maxFile       = 2*tree.MaxUnpacked + 64<<20
 )
@@ -209,7 +210,7 @@ func (f *File) readDirectory() error {
 		f.groups[i] = group{string(r.bytes(int(r.byte()))), r.uint32()}
 	}
 	count := r.uint32()
-	if r.failed || int64(count)*26 > int64(len(r.rest)) || len(f.groups) > maxGroups {
+	if r.failed || int64(count)*segmentEntry > int64(len(r.rest)) || len(f.groups) > maxGroups {
 		return f.damaged("its directory is wrong")
 	}
 	f.segments = make([]segment, count)
