@@ -5,6 +5,7 @@ package publish
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -44,7 +45,7 @@ func (m members) add(r solve.Result) {
 }
 
 // capabilities adds the index of what the packages in all trees provide, and who requires them.
-func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
+func (p *presolve) capabilities(ctx context.Context) error {
 	byName := make(map[string]*tree.Capability)
 	at := func(name string) *tree.Capability {
 		c := byName[name]
@@ -56,7 +57,7 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 	}
 	for pkg, x := range p.members {
 		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		who := tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
 		if x.in != pkg.Name {
@@ -73,53 +74,29 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 			}
 		}
 	}
-	var names []string
-	lines := make(map[string][]byte)
+	lines := make(map[string][][]byte)
 	unpacked := 0
 	for name, c := range byName {
 		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		c.Provides, c.Requires = few(c.Provides), few(c.Requires)
 		line, err := c.Line()
 		if err != nil {
-			return tree.ShardRef{}, err
+			return err
 		}
 		if line != nil {
-			names, lines[name] = append(names, name), line
+			lines[name] = [][]byte{line}
 			unpacked += len(line)
 		}
 	}
-	slices.Sort(names)
-	n := tree.CapabilityShards(unpacked)
-	shards := make([][][]byte, n)
-	for _, name := range names {
-		i := tree.CapabilityShard(name, n)
-		shards[i] = append(shards[i], lines[name])
-	}
-	var index []tree.ShardRef
-	for _, s := range shards {
-		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
-		}
-		content, ref, err := tree.EncodeCapabilityShard(s)
-		if err != nil {
-			return tree.ShardRef{}, err
-		}
-		if err := p.folder.add(ref.Path, content); err != nil {
-			return tree.ShardRef{}, err
-		}
-		index = append(index, ref)
-	}
-	content, ref, err := tree.EncodeCapabilities(index)
-	if err != nil {
-		return tree.ShardRef{}, err
-	}
-	if _, err := tree.ParseCapabilities(content, ref); err != nil {
+	x, err := p.addIndex(ctx, "capabilities", lines, tree.CapabilityShards(unpacked), tree.CapabilityShard)
+	if errors.Is(err, tree.ErrLargeShard) {
 		p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
-		return tree.ShardRef{}, nil
+		return nil
 	}
-	return ref, p.folder.add(ref.Path, content)
+	p.next.Capabilities = x
+	return err
 }
 
 // few sorts packages, and takes each once; where there are more than a laptop reads it takes those

@@ -24,7 +24,7 @@ type Layout struct {
 	FileLists bool
 
 	dir  func(o *Options) string // its folder, no other layout's
-	subs []string                // the folders of that which have its files; "" is itself
+	subs []string                // the folders of that which have its files: see folder
 	rpms string                  // where in it RPMs are: "" or a name that ends with a slash
 	// open looks at what is published, and says so in the builder.
 	open func(b *builder, f *folder) (writer, error)

@@ -3,13 +3,13 @@
 package publish
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path"
 	"slices"
@@ -25,8 +25,9 @@ import (
 // by its content and never changes; platform.json, by which alone readers find it, appears last.
 var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
-	dir:   func(o *Options) string { return o.home() },
-	subs:  []string{"", "catalogue", "trees", "files", "notices", "texts", "capabilities", "categories", "rpms"},
+	dir: func(o *Options) string { return o.home() },
+	// catalogue is that of format 1, whose readers find it until it expires.
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "rpms"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,
@@ -41,9 +42,10 @@ type presolve struct {
 	was, next *tree.Platform // was is nil where nothing is published
 	files     sync.Map       // *solve.Package: func() []string
 
-	mu      sync.Mutex
-	entries []*tree.Entry
-	members members
+	mu         sync.Mutex
+	entries    []*tree.Entry
+	references []*tree.Reference
+	members    members
 }
 
 func openPresolve(b *builder, f *folder) (writer, error) {
@@ -55,7 +57,12 @@ func openPresolve(b *builder, f *folder) (writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what was published before: %w", err)
 	}
-	if p.was, err = tree.ParsePlatform(data, b.Platform); err != nil {
+	var format *tree.FormatError
+	if p.was, err = tree.ParsePlatform(data, b.Platform); errors.As(err, &format) && format.Format < tree.Format {
+		p.was = nil
+		return p, b.goOn(data)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it, and the serial goes on from what report.json says", f.path("platform.json"), err)
 	}
 	b.serial = p.was.Serial
@@ -63,6 +70,23 @@ func openPresolve(b *builder, f *folder) (writer, error) {
 		b.until = p.was.Expires
 	}
 	return p, nil
+}
+
+// goOn has a build go on from what an older version has published: by its serial, and what it leads
+// to is kept until it expires.
+func (b *builder) goOn(data []byte) error {
+	var was struct {
+		Serial  int64     `json:"serial"`
+		Expires time.Time `json:"expires"`
+	}
+	if err := json.Unmarshal(data, &was); err != nil {
+		return fmt.Errorf("reading what an older version published: %w", err)
+	}
+	b.serial = max(b.serial, was.Serial)
+	if was.Expires.After(b.until) {
+		b.until = was.Expires
+	}
+	return nil
 }
 
 func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
@@ -73,11 +97,13 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	top := t.Top()
 	e := &tree.Entry{
 		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
-		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
-		Obsoletes: obsoletes(top.Obsoletes),
-		Download:  download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
+		Description: top.Description, Size: top.Installed, Obsoletes: obsoletes(top.Obsoletes),
 	}
-	if err := p.folder.add(e.Tree.Path, encoded); err != nil {
+	ref := &tree.Reference{
+		NEVRA: top.NEVRA, Summary: top.Summary, Obsoletes: e.Obsoletes,
+		Download: download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
+	}
+	if err := p.folder.add(ref.Tree.Path, encoded); err != nil {
 		return err
 	}
 	files, err := p.fileLists(r)
@@ -85,14 +111,13 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 		return err
 	}
 	if files != nil {
-		e.Files = tree.NewRef("files/"+t.Name+"@", files, ".json")
-		if err := p.folder.add(e.Files.Path, files); err != nil {
+		if err := p.folder.add(tree.NewRef("files/"+t.Name+"@", files, ".json").Path, files); err != nil {
 			return err
 		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.entries = append(p.entries, e)
+	p.entries, p.references = append(p.entries, e), append(p.references, ref)
 	p.members.add(r)
 	return nil
 }
@@ -149,9 +174,9 @@ func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
 	return content, nil
 }
 
-// index adds the catalogue, the texts, the index of capabilities and the categories.
+// index adds the search file, the references, the texts, the index of capabilities and the
+// categories.
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
-	slices.SortFunc(p.entries, func(x, y *tree.Entry) int { return cmp.Or(cmp.Compare(x.Name, y.Name), cmp.Compare(x.Arch, y.Arch)) })
 	p.next = &tree.Platform{
 		Format: tree.Format, Platform: p.Platform, Arch: p.Arch,
 		Created: p.Now.UTC().Truncate(time.Second),
@@ -159,31 +184,31 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 		Base:    baseOf(p.solved.Base()),
 		Keys:    p.Keys,
 	}
-	shards, err := p.shards(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, s := range shards {
-		if err := p.folder.add(s.ref.Path, s.content); err != nil {
+	for _, add := range []func(context.Context) error{p.addSearch, p.addReferences, p.texts, p.capabilities} {
+		if err := add(ctx); err != nil {
 			return false, err
 		}
-		p.next.Catalogue = append(p.next.Catalogue, s.ref)
-	}
-	if p.next.Texts, err = p.texts(ctx); err != nil {
-		return false, err
-	}
-	if p.next.Capabilities, err = p.capabilities(ctx); err != nil {
-		return false, err
 	}
 	if p.next.Categories, err = p.categories(ctx); err != nil {
 		return false, err
 	}
-	return p.was == nil || !same(p.was, p.next), nil
+	if p.was == nil {
+		return true, nil
+	}
+	same, err := same(p.was, p.next)
+	return !same, err
 }
 
 // same tells whether two platforms offer the same.
-func same(a, b *tree.Platform) bool {
-	return a.Arch == b.Arch && a.Base == b.Base && slices.Equal(a.Catalogue, b.Catalogue) && maps.Equal(a.Texts, b.Texts) && a.Capabilities == b.Capabilities && a.Categories == b.Categories && slices.Equal(a.Keys, b.Keys)
+func same(a, b *tree.Platform) (bool, error) {
+	was := *a
+	was.Serial, was.Created, was.Expires = b.Serial, b.Created, b.Expires
+	before, err := was.Encode()
+	if err != nil {
+		return false, err
+	}
+	after, err := b.Encode()
+	return bytes.Equal(before, after), err
 }
 
 // head adds platform.json, where it differs or half of its time is over.
@@ -210,38 +235,6 @@ func (p *presolve) fate(name string) fate {
 		return stays
 	}
 	return waits
-}
-
-// A shard is one as it is published.
-type shard struct {
-	content []byte
-	ref     tree.ShardRef
-}
-
-// shards are the catalogue's: as many as there are entries for, or more where one would be larger
-// than laptops take.
-func (p *presolve) shards(ctx context.Context) ([]shard, error) {
-	for n := tree.Shards(len(p.entries)); ; n *= 2 {
-		entries := make([][]*tree.Entry, n)
-		for _, e := range p.entries {
-			i := tree.Shard(e.Name, n)
-			entries[i] = append(entries[i], e)
-		}
-		all, fit := make([]shard, n), true
-		for i := range all {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			var err error
-			if all[i].content, all[i].ref, err = tree.EncodeShard(entries[i]); err != nil {
-				return nil, err
-			}
-			fit = fit && all[i].ref.Unpacked <= tree.MaxShard && all[i].ref.Size <= tree.MaxShardFile
-		}
-		if fit || n >= tree.MaxShards {
-			return all, nil // platform.json is looked at as a whole
-		}
-	}
 }
 
 // baseOf is what platform.json says of a base.

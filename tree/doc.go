@@ -16,6 +16,7 @@
 //	trees/<name>@<digest>.json       a Tree; it has the digests of its RPMs
 //	files/<name>@<digest>.json       FileLists: the paths in a tree's packages
 //	notices/<name>@<digest>.json     Notices: why a tree's versions came; the tree has its digest
+//	texts/<root>/<n>                 a shard of an Index: one Language a line
 //	texts/<lang>@<digest>.zst        a search file of a language; its differences are beside it
 //	capabilities/<root>/<n>          a shard of an Index: one Capability a line
 //	categories/<digest>.json         Categories

@@ -15,11 +15,12 @@ import (
 
 func platform() *Platform {
 	now := time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC)
-	search := func(folder string) Search {
-		return Search{NewRef(folder+"/", []byte("a"), ".zst"), digest, 100, 3, []Difference{{"fedcba9876543210", NewRef(folder+"/", []byte("b"), ".zst")}}}
-	}
 	return &Platform{Format: Format, Platform: "p", Arch: "i686", Serial: 3, Created: now, Expires: now.AddDate(0, 1, 0), Base: Base{digest, 7},
-		Search: search("search"), References: Index{digest, 4}, Texts: map[string]Search{"de": search("texts")}, Capabilities: Index{digest, 2}}
+		Search: search("search"), References: Index{digest, 4}, Texts: Index{digest, 1}, Capabilities: Index{digest, 2}}
+}
+
+func search(folder string) Search {
+	return Search{NewRef(folder+"/", []byte("a"), ".zst"), digest, 100, 3, []Difference{{"fedcba9876543210", NewRef(folder+"/", []byte("b"), ".zst")}}}
 }
 
 func TestPlatformRoundTrip(t *testing.T) {
@@ -73,8 +74,7 @@ func TestPlatformRefused(t *testing.T) {
 		{"three shards", func(p *Platform) { p.References.Shards = 3 }, "no power of two"},
 		{"too many shards", func(p *Platform) { p.References.Shards = 2 * MaxShards }, "no power of two"},
 		{"capabilities without shards", func(p *Platform) { p.Capabilities.Shards = -1 }, "no power of two"},
-		{"no language", func(p *Platform) { p.Texts["../de"] = p.Texts["de"] }, "no language"},
-		{"texts elsewhere", func(p *Platform) { p.Texts["de"] = p.Search }, "should be in texts/"},
+		{"texts without a root", func(p *Platform) { p.Texts.Root = "" }, "not a SHA-256"},
 		{"larger than any", func(p *Platform) { p.Keys = []string{strings.Repeat("x", MaxPlatform)} }, "more than"},
 	}
 	for _, tt := range tests {

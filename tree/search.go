@@ -351,7 +351,15 @@ func (r *Reference) check() error {
 }
 
 // Line is the line of a Reference as it is published.
-func (r *Reference) Line() ([]byte, error) { return encode(r) }
+func (r *Reference) Line() ([]byte, error) {
+	if len(r.By) > 0 {
+		return encode(struct {
+			Name string   `json:"name"`
+			By   []string `json:"by"`
+		}{r.Name, r.By})
+	}
+	return encode(r)
+}
 
 // ReferenceShards is how many shards an index of so many references is published in: as many as keep
 // one at about 4 KiB.

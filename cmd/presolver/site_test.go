@@ -23,19 +23,20 @@ func newTestSite(t *testing.T) (dir string, server *httptest.Server) {
 	top := t.TempDir()
 	dir = filepath.Join(top, "served")
 	for name, content := range map[string]string{
-		"served/p/platform.json":                        `{"serial":1}`,
-		"served/p/platform.json.asc":                    `signed`,
-		"served/p/trees/a@0123456789abcdef.json":        strings.Repeat(`{"a":1}`, 1000),
-		"served/p/catalogue/0123456789abcdef.jsonl.zst": "zstd",
-		"served/p/rpms/a-1-1.noarch.rpm":                "0123456789",
-		"served/p/.lock":                                "",
-		"served/p/trees/.new-a@0123456789abcdef.json":   "half",
-		"served/q/index.html":                           "<html>",
-		"served/packages/presolve/p/a":                  `{}`,
-		"served/packages/presolve/p/b":                  `{}`,
-		"served/packages/presolve/p/a-1-1.noarch.rpm":   "rpm",
-		"served/packages/presolve/p/.new-c":             "half",
-		"secret":                                        "secret",
+		"served/p/platform.json":                      `{"serial":1}`,
+		"served/p/platform.json.asc":                  `signed`,
+		"served/p/trees/a@0123456789abcdef.json":      strings.Repeat(`{"a":1}`, 1000),
+		"served/p/search/0123456789abcdef.zst":        "zstd",
+		"served/p/references/0123456789abcdef/7":      "shard",
+		"served/p/rpms/a-1-1.noarch.rpm":              "0123456789",
+		"served/p/.lock":                              "",
+		"served/p/trees/.new-a@0123456789abcdef.json": "half",
+		"served/q/index.html":                         "<html>",
+		"served/packages/presolve/p/a":                `{}`,
+		"served/packages/presolve/p/b":                `{}`,
+		"served/packages/presolve/p/a-1-1.noarch.rpm": "rpm",
+		"served/packages/presolve/p/.new-c":           "half",
+		"secret":                                      "secret",
 	} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(top, name)), 0o755); err != nil {
 			t.Fatal(err)
@@ -99,7 +100,8 @@ func TestSite(t *testing.T) {
 		{"GET", "/p/trees/a@0123456789abcdef.json", "If-None-Match: \"0123456789abcdef-gzip\"\nAccept-Encoding: gzip", 304, "", `Etag: "0123456789abcdef-gzip"`},
 		{"GET", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip;q=0", 200, strings.Repeat(`{"a":1}`, 1000), ""},
 		{"GET", "/p/trees/a@0123456789abcdef.json", "Accept-Encoding: gzip\nRange: bytes=1-3", 206, `"a"`, ""},
-		{"GET", "/p/catalogue/0123456789abcdef.jsonl.zst", "Accept-Encoding: gzip", 200, "zstd", "Etag: \"0123456789abcdef\"\nContent-Encoding: \nContent-Type: application/zstd"},
+		{"GET", "/p/search/0123456789abcdef.zst", "Accept-Encoding: gzip", 200, "zstd", "Etag: \"0123456789abcdef\"\nContent-Encoding: \nContent-Type: application/zstd"},
+		{"GET", "/p/references/0123456789abcdef/7", "Accept-Encoding: gzip", 200, "shard", "Etag: \"0123456789abcdef/7\"\nContent-Encoding: \nContent-Type: application/octet-stream\nCache-Control: " + forever},
 		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=3-", 206, "3456789", "Content-Range: bytes 3-9/10\nCache-Control: " + forever},
 		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=30-", 416, "invalid range: failed to overlap\n", ""},
 		{"GET", "/p/rpms/a-1-1.noarch.rpm", "Range: bytes=3-\nIf-Range: \"other\"", 200, "0123456789", ""},
