@@ -14,7 +14,8 @@
 //   - for each block where its lines and their names begin, how many lines are before it, and the
 //     lines' checksum;
 //   - for each line a byte that stands for its group;
-//   - for each line its name in lower case, with a newline;
+//   - for each line its name in lower case, with a newline; none where the line is of no package but
+//     tells what obsoletes the name, as nobody looks for these by a part of it;
 //   - the signatures of the blocks. A signature is a set of signatureBits bits, one of which is set
 //     for each three bytes that follow one another in a text of the block, in lower case. They are
 //     kept by bit: 64 blocks in 8 bytes. So looking for a word reads a few of these, and then those
@@ -57,6 +58,10 @@ const (
 	magic = kind + "1\n"
 )
 
+// The sizes are measured with Debian's 63,440 packages: 8.6 MB of lines become a file 1.27 times as
+// large, and half of the words in names are found in texts in less than 0.05 ms. With 768 bits it is
+// 1.24 times and 0.06 ms, with 512 it is 1.21 times and 0.13 ms; blocks of half the size, with half
+// the bits, make it larger and no faster.
 const (
 	blockSize     = 1024      // bytes of lines with which a block is full
 	maxBlocks     = 64        // in a segment
