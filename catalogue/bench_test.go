@@ -162,7 +162,7 @@ func BenchmarkSearch(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			var times []float64
-			found := 0
+			found, used := 0, cpu(b)
 			for i := 0; b.Loop(); i++ {
 				before := b.Elapsed()
 				must(b, f.Search(query(words[i%len(words)]), func(*tree.Entry) error {
@@ -171,6 +171,7 @@ func BenchmarkSearch(b *testing.B) {
 				}))
 				times = append(times, float64((b.Elapsed()-before).Nanoseconds())/1000)
 			}
+			b.ReportMetric((cpu(b)-used)*1000/float64(b.N), "CPU-µs/op")
 			slices.Sort(times)
 			b.ReportMetric(times[len(times)/2], "median-µs")
 			b.ReportMetric(times[len(times)*99/100], "p99-µs")

@@ -14,7 +14,8 @@
 //   - for each block where its lines and their names begin, how many lines are before it, and the
 //     lines' checksum;
 //   - for each line a byte that stands for its group;
-//   - for each line its name in lower case, with a newline;
+//   - for each line its name in lower case, with a newline; none where the line is of no package but
+//     tells what obsoletes the name, as nobody looks for these by a part of it;
 //   - the signatures of the blocks. A signature is a set of signatureBits bits, one of which is set
 //     for each three bytes that follow one another in a text of the block, in lower case. They are
 //     kept by bit: 64 blocks in 8 bytes. So looking for a word reads a few of these, and then those
@@ -57,6 +58,10 @@ const (
 	magic = kind + "1\n"
 )
 
+// The sizes are measured with Debian's 63,440 packages: 8.6 MB of lines become a file 1.27 times as
+// large, and half of the words in names are found in texts in less than 0.05 ms. With 768 bits it is
+// 1.24 times and 0.06 ms, with 512 it is 1.21 times and 0.13 ms; blocks of half the size, with half
+// the bits, make it larger and no faster.
 const (
 	blockSize     = 1024      // bytes of lines with which a block is full
 	maxBlocks     = 64        // in a segment
@@ -65,6 +70,7 @@ const (
 	signatureBits = 1024
 	signatureSize = signatureBits * maxBlocks / 8
 	tableEntry    = 16 // bytes for each block: where it begins, its first line's number, where its names begin, its checksum
+	segmentEntry  = 26 // bytes for each segment in the directory, and its first name
 	footer        = 8  // the directory's size and checksum
 	maxFile       = 2*tree.MaxUnpacked + 64<<20
 )
@@ -209,7 +215,7 @@ func (f *File) readDirectory() error {
 		f.groups[i] = group{string(r.bytes(int(r.byte()))), r.uint32()}
 	}
 	count := r.uint32()
-	if r.failed || int64(count)*26 > int64(len(r.rest)) || len(f.groups) > maxGroups {
+	if r.failed || int64(count)*segmentEntry > int64(len(r.rest)) || len(f.groups) > maxGroups {
 		return f.damaged("its directory is wrong")
 	}
 	f.segments = make([]segment, count)
@@ -392,11 +398,21 @@ func (f *File) Check(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		f.leave(s)
 	}
 	if hex.EncodeToString(content.Sum(nil)) != f.content {
 		return f.damaged("its lines have another digest")
 	}
 	return nil
+}
+
+// leave gives back the memory of a segment, where all are gone through one after another: the file
+// would be in memory as a whole. It is read again when it is needed.
+func (f *File) leave(s *segment) {
+	f.guard(func() error {
+		page := uint32(os.Getpagesize())
+		return syscall.Madvise(f.data[s.at/page*page:s.end], syscall.MADV_DONTNEED)
+	})
 }
 
 func (f *File) names(s *segment) ([]byte, error) {

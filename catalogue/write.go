@@ -406,6 +406,7 @@ func (c *cursor) next() error {
 			c.mask, c.begun = s.all(), true
 		}
 		if c.mask == 0 {
+			c.f.leave(s)
 			c.segment++
 			c.begun = false
 			continue

@@ -62,8 +62,19 @@ func killed(how, path string, steps int) error {
 	return Merge(dying, path, m.search(), old, bytes.NewReader(packedLines(lines)))
 }
 
-func before() model { return made(rand.New(rand.NewPCG(5, 5)), 1500, 3) }
-func after() model  { return made(rand.New(rand.NewPCG(6, 6)), 1500, 3) }
+func before() model { return long(5) }
+func after() model  { return long(6) }
+
+// long is a model with few lines and some segments.
+func long(seed uint64) model {
+	m := made(rand.New(rand.NewPCG(seed, seed)), 150, 3)
+	for _, e := range m {
+		if e.Version != "" {
+			e.Description = strings.Repeat(e.Summary+" and ", 2000/len(e.Summary+" and "))
+		}
+	}
+	return m.sorted()
+}
 
 // A writer that is killed anywhere leaves the old file or the new one, and what it leaves beside is
 // gone after the next.
