@@ -190,9 +190,9 @@ func TestReferenceRefused(t *testing.T) {
 	}
 }
 
-// 256 MB of line that are a few KB compressed: refused, and without room being made for them.
+// 64 MB of line that are a few KB compressed: refused, and without room being made for them.
 func TestShardBomb(t *testing.T) {
-	bomb := compress(t, strings.Repeat(" ", 256<<20))
+	bomb := compress(t, strings.Repeat(" ", 64<<20))
 	x := Index{fmt.Sprintf("%x", leaf(bomb)), 1}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -162,7 +162,7 @@ func merged(old, difference [][]byte) (lines [][]byte) {
 func TestDifference(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var days [][][]byte
-	for range 30 {
+	for range 12 {
 		var lines [][]byte
 		for i := range 60 {
 			for range random.IntN(3) {
