@@ -11,7 +11,8 @@
 // are a segment, and a segment has, one after another:
 //
 //   - the lines;
-//   - for each block where it begins, the number of its first line, and its checksum;
+//   - for each block where its lines and their names begin, how many lines are before it, and the
+//     lines' checksum;
 //   - for each line a byte that stands for its group;
 //   - for each line its name in lower case, with a newline;
 //   - the signatures of the blocks. A signature is a set of signatureBits bits, one of which is set
@@ -63,7 +64,7 @@ const (
 	maxLine       = 1 << 20   // tree.ParseEntry takes no longer ones
 	signatureBits = 1024
 	signatureSize = signatureBits * maxBlocks / 8
-	tableEntry    = 12 // bytes for each block
+	tableEntry    = 16 // bytes for each block: where it begins, its first line's number, where its names begin, its checksum
 	footer        = 8  // the directory's size and checksum
 	maxFile       = 2*tree.MaxUnpacked + 64<<20
 )
@@ -284,45 +285,47 @@ func (f *File) index(s *segment) (index, error) {
 	return index{part[:s.blocks*tableEntry], part[s.blocks*tableEntry:]}, nil
 }
 
-// block is where a block begins, in bytes of its segment, and the number of its first line.
-func (x index) block(b int) (at, line uint32) {
-	return binary.LittleEndian.Uint32(x.table[b*tableEntry:]), binary.LittleEndian.Uint32(x.table[b*tableEntry+4:])
+// A span is a block: from and to, in bytes of its segment, its lines' numbers, and its names, in
+// bytes of all names.
+type span struct {
+	from, to, line, lines, names, namesTo uint32
+	sum                                   uint32
 }
 
-// A block is lines, each with its newline, and for each the byte of its group.
-type block struct {
-	text   []byte
-	line   uint32 // the number of its first line in its segment
-	groups []byte
-}
-
-// span is where a block is in its segment, and which lines it has.
-func (f *File) span(s *segment, x index, b int) (at, to, line, after uint32, err error) {
-	at, line = x.block(b)
-	to, after = s.index-s.at, s.lines
-	if b+1 < s.blocks {
-		to, after = x.block(b + 1)
+func (f *File) span(s *segment, x index, b int) (span, error) {
+	at := func(b int) (from, line, names uint32) {
+		if b == s.blocks {
+			return s.index - s.at, s.lines, s.signature - s.names
+		}
+		e := x.table[b*tableEntry:]
+		return binary.LittleEndian.Uint32(e), binary.LittleEndian.Uint32(e[4:]), binary.LittleEndian.Uint32(e[8:])
 	}
-	if at > to || line > after || to > s.index-s.at || after > s.lines {
-		return 0, 0, 0, 0, f.damaged("a block is nowhere")
+	var p span
+	p.from, p.line, p.names = at(b)
+	p.to, p.lines, p.namesTo = at(b + 1)
+	p.sum = binary.LittleEndian.Uint32(x.table[b*tableEntry+12:])
+	if p.from > p.to || p.to > s.index-s.at || p.line > p.lines || p.lines > s.lines || p.names > p.namesTo || p.namesTo > s.signature-s.names {
+		return p, f.damaged("a block is nowhere")
 	}
-	return at, to, line, after, nil
+	p.lines -= p.line
+	return p, nil
 }
 
-// block gives a block of a segment; its checksum is looked at once.
-func (f *File) block(s *segment, x index, b int) (block, error) {
-	at, to, line, after, err := f.span(s, x, b)
+// block gives a block of a segment: its lines, each with a newline, and the bytes of their groups.
+// Its checksum is looked at once.
+func (f *File) block(s *segment, x index, b int) (text, groups []byte, err error) {
+	p, err := f.span(s, x, b)
 	if err != nil {
-		return block{}, err
+		return nil, nil, err
 	}
-	text := f.data[s.at+at : s.at+to]
+	text = f.data[s.at+p.from : s.at+p.to]
 	if s.good.Load()&(1<<b) == 0 {
-		if sumOf(text) != binary.LittleEndian.Uint32(x.table[b*tableEntry+8:]) {
-			return block{}, f.damaged("a block has another checksum")
+		if sumOf(text) != p.sum {
+			return nil, nil, f.damaged("a block has another checksum")
 		}
 		s.good.Or(1 << b)
 	}
-	return block{text, line, x.groups[line:after]}, nil
+	return text, x.groups[p.line : p.line+p.lines], nil
 }
 
 // all are a segment's blocks, as bits.
@@ -378,11 +381,11 @@ func (f *File) Check(ctx context.Context) error {
 				return err
 			}
 			for mask := s.all(); mask != 0; mask &= mask - 1 {
-				b, err := f.block(s, x, bits.TrailingZeros64(mask))
+				text, _, err := f.block(s, x, bits.TrailingZeros64(mask))
 				if err != nil {
 					return err
 				}
-				content.Write(b.text)
+				content.Write(text)
 			}
 			return nil
 		})

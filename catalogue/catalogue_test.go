@@ -31,13 +31,10 @@ func must(t testing.TB, err error) {
 // A model is a catalogue in the simplest form: its lines, sorted.
 type model []*tree.Entry
 
-func (m model) sort() {
-	slices.SortStableFunc(m, func(a, b *tree.Entry) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.Line(), b.Line())
-	})
+// sorted is a model with each line once.
+func (m model) sorted() model {
+	slices.SortFunc(m, func(a, b *tree.Entry) int { return bytes.Compare(a.Line(), b.Line()) })
+	return slices.CompactFunc(m, func(a, b *tree.Entry) bool { return bytes.Equal(a.Line(), b.Line()) })
 }
 
 func (m model) lines() []byte {
@@ -93,17 +90,19 @@ func (m model) groups() []string {
 	return seen
 }
 
-func packed(t testing.TB, lines []byte) []byte {
-	t.Helper()
-	z, err := zstd.NewWriter(nil, zstd.WithWindowSize(1<<20))
-	must(t, err)
+// packedLines are lines as they are published.
+func packedLines(lines []byte) []byte {
+	z, err := zstd.NewWriter(nil, zstd.WithWindowSize(1<<20), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err)
+	}
 	defer z.Close()
 	return z.EncodeAll(lines, nil)
 }
 
 func (m model) write(t testing.TB, path string) *File {
 	t.Helper()
-	must(t, Write(ctx, path, m.search(), bytes.NewReader(packed(t, m.lines()))))
+	must(t, Write(ctx, path, m.search(), bytes.NewReader(packedLines(m.lines()))))
 	f, err := Open(path)
 	must(t, err)
 	t.Cleanup(func() { f.Close() })
@@ -150,7 +149,7 @@ func (m model) mustBe(t *testing.T, f *File, r *rand.Rand) {
 			t.Fatalf("of %q there is\n%s\nand should be\n%s", name, got, want)
 		}
 	}
-	for i := range 60 {
+	for i := range 50000 / (1000 + len(m)) {
 		q := Query{}
 		if i > 0 {
 			q = m.someQuery(r)
@@ -212,7 +211,7 @@ func word(r *rand.Rand) string {
 }
 
 func text(r *rand.Rand) string {
-	words := []string{"the", "Game", "of", "Éclair", "straße", "\\", "\n", "\t", "a,b", "\\n", "ÇA", "K", "İstanbul", "学习", "programs", "to", "Learn", "\xff", "x", "\\,"}
+	words := []string{"the", "Game", "of", "Éclair", "straße", "\\", "\n", "\t", "a,b", "\\n", "ÇA", "K", "İstanbul", "学习", "programs", "to", "Learn", "x", "\\,"}
 	var s []string
 	for range r.IntN(12) {
 		s = append(s, words[r.IntN(len(words))])
@@ -254,13 +253,15 @@ func made(r *rand.Rand, n, groups int) model {
 	for range n / 50 { // many lines of one name
 		e := entry(r, groups)
 		for range r.IntN(60) {
+			if len(e.By) > 0 {
+				break
+			}
 			other := *e
 			other.Summary = text(r) + "."
 			m = append(m, &other)
 		}
 	}
-	m.sort()
-	return m
+	return m.sorted()
 }
 
 // difference changes a model, and gives what the change is published as.
@@ -285,24 +286,23 @@ func (m model) difference(r *rand.Rand, changes, groups int) (changed model, lin
 	}
 	var all [][]byte
 	for name, entries := range names {
+		entries = entries.sorted()
 		changed = append(changed, entries...)
-		entries.sort()
 		line := []byte(name + "\n")
 		if len(entries) > 0 {
 			line = entries.lines()
 		}
 		all = append(all, line)
 	}
-	changed.sort()
 	slices.SortFunc(all, func(a, b []byte) int {
 		return bytes.Compare(tree.NameOf(bytes.TrimSuffix(a, []byte("\n"))), tree.NameOf(bytes.TrimSuffix(b, []byte("\n"))))
 	})
-	return changed, slices.Concat(all...)
+	return changed.sorted(), slices.Concat(all...)
 }
 
 // What is written, found, searched and merged is what it is in a model, whatever is in it.
 func TestAgainstModel(t *testing.T) {
-	for seed := range uint64(24) {
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			groups := []int{3, 400}[seed%2]
@@ -325,7 +325,7 @@ func TestAgainstModel(t *testing.T) {
 			for day := range 4 {
 				changed, lines := m.difference(r, 1+r.IntN(len(m)/50+2), groups)
 				path := filepath.Join(folder, fmt.Sprint(day%2)) // the place of the old one at times
-				must(t, Merge(ctx, path, changed.search(), f, bytes.NewReader(packed(t, lines))))
+				must(t, Merge(ctx, path, changed.search(), f, bytes.NewReader(packedLines(lines))))
 				next, err := Open(path)
 				must(t, err)
 				defer next.Close()

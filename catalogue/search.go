@@ -35,21 +35,21 @@ func (f *File) find(s *segment, name []byte, found []*tree.Entry) ([]*tree.Entry
 		return nil, err
 	}
 	from := sort.Search(s.blocks, func(b int) bool {
-		block, e := f.block(s, x, b)
+		text, _, e := f.block(s, x, b)
 		if e != nil {
 			err = e
 		}
-		return bytes.Compare(tree.NameOf(block.text), name) >= 0
+		return bytes.Compare(tree.NameOf(text), name) >= 0
 	})
 	if err != nil {
 		return nil, err
 	}
 	for b := max(from-1, 0); b < s.blocks; b++ {
-		block, err := f.block(s, x, b)
+		text, _, err := f.block(s, x, b)
 		if err != nil {
 			return nil, err
 		}
-		for line := range bytes.Lines(block.text) {
+		for line := range bytes.Lines(text) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			switch bytes.Compare(tree.NameOf(line), name) {
 			case 0:
@@ -92,22 +92,23 @@ func (f *File) Search(q Query, yield func(*tree.Entry) error) error {
 // A searcher is a Query made ready, and what is needed again and again while searching.
 type searcher struct {
 	in, text [][]byte // in lower case, the longest first
-	bits     []int    // of the signatures, where text is
+	bits     []int    // of the signatures, that blocks have with all of these
 	verbatim bool     // what text has is in a line as it is in the texts
 	groups   *[256]bool
 	named    []string // the groups
 	others   bool     // those with otherGroup only
 
-	hits  []uint32 // lines whose names have all of in
-	low   []byte   // a block in lower case
+	low   []byte // a block in lower case
 	line  folder
 	found []*tree.Entry
 }
 
 func (f *File) searcher(q Query) *searcher {
 	x := &searcher{in: lowered(q.In), text: lowered(q.Text), verbatim: true}
-	for _, term := range x.text {
+	for _, term := range slices.Concat(x.in, x.text) {
 		x.bits = append(x.bits, bitsOf(term)...)
+	}
+	for _, term := range x.text {
 		if bytes.ContainsAny(term, "\\\t\n,") {
 			x.verbatim = false
 		}
@@ -161,73 +162,46 @@ func (f *File) searchSegment(s *segment, x *searcher) error {
 			}
 		}
 	}
-	if len(x.in) > 0 {
-		names, err := f.names(s)
-		if err != nil {
-			return err
-		}
-		if x.inNames(names); len(x.hits) == 0 {
-			return nil
-		}
-	}
 	index, err := f.index(s)
 	if err != nil {
 		return err
 	}
-	hits := x.hits
-	for ; mask != 0; mask &= mask - 1 {
-		b := bits.TrailingZeros64(mask)
-		_, _, line, after, err := f.span(s, index, b)
-		if err != nil {
+	var all, names []byte
+	if len(x.in) > 0 {
+		if all, err = f.names(s); err != nil {
 			return err
 		}
+	}
+	for ; mask != 0; mask &= mask - 1 {
+		b := bits.TrailingZeros64(mask)
 		if len(x.in) > 0 {
-			for len(hits) > 0 && hits[0] < line {
-				hits = hits[1:]
+			p, err := f.span(s, index, b)
+			if err != nil {
+				return err
 			}
-			if len(hits) == 0 {
-				return nil
-			}
-			if hits[0] >= after {
+			if names = all[p.names:p.namesTo]; !hasAll(names, x.in) {
 				continue
 			}
 		}
-		if !slices.ContainsFunc(index.groups[line:after], x.inGroup) {
-			continue
-		}
-		block, err := f.block(s, index, b)
+		text, groups, err := f.block(s, index, b)
 		if err != nil {
 			return err
 		}
-		if err := f.searchBlock(block, hits, x); err != nil {
+		if err := f.searchBlock(text, groups, names, x); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// inNames finds the lines whose names have all of x.in.
-func (x *searcher) inNames(names []byte) {
-	x.hits = x.hits[:0]
-	line := uint32(0)
-	for at := 0; ; {
-		i := bytes.Index(names[at:], x.in[0])
-		if i < 0 {
-			return
+// hasAll tells whether a text has all terms.
+func hasAll(text []byte, terms [][]byte) bool {
+	for _, term := range terms {
+		if !bytes.Contains(text, term) {
+			return false
 		}
-		line += uint32(bytes.Count(names[at:at+i], []byte("\n")))
-		begin := bytes.LastIndexByte(names[:at+i], '\n') + 1
-		end := bytes.IndexByte(names[at+i:], '\n')
-		if end < 0 {
-			return
-		}
-		name := names[begin : at+i+end]
-		if !slices.ContainsFunc(x.in, func(term []byte) bool { return !bytes.Contains(name, term) }) {
-			x.hits = append(x.hits, line)
-		}
-		line++
-		at += i + end + 1
 	}
+	return true
 }
 
 // inGroup tells whether lines with this byte may be wanted.
@@ -235,43 +209,39 @@ func (x *searcher) inGroup(number byte) bool {
 	return number != successorsOnly && (x.groups == nil || x.groups[number]) && (!x.others || number == otherGroup)
 }
 
-// searchBlock adds what is found in a block.
-func (f *File) searchBlock(b block, hits []uint32, x *searcher) error {
+// searchBlock adds what is found in a block. The names are nil where they don't matter.
+func (f *File) searchBlock(text, groups, names []byte, x *searcher) error {
+	if !slices.ContainsFunc(groups, x.inGroup) {
+		return nil
+	}
 	ascii := true
 	if len(x.text) > 0 {
-		x.low = append(x.low[:0], b.text...)
-		ascii = lowerASCII(x.low)
-		if ascii && x.verbatim {
-			for _, term := range x.text {
-				if !bytes.Contains(x.low, term) {
-					return nil
-				}
-			}
+		x.low = append(x.low[:0], text...)
+		if ascii = lowerASCII(x.low); ascii && x.verbatim && !hasAll(x.low, x.text) {
+			return nil
 		}
 	}
 	at := 0
-	for n, number := range b.groups {
-		length := bytes.IndexByte(b.text[at:], '\n')
+	for _, number := range groups {
+		length := bytes.IndexByte(text[at:], '\n')
 		if length < 0 {
 			return f.damaged("a line is missing")
 		}
 		begin, end := at, at+length
 		at = end + 1
-		if !x.inGroup(number) {
-			continue
-		}
 		if len(x.in) > 0 {
-			for len(hits) > 0 && hits[0] < b.line+uint32(n) {
-				hits = hits[1:]
+			name, rest, ok := bytes.Cut(names, []byte("\n"))
+			if !ok {
+				return f.damaged("a name is missing")
 			}
-			if len(hits) == 0 {
-				return nil
-			}
-			if hits[0] != b.line+uint32(n) {
+			if names = rest; !hasAll(name, x.in) {
 				continue
 			}
 		}
-		line := b.text[begin:end]
+		if !x.inGroup(number) {
+			continue
+		}
+		line := text[begin:end]
 		if len(x.text) > 0 {
 			ok, err := x.hasText(line, x.low[begin:end], ascii)
 			if err != nil {
@@ -298,12 +268,8 @@ func (x *searcher) hasText(line, low []byte, ascii bool) (bool, error) {
 		x.line.buf = appendLower(x.line.buf[:0], line)
 		low = x.line.buf
 	}
-	if x.verbatim {
-		for _, term := range x.text {
-			if !bytes.Contains(low, term) {
-				return false, nil
-			}
-		}
+	if x.verbatim && !hasAll(low, x.text) {
+		return false, nil
 	}
 	t, err := textsOf(line, low)
 	if err != nil {

@@ -12,8 +12,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// texts are those of a line that are searched, in lower case: name, group, summary, description,
-// licence.
+// texts are tree.TextsOf a line in lower case, and not escaped.
 type texts [5][]byte
 
 // has tells whether a term is in one of them.
@@ -44,20 +43,12 @@ func textsOf(line, low []byte) (t texts, err error) {
 		if err != nil {
 			return t, err
 		}
-		for i, s := range [...]string{e.Name, e.Group, e.Summary, e.Description, e.License} {
+		for i, s := range [...]string{e.Name, e.Group, e.License, e.Summary, e.Description} {
 			t[i] = []byte(strings.ToLower(s))
 		}
 		return t, nil
 	}
-	var more bool
-	t[0], low, more = bytes.Cut(low, []byte("\t"))
-	for _, to := range [...]*[]byte{new([]byte), new([]byte), &t[1], new([]byte), &t[2], &t[3], &t[4]} {
-		if !more {
-			break
-		}
-		*to, low, more = bytes.Cut(low, []byte("\t"))
-	}
-	return t, nil
+	return tree.TextsOf(low), nil
 }
 
 // appendLower appends a text in lower case, as strings.ToLower makes it.

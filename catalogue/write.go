@@ -41,12 +41,16 @@ func Merge(ctx context.Context, path string, s tree.Search, old *File, differenc
 	return err
 }
 
-// WriteEntries makes a file of lines that no server has published, sorted by name, and tells their
-// Search: its Ref is empty.
+// WriteEntries makes a file of lines that no server has published, in any order, and tells their
+// Search: its Ref is empty. It has all lines in memory.
 func WriteEntries(ctx context.Context, path string, entries []*tree.Entry) (tree.Search, error) {
 	return write(ctx, path, func(w *writer) error {
-		for _, e := range entries {
-			if err := w.published(e.Line()); err != nil {
+		lines := make([][]byte, len(entries))
+		for i, e := range entries {
+			lines[i] = e.Line()
+		}
+		for _, line := range tree.SortLines(lines) {
+			if err := w.published(line); err != nil {
 				return err
 			}
 		}
@@ -82,19 +86,16 @@ func writeAside(ctx context.Context, path string, lines func(*writer) error, wan
 	if err != nil {
 		return is, err
 	}
-	for _, step := range [...]func() error{
-		file.Sync,
-		func() error { return os.Rename(file.Name(), path) },
-		func() error { return syncFolder(folder) },
-	} {
-		if err := ctx.Err(); err != nil {
-			return is, err
-		}
-		if err := step(); err != nil {
-			return is, err
-		}
+	if err := file.Sync(); err != nil {
+		return is, err
 	}
-	return is, nil
+	if err := ctx.Err(); err != nil {
+		return is, err
+	}
+	if err := os.Rename(file.Name(), path); err != nil {
+		return is, err
+	}
+	return is, syncFolder(folder)
 }
 
 func syncFolder(path string) error {
@@ -156,11 +157,9 @@ func removeLeft(folder string) {
 type writer struct {
 	ctx     context.Context
 	file    *os.File
-	written int64
 	content hash.Hash
 	size    int64
 	lines   int
-	last    []byte          // the last line's name
 	numbers map[string]byte // of the groups
 	groups  []group
 	ends    []byte // the directory's part about segments
@@ -212,11 +211,6 @@ func (w *writer) number(name string) byte {
 
 // add adds a line with the number of its group.
 func (w *writer) add(line []byte, number byte) error {
-	name := tree.NameOf(line)
-	if bytes.Compare(name, w.last) < 0 {
-		return fmt.Errorf("the name %.80q comes after %.80q", name, w.last)
-	}
-	w.last = append(w.last[:0], name...)
 	if w.lines++; w.lines > tree.MaxEntries {
 		return fmt.Errorf("there are more than %d lines", tree.MaxEntries)
 	}
@@ -226,6 +220,7 @@ func (w *writer) add(line []byte, number byte) error {
 	if len(w.text) == w.begin {
 		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(w.begin-w.start))
 		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(len(w.of)))
+		w.table = binary.LittleEndian.AppendUint32(w.table, uint32(len(w.names)))
 	}
 	w.text = append(append(w.text, line...), '\n')
 	w.of = append(w.of, number)
@@ -420,9 +415,9 @@ func (c *cursor) next() error {
 			if err != nil {
 				return err
 			}
-			b, err := c.f.block(s, x, bits.TrailingZeros64(c.mask))
-			c.copied = append(append(c.copied[:0], b.text...), b.groups...)
-			c.text, c.groups = c.copied[:len(b.text)], c.copied[len(b.text):]
+			text, groups, err := c.f.block(s, x, bits.TrailingZeros64(c.mask))
+			c.copied = append(append(c.copied[:0], text...), groups...)
+			c.text, c.groups = c.copied[:len(text)], c.copied[len(text):]
 			return err
 		})
 		if err != nil {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // Check tells whether the record is whole: the problems that SQLite finds with its file, and what
@@ -81,18 +79,9 @@ func (r *Record) checkRemotes(ctx context.Context) (problems []string, err error
 }
 
 func (r *Record) checkShards(ctx context.Context) (problems []string, err error) {
-	type shard struct {
-		source, folder string
-		number         int
-		index          tree.Index
-		body           []byte
-	}
-	err = each(r, "SELECT source, folder, number, root, shards, body FROM shard", nil, func(s scan) (k shard, err error) {
-		err = s(&k.source, &k.folder, &k.number, &k.index.Root, &k.index.Shards, &k.body)
-		return k, err
-	}, func(k shard) error {
-		if k.index.Check(k.number, k.body) != nil {
-			problems = append(problems, "what was kept as "+shardKey(k.source, k.folder, k.number)+" is not what was kept")
+	err = each(r, "SELECT "+shardColumns+" FROM shard", nil, scanShard, func(k *keptShard) error {
+		if err := k.check(); err != nil {
+			problems = append(problems, fmt.Sprintf("%s is not what was kept: %v", k.key(), err))
 		}
 		return ctx.Err()
 	})

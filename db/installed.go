@@ -154,7 +154,7 @@ func (r *Record) InstalledByName(name string) ([]Package, error) {
 	return all, err
 }
 
-// versions are which packages are installed, as they were when the record had a version.
+// versions are the packages that were installed when the record had a Version.
 type versions struct {
 	at     int64
 	byName map[string][]tree.NEVRA
@@ -164,8 +164,11 @@ type versions struct {
 // memory until they change.
 func (r *Record) InstalledVersions() (map[string][]tree.NEVRA, error) {
 	at, err := r.Version()
-	if err != nil || r.versions != nil && r.versions.at == at {
-		return r.versions.all(), err
+	if err != nil {
+		return nil, err
+	}
+	if r.versions != nil && r.versions.at == at {
+		return r.versions.byName, nil
 	}
 	v := &versions{at, make(map[string][]tree.NEVRA)}
 	err = each(r, "SELECT name, evr, arch FROM installed", nil, func(s scan) (tree.NEVRA, error) {
@@ -181,13 +184,6 @@ func (r *Record) InstalledVersions() (map[string][]tree.NEVRA, error) {
 	}
 	r.versions = v
 	return v.byName, nil
-}
-
-func (v *versions) all() map[string][]tree.NEVRA {
-	if v == nil {
-		return nil
-	}
-	return v.byName
 }
 
 // CountInstalled is how many packages are installed, and how many of them this backend installed.

@@ -103,7 +103,22 @@ func (r *Record) DictionaryOf(tree256 string) (string, error) {
 
 // Trees are the digests of the trees that are kept.
 func (r *Record) Trees() ([]string, error) {
-	return column[string](r, "SELECT DISTINCT tree_sha256 FROM member")
+	type kept struct {
+		sha256 string
+		there  bool
+	}
+	var all []string
+	err := each(r, "SELECT tree_sha256, tree_sha256 IN (SELECT sha256 FROM published) FROM (SELECT DISTINCT tree_sha256 FROM member)", nil, func(s scan) (k kept, err error) {
+		err = s(&k.sha256, &k.there)
+		return k, err
+	}, func(k kept) error {
+		if !k.there {
+			return r.failed("reading", r.Damaged(fmt.Errorf("the tree %.12s… is gone and its packages are not", k.sha256)))
+		}
+		all = append(all, k.sha256)
+		return nil
+	})
+	return all, err
 }
 
 // TreesWith are the digests of the kept trees that have a package.
@@ -153,7 +168,7 @@ func (r *Record) Remote(url string, parse func(body []byte) error) (Remote, bool
 	if err != nil || !ok {
 		return Remote{}, false, r.failed("reading", err)
 	}
-	if so != 0 && so != remoteSum(url, f.Validator, f.Body, checked) { // an old record had none
+	if so != remoteSum(url, f.Validator, f.Body, checked) {
 		return Remote{}, false, r.failed("reading", r.Damaged(fmt.Errorf("what was kept of %s is not what it was", url)))
 	}
 	f.Checked = time.Unix(checked, 0)
@@ -169,25 +184,56 @@ func remoteSum(url, validator string, body []byte, checked int64) int64 {
 	return int64(sum(0, []any{url, validator, body, checked}))
 }
 
-func shardKey(source, folder string, number int) string {
-	return fmt.Sprintf("%s of %s, number %d", folder, source, number)
+// A keptShard is a shard of the index of a source, as it came.
+type keptShard struct {
+	source, folder string
+	number         int
+	index          tree.Index
+	body           []byte
 }
 
-// KeptShard gives a shard of a source's index to parse; false where it isn't kept. folder is that of
-// the index. The errors are those of Kept.
+const shardColumns = "source, folder, number, root, shards, body"
+
+func (k *keptShard) values() []any {
+	return []any{k.source, k.folder, k.number, k.index.Root, k.index.Shards, k.body}
+}
+
+func scanShard(s scan) (*keptShard, error) {
+	k := new(keptShard)
+	return k, s(&k.source, &k.folder, &k.number, &k.index.Root, &k.index.Shards, &k.body)
+}
+
+func (k *keptShard) key() string {
+	return fmt.Sprintf("the shard %d of %s of %s", k.number, k.folder, k.source)
+}
+
+// check tells whether it is what was kept.
+func (k *keptShard) check() error {
+	if k.number < 0 || k.number >= k.index.Shards {
+		return fmt.Errorf("there are %d", k.index.Shards)
+	}
+	return k.index.Check(k.number, k.body)
+}
+
+// KeptShard gives a shard of a source's index to parse, which checks it (tree.Index); false where it
+// isn't kept. folder is that of the index. The errors are those of Kept.
 func (r *Record) KeptShard(source, folder string, x tree.Index, number int, parse func(body []byte) error) (bool, error) {
-	var body []byte
-	ok, err := found(r.row("SELECT body FROM shard WHERE source = ? AND folder = ? AND number = ? AND root = ?", source, folder, number, x.Root).Scan(&body))
+	k := &keptShard{source: source, folder: folder, number: number}
+	ok, err := found(r.row("SELECT body FROM shard WHERE source = ? AND folder = ? AND number = ? AND root = ?", source, folder, number, x.Root).Scan(&k.body))
 	if err != nil || !ok {
 		return false, r.failed("reading", err)
 	}
-	return true, r.parse(shardKey(source, folder, number), body, parse)
+	if err := r.parse(k.key(), k.body, parse); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
-// KeepShard keeps a shard in the place of what is kept by its number. The caller has parsed it.
+// KeepShard keeps a shard. The caller has parsed it.
 func (r *Record) KeepShard(ctx context.Context, source, folder string, x tree.Index, number int, body []byte) error {
+	k := &keptShard{source, folder, number, x, body}
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO shard (source, folder, number, root, shards, body) VALUES (?, ?, ?, ?, ?, ?)", source, folder, number, x.Root, x.Shards, body)
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO shard ("+shardColumns+") VALUES (?, ?, ?, ?, ?, ?)", k.values()...)
 		return err
 	}))
 }

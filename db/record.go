@@ -58,14 +58,9 @@ func connect(path, options string) (*sql.DB, error) {
 
 // open opens the file while no other process does.
 func (r *Record) open(ctx context.Context) error {
-	err := r.openOnce(ctx)
+	err := r.openAny(ctx)
 	if r.releasedReserve(err) {
-		err = r.openOnce(ctx)
-	}
-	if errors.Is(err, errOlder) {
-		if err = carryOver(ctx, r.path); err == nil {
-			err = r.openOnce(ctx)
-		}
+		err = r.openAny(ctx)
 	}
 	if err == nil {
 		r.keepReserve()
@@ -73,8 +68,20 @@ func (r *Record) open(ctx context.Context) error {
 	return err
 }
 
+// openAny is openOnce for a record of any version up to this.
+func (r *Record) openAny(ctx context.Context) error {
+	err := r.openOnce(ctx)
+	if !errors.Is(err, errOlder) {
+		return err
+	}
+	if err := carryOver(ctx, r.path); err != nil {
+		return err
+	}
+	return r.openOnce(ctx)
+}
+
 func (r *Record) openOnce(ctx context.Context) error {
-	r.file = nil
+	r.file, r.versions = nil, nil
 	if err := finish(r.path); err != nil {
 		return err
 	}

@@ -32,8 +32,21 @@ func (s *Salvage) String() string {
 	return text + ", not all could be read of: " + strings.Join(s.Lost, ", ")
 }
 
-// salvage makes the new record.
-func salvage(ctx context.Context, path string, how func(*carrier)) (*Salvage, error) {
+// salvage makes path's new record, building, of what can be read in the file from. What has the keys
+// unreadable is left out, and all but meta, own, needed and the journal where that file is of an older
+// version. Where it fails nothing is left.
+func salvage(ctx context.Context, path, from string, unreadable map[string]bool) (s *Salvage, err error) {
+	for _, name := range []string{patched, building} {
+		if err := remove(path + name); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		remove(path + patched)
+		if err != nil {
+			remove(path + building)
+		}
+	}()
 	if err := create(path + building); err != nil {
 		return nil, err
 	}
@@ -42,29 +55,37 @@ func salvage(ctx context.Context, path string, how func(*carrier)) (*Salvage, er
 		return nil, err
 	}
 	defer db.Close()
-	if err := (&Record{path: path, db: db}).prepareSchema(ctx); err != nil {
+	c := &carrier{ctx: ctx, unreadable: unreadable}
+	// Where it fails all begins anew: without a journal nothing can be rolled back.
+	carry := func(f func(*sql.Tx) error) error {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := f(tx); err != nil || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return tx.Commit()
+	}
+	if err := carry(func(tx *sql.Tx) error { return makeSchema(ctx, tx) }); err != nil {
 		return nil, err
 	}
-	c := &carrier{ctx: ctx}
-	how(c)
-	if c.old, err = legible(ctx, path, db); err != nil {
+	if c.old, err = legible(ctx, path, from, db); err != nil {
 		return nil, err
 	}
 	defer c.old.Close()
-	carried := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
-	if !c.older {
-		carried = append(carried, c.published, c.members, c.remote, c.shards)
+	var version int
+	if err := c.stopped(c.old.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)); err != nil {
+		return nil, err
 	}
-	for _, carry := range append(carried, c.mark) {
-		tx, err := db.Begin()
-		if err != nil {
-			return nil, err
-		}
-		if err := carry(tx); err != nil || ctx.Err() != nil {
-			tx.Rollback()
-			return nil, cmp.Or(ctx.Err(), err)
-		}
-		if err := tx.Commit(); err != nil {
+	c.older = 0 < version && version < schemaVersion
+	tables := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
+	if !c.older {
+		tables = append(tables, c.published, c.members, c.remote, c.shards)
+	}
+	for _, table := range append(tables, c.mark) {
+		if err := carry(table); err != nil {
 			return nil, err
 		}
 	}
@@ -73,12 +94,12 @@ func salvage(ctx context.Context, path string, how func(*carrier)) (*Salvage, er
 	return &c.Salvage, db.Close()
 }
 
-// legible opens the damaged file for reading. Where SQLite can't make out what tables it has, as
-// after every damage to its first page, it opens a copy in which the pages that tell are those of
-// the new record: a record has always the same ones.
-func legible(ctx context.Context, path string, new *sql.DB) (*sql.DB, error) {
+// legible opens a file for reading. Where SQLite can't make out what tables it has, as after every
+// damage to its first page, it opens a copy in which the pages that tell are those of the new record:
+// a record of this version has always the same ones, and of an older one it is what own and needed have.
+func legible(ctx context.Context, path, from string, new *sql.DB) (*sql.DB, error) {
 	const reading = "&mode=ro&_pragma=" + busyTimeout + "&_pragma=writable_schema(ON)" // which makes SQLite bear some damage
-	old, err := connect(path+aside, reading)
+	old, err := connect(from, reading)
 	if err != nil {
 		return nil, err
 	}
@@ -93,21 +114,22 @@ func legible(ctx context.Context, path string, new *sql.DB) (*sql.DB, error) {
 	}
 	old.Close()
 	if errors.Is(err, ErrLocked) || ctx.Err() != nil {
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
-	if err := patch(path, new); err != nil {
+	if err := patch(path+patched, from, new); err != nil {
 		return nil, err
 	}
 	return connect(path+patched, reading)
 }
 
-func patch(path string, new *sql.DB) error {
+// patch copies a file, but for the pages that tell what tables there are.
+func patch(to, from string, new *sql.DB) error {
 	for _, part := range []string{"", "-wal"} {
-		if err := copyFile(path+patched+part, path+aside+part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(to+part, from+part); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
-	f, err := os.OpenFile(path+patched, os.O_RDWR, 0)
+	f, err := os.OpenFile(to, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -134,12 +156,12 @@ func patch(path string, new *sql.DB) error {
 	return rows.Err()
 }
 
-// A carrier carries rows from a damaged record over to a new one.
+// A carrier carries rows from a damaged or older record over to a new one.
 type carrier struct {
 	ctx        context.Context
 	old        *sql.DB
 	unreadable map[string]bool // keys of what is not carried over
-	older      bool            // the record isn't damaged, as far as is known, but of an older version
+	older      bool            // the record is of an older version
 	Salvage
 }
 
@@ -364,20 +386,17 @@ func (c *carrier) remote(tx *sql.Tx) error {
 }
 
 func (c *carrier) shards(tx *sql.Tx) error {
-	return c.each("shard", "source, folder, number, root, shards, body", "source", letters, func(scan func(...any) error) (bool, error) {
-		var source, folder string
-		var number int
-		var x tree.Index
-		var body []byte
-		if scan(&source, &folder, &number, &x.Root, &x.Shards, &body) != nil || !plain(source, folder) || x.Check(number, body) != nil || c.unreadable[shardKey(source, folder, number)] {
+	return c.each("shard", shardColumns, "source", letters, func(scan func(...any) error) (bool, error) {
+		k, err := scanShard(scan)
+		if err != nil || !plain(k.source, k.folder) || k.check() != nil || c.unreadable[k.key()] {
 			return false, nil
 		}
-		return true, count(&c.Shards, tx, "INSERT OR IGNORE INTO shard (source, folder, number, root, shards, body) VALUES (?, ?, ?, ?, ?, ?)", source, folder, number, x.Root, x.Shards, body)
+		return true, count(&c.Shards, tx, "INSERT OR IGNORE INTO shard ("+shardColumns+") VALUES (?, ?, ?, ?, ?, ?)", k.values()...)
 	})
 }
 
 // mark notes whether something was lost of which packages this backend installed and why: "now", or
-// "perhaps". It stays: see infer. Of an older record that all can be read of nothing was lost.
+// "perhaps". It stays: see infer. Of an older record, where all can be read, nothing was lost.
 func (c *carrier) mark(tx *sql.Tx) error {
 	lost := "perhaps"
 	for _, table := range []string{"own", "needed", "journal"} {

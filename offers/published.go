@@ -142,10 +142,10 @@ type Details struct {
 
 // Details are what a line and what it leads to say. Where the search file is here, all but the size is
 // known without asking anybody.
-func (o *Offers) Details(ctx context.Context, p Progress, l *Line) (*Details, error) {
+func (o *Offers) Details(ctx context.Context, l *Line) (*Details, error) {
 	d := &Details{Summary: l.Summary, Description: l.Description, License: l.License, Group: l.Group, URL: l.URL}
 	searched := l.ref == nil
-	r, err := o.reference(ctx, p, l)
+	r, err := o.reference(ctx, l)
 	if Ends(err) || err != nil && !searched {
 		return nil, err
 	}

@@ -83,22 +83,27 @@ func (p publication) write(t testing.TB, folder string) *tree.Platform {
 		refs[name] = append(refs[name], line)
 		search[name] = append([][]byte{(&tree.Entry{NEVRA: tree.NEVRA{Name: name}, By: all}).Line()}, search[name]...)
 	}
-	var lines, texts [][]byte
+	var lines, translated [][]byte
 	for _, name := range slices.Sorted(maps.Keys(search)) {
 		lines = append(lines, search[name]...)
 		if p.Texts[name] != "" {
-			texts = append(texts, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: p.Texts[name]}).Line())
+			translated = append(translated, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: p.Texts[name]}).Line())
 		}
 	}
 	var body []byte
 	is.Search, body, err = tree.EncodeSearch("search/", lines)
 	must(t, err)
 	put(is.Search.Path, body)
-	if len(texts) > 0 {
-		in, body, err := tree.EncodeSearch("texts/pt@", texts)
+	if len(translated) > 0 {
+		in, body, err := tree.EncodeSearch("texts/pt@", translated)
 		must(t, err)
 		put(in.Path, body)
-		is.Texts = map[string]tree.Search{"pt": in}
+		line, err := (&tree.Language{Language: "pt", Search: in}).Line()
+		must(t, err)
+		var files [][]byte
+		is.Texts, files, err = tree.EncodeIndex([][][]byte{{line}})
+		must(t, err)
+		put(is.Texts.Path(texts, 0), files[0])
 	}
 	shards := make([][][]byte, 4)
 	for _, name := range slices.Sorted(maps.Keys(refs)) {

@@ -167,7 +167,7 @@ func (o *Offers) successor(ctx context.Context, p Progress, w Wanted, offered *L
 // Offer is what a line of a source's catalogue leads to.
 func (o *Offers) Offer(ctx context.Context, p Progress, l *Line) (*Offer, error) {
 	p.Doing(LoadingTree)
-	r, err := o.reference(ctx, p, l)
+	r, err := o.reference(ctx, l)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 const (
 	references   = "references"
 	capabilities = "capabilities"
+	texts        = "texts"
 )
 
 // shard gives the lines of a shard of a source's index to parse, which is called anew for each try:
@@ -70,13 +71,12 @@ func (o *Offers) missing(s Source, platform *tree.Platform, names []string) ([]i
 }
 
 // loadReferences loads the shards of references that these names are in.
-func (o *Offers) loadReferences(ctx context.Context, p Progress, s Source, platform *tree.Platform, names []string) error {
+func (o *Offers) loadReferences(ctx context.Context, s Source, platform *tree.Platform, names []string) error {
 	missing, err := o.missing(s, platform, names)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
 	x := platform.References
-	p.Doing(LoadingCatalogue)
 	for i, got := range inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]byte, error) {
 		return o.downloadShard(ctx, s, references, x, missing[i])
 	}) {
@@ -96,7 +96,7 @@ func (o *Offers) loadReferences(ctx context.Context, p Progress, s Source, platf
 
 // LoadReferences loads what leads from these names to their trees, at once rather than one after the
 // other. What can't be loaded shows when it is asked for: the error is one that ends the command.
-func (o *Offers) LoadReferences(ctx context.Context, p Progress, names []string) error {
+func (o *Offers) LoadReferences(ctx context.Context, names []string) error {
 	if len(names) < 2 {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (o *Offers) LoadReferences(ctx context.Context, p Progress, names []string)
 		if platform == nil {
 			continue
 		}
-		err := o.try(ctx, attempt{s, true}, true, func(ctx context.Context) error { return o.loadReferences(ctx, p, s, platform, names) })
+		err := o.try(ctx, attempt{s, true}, true, func(ctx context.Context) error { return o.loadReferences(ctx, s, platform, names) })
 		if Ends(err) {
 			return err
 		}
@@ -131,7 +131,7 @@ func (o *Offers) keptReferences(s Source, platform *tree.Platform, name string) 
 }
 
 // reference leads from a line of a catalogue to the tree. It is asked for where it isn't here.
-func (o *Offers) reference(ctx context.Context, p Progress, l *Line) (*tree.Reference, error) {
+func (o *Offers) reference(ctx context.Context, l *Line) (*tree.Reference, error) {
 	if l.ref != nil {
 		return l.ref, nil
 	}
@@ -140,7 +140,7 @@ func (o *Offers) reference(ctx context.Context, p Progress, l *Line) (*tree.Refe
 	if platform == nil {
 		return nil, ErrNotOffered
 	}
-	if err := o.loadReferences(ctx, p, s, platform, []string{l.Name}); err != nil {
+	if err := o.loadReferences(ctx, s, platform, []string{l.Name}); err != nil {
 		return nil, sourceError(s, err)
 	}
 	all, _, err := o.keptReferences(s, platform, l.Name)

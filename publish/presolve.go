@@ -27,7 +27,7 @@ var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir: func(o *Options) string { return o.home() },
 	// catalogue is that of format 1, whose readers find it until it expires.
-	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts", "capabilities/", "categories", "dictionary", "rpms"},
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,

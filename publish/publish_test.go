@@ -86,6 +86,7 @@ type published struct {
 	platform   *tree.Platform
 	lines      map[string][]string // of the search file, by name
 	references map[string]*tree.Reference
+	texts      map[string]tree.Search
 	by         map[string][]string // of names that are obsoleted
 	trees      map[string]*tree.Tree
 	files      map[string][]string // by name
@@ -97,7 +98,7 @@ func follow(dir, platform string) (*published, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &published{references: map[string]*tree.Reference{}, by: map[string][]string{}, trees: map[string]*tree.Tree{}, files: map[string][]string{}}
+	r := &published{references: map[string]*tree.Reference{}, texts: map[string]tree.Search{}, by: map[string][]string{}, trees: map[string]*tree.Tree{}, files: map[string][]string{}}
 	if r.platform, err = tree.ParsePlatform(data, platform); err != nil {
 		return nil, err
 	}
@@ -111,8 +112,19 @@ func follow(dir, platform string) (*published, error) {
 	if r.lines, err = searchLines(read, r.platform.Search); err != nil {
 		return r, err
 	}
-	for _, s := range r.platform.Texts {
-		if _, err := searchLines(read, s); err != nil {
+	for i := range r.platform.Texts.Shards {
+		data, err := os.ReadFile(filepath.Join(dir, r.platform.Texts.Path("texts", i)))
+		if err != nil {
+			return r, err
+		}
+		if err := r.platform.Texts.Lines(i, data, func(line []byte) error {
+			l, err := r.platform.Texts.ParseLanguage(i, line)
+			if err == nil {
+				r.texts[l.Language] = l.Search
+				_, err = searchLines(read, l.Search)
+			}
+			return err
+		}); err != nil {
 			return r, err
 		}
 	}

@@ -58,7 +58,7 @@ func documents(t *testing.T, path string) (all [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shards := filepath.Dir(path); slices.Contains([]string{"references", "capabilities"}, filepath.Base(filepath.Dir(shards))) {
+	if shards := filepath.Dir(path); slices.Contains([]string{"references", "capabilities", "texts"}, filepath.Base(filepath.Dir(shards))) {
 		all, err := os.ReadDir(shards)
 		if err != nil {
 			t.Fatal(err)
@@ -111,6 +111,9 @@ func TestSchemas(t *testing.T) {
 			return err
 		}
 		kind := map[string]string{"references": "reference", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories"}[strings.Split(in, "/")[0]]
+		if strings.HasPrefix(in, "texts/") && strings.Count(in, "/") == 2 {
+			kind = "language"
+		}
 		if kind == "" {
 			kind = strings.TrimSuffix(e.Name(), ".json")
 		}
@@ -149,7 +152,7 @@ func TestSchemas(t *testing.T) {
 	if !names["asks"] {
 		t.Error("nothing with conditions was published")
 	}
-	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "tree", "files", "texts", "capability", "categories", "platforms", "report"} {
+	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "platforms", "report"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

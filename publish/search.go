@@ -29,7 +29,7 @@ func (p *presolve) addSearch(ctx context.Context) (err error) {
 	if p.was != nil {
 		was = p.was.Search
 	}
-	p.next.Search, err = p.searchFile(ctx, "search", "search/", lines, was, tree.MaxDifferences)
+	p.next.Search, err = p.searchFile(ctx, "search", "search/", lines, was)
 	return err
 }
 
@@ -94,10 +94,9 @@ func (p *presolve) addIndex(ctx context.Context, folder string, byName map[strin
 	}
 }
 
-// searchFile adds a search file of lines, called prefix and its digest, and differences from at most
-// so many earlier ones, of which was is the last. Where its lines are those, it and its differences
-// stay.
-func (p *presolve) searchFile(ctx context.Context, folder, prefix string, lines [][]byte, was tree.Search, most int) (tree.Search, error) {
+// searchFile adds a search file of lines, called prefix and its digest, and differences from earlier
+// ones, of which was is the last. Where its lines are those, it and its differences stay.
+func (p *presolve) searchFile(ctx context.Context, folder, prefix string, lines [][]byte, was tree.Search) (tree.Search, error) {
 	if ctx.Err() != nil {
 		return tree.Search{}, context.Cause(ctx)
 	}
@@ -116,7 +115,7 @@ func (p *presolve) searchFile(ctx context.Context, folder, prefix string, lines 
 		if ctx.Err() != nil {
 			return s, context.Cause(ctx)
 		}
-		if len(s.Differences) == most {
+		if len(s.Differences) == tree.MaxDifferences {
 			break
 		}
 		if strings.HasPrefix(s.Content, from) {

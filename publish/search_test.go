@@ -169,8 +169,8 @@ func TestDifferencesOfTexts(t *testing.T) {
 		mustBuild(t, open(t, repotest.URL(repository)), o)
 		found := mustFollow(t, o)
 		if was != nil {
-			for language, s := range found.platform.Texts {
-				if before := was.platform.Texts[language]; (s.Content == before.Content) != (language == "fr") || (s.From(before.Content) != nil) != (language != "fr") {
+			for language, s := range found.texts {
+				if before := was.texts[language]; (s.Content == before.Content) != (language == "fr") || (s.From(before.Content) != nil) != (language != "fr") {
 					t.Errorf("%s: %+v, before: %+v", language, s, before)
 				}
 			}

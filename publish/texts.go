@@ -5,43 +5,70 @@ package publish
 import (
 	"cmp"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// textDifferences is from how many earlier files of a language there are differences: texts change
-// less often than packages, and platform.json has those of all languages.
-const textDifferences = 4
-
 // texts adds what the repositories say of the packages on offer in other languages: a search file
-// for each. A language that has more than laptops take is left out.
+// for each, and the index that leads to them. A language that has more than laptops take is left
+// out.
 func (p *presolve) texts(ctx context.Context) error {
-	offered := p.offered()
-	p.next.Texts = make(map[string]tree.Search)
+	offered, was := p.offered(), p.textsBefore()
+	lines := make(map[string][][]byte) // of the index
 	for language, texts := range p.solved.Texts() {
-		var lines [][]byte
+		var of [][]byte
 		for name, x := range texts {
 			if offered[name] && (x.Summary != "" || x.Description != "") {
-				lines = append(lines, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: x.Summary, Description: x.Description}).Line())
+				of = append(of, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: x.Summary, Description: x.Description}).Line())
 			}
 		}
-		if len(lines) == 0 {
+		if len(of) == 0 {
 			continue
 		}
-		var was tree.Search
-		if p.was != nil {
-			was = p.was.Texts[language]
-		}
-		s, err := p.searchFile(ctx, "texts", "texts/"+language+"@", lines, was, textDifferences)
+		s, err := p.searchFile(ctx, "texts", "texts/"+language+"@", of, was[language])
 		if err != nil {
 			return err
 		}
-		if s.Lines <= tree.MaxEntries && s.Unpacked <= tree.MaxUnpacked && s.Size <= tree.MaxSearchFile {
-			p.next.Texts[language] = s
+		if s.Lines > tree.MaxEntries || s.Unpacked > tree.MaxUnpacked || s.Size > tree.MaxSearchFile {
+			continue
 		}
+		line, err := (&tree.Language{Language: language, Search: s}).Line()
+		if err != nil {
+			return err
+		}
+		lines[language] = [][]byte{line}
 	}
-	return nil
+	if len(lines) == 0 {
+		return nil
+	}
+	var err error
+	p.next.Texts, err = p.addIndex(ctx, "texts", lines, tree.LanguageShards(len(lines)), tree.LanguageShard)
+	return err
+}
+
+// textsBefore are the search files of languages that were published last, as far as they are there.
+func (p *presolve) textsBefore() map[string]tree.Search {
+	all := make(map[string]tree.Search)
+	if p.was == nil || p.was.Texts.IsZero() {
+		return all
+	}
+	for i := range p.was.Texts.Shards {
+		file, err := os.ReadFile(p.folder.path(p.was.Texts.Path("texts", i)))
+		if err != nil {
+			continue
+		}
+		// What is damaged has no differences, and is told by whoever reads it.
+		_ = p.was.Texts.Lines(i, file, func(line []byte) error {
+			l, err := p.was.Texts.ParseLanguage(i, line)
+			if err == nil {
+				all[l.Language] = l.Search
+			}
+			return err
+		})
+	}
+	return all
 }
 
 // offered are the names of the top-level packages.

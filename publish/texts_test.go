@@ -30,7 +30,7 @@ func withTexts(t *testing.T, repository, components string) {
 // textsOf are the lines in a language that a reader finds; nil where there are none.
 func textsOf(t *testing.T, o Options, language string) (lines []string) {
 	t.Helper()
-	s, ok := mustFollow(t, o).platform.Texts[language]
+	s, ok := mustFollow(t, o).texts[language]
 	if !ok {
 		return nil
 	}
@@ -70,7 +70,7 @@ func TestTexts(t *testing.T) {
 	for i, packages := range []pkgs{second, third} {
 		o.Now = o.Now.Add(o.ValidFor + time.Minute)
 		mustBuild(t, openRepo(t, packages), o)
-		if got, want := count(), []int{2, 0}[i]; got != want {
+		if got, want := count(), []int{3, 0}[i]; got != want {
 			t.Errorf("after %d builds without texts there are %d files, want %d", i+1, got, want)
 		}
 	}

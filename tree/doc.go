@@ -17,6 +17,7 @@
 //	dictionary/<digest>.zst          what trees are compressed with: see Packer
 //	files/<name>@<digest>.json.zst   a FileList: the paths in a package
 //	notices/<name>@<digest>.json     Notices: why a tree's versions came; the tree has its digest
+//	texts/<root>/<n>                 a shard of an Index: one Language a line
 //	texts/<lang>@<digest>.zst        a search file of a language; its differences are beside it
 //	capabilities/<root>/<n>          a shard of an Index: one Capability a line
 //	categories/<digest>.json         Categories

@@ -76,11 +76,12 @@ const minObject = 24
 
 // The limits of the kinds of files.
 var (
-	platformLimit   = limit{MaxPlatform, (maxLanguages+1)*(MaxDifferences+1) + MaxRepositories + 64, 1 << 16}
+	platformLimit   = limit{MaxPlatform, MaxDifferences + MaxRepositories + 64, 1 << 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
 	filesLimit      = limit{MaxFilesFile, 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
 	referenceLimit  = limit{maxEntry, 8, MaxObsoletes + MaxBy + 64}
+	languageLimit   = limit{maxEntry, MaxDifferences + 8, 8 * MaxDifferences}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
 	categoriesLimit = limit{MaxCategoriesFile, MaxCategories + maxLanguages + 64, 1 << 17}
 	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}

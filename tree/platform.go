@@ -28,8 +28,9 @@ type Platform struct {
 	Search Search `json:"search"`
 	// References leads from the names of top-level packages to their trees (Reference).
 	References Index `json:"references"`
-	// Texts are summaries and descriptions by language; none where the repositories have none.
-	Texts map[string]Search `json:"texts,omitempty"`
+	// Texts leads from languages to search files with summaries and descriptions (Language); there is
+	// no such index where the repositories have none.
+	Texts Index `json:"texts,omitzero"`
 	// Capabilities is the index of what the packages in all trees provide (Capability).
 	Capabilities Index `json:"capabilities,omitzero"`
 	// Dictionary is what trees are compressed with (DictionaryOf); none where that doesn't pay.
@@ -97,21 +98,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	if err := p.References.check(); err != nil {
 		return nil, err
 	}
-	if len(p.Texts) > maxLanguages {
-		return nil, fmt.Errorf("platform.json has texts in %d languages, more than %d", len(p.Texts), maxLanguages)
-	}
-	for language, texts := range p.Texts {
-		if err := CheckLanguage(language); err != nil {
-			return nil, fmt.Errorf("platform.json has texts: %w", err)
-		}
-		if err := texts.check("texts"); err != nil {
-			return nil, err
-		}
-		p.Texts[language] = texts
-	}
-	if !p.Capabilities.IsZero() {
-		if err := p.Capabilities.check(); err != nil {
-			return nil, err
+	for _, x := range []Index{p.Texts, p.Capabilities} {
+		if !x.IsZero() {
+			if err := x.check(); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if !p.Dictionary.IsZero() {

@@ -15,12 +15,13 @@ import (
 
 func platform() *Platform {
 	now := time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC)
-	search := func(folder string) Search {
-		return Search{NewRef(folder+"/", []byte("a"), ".zst"), digest, 100, 3, []Difference{{"fedcba9876543210", NewRef(folder+"/", []byte("b"), ".zst")}}}
-	}
 	return &Platform{Format: Format, Platform: "p", Arch: "i686", Serial: 3, Created: now, Expires: now.AddDate(0, 1, 0), Base: Base{digest, 7},
-		Search: search("search"), References: Index{digest, 4}, Texts: map[string]Search{"de": search("texts")}, Capabilities: Index{digest, 2},
+		Search: search("search"), References: Index{digest, 4}, Texts: Index{digest, 1}, Capabilities: Index{digest, 2},
 		Dictionary: NewRef("dictionary/", []byte("c"), ".zst"), Repositories: []Repository{{[]string{"https://a.example.org/x", "file:///srv/x"}}, {[]string{"http://[::1]/"}}}}
+}
+
+func search(folder string) Search {
+	return Search{NewRef(folder+"/", []byte("a"), ".zst"), digest, 100, 3, []Difference{{"fedcba9876543210", NewRef(folder+"/", []byte("b"), ".zst")}}}
 }
 
 func TestPlatformRoundTrip(t *testing.T) {
@@ -74,8 +75,7 @@ func TestPlatformRefused(t *testing.T) {
 		{"three shards", func(p *Platform) { p.References.Shards = 3 }, "no power of two"},
 		{"too many shards", func(p *Platform) { p.References.Shards = 2 * MaxShards }, "no power of two"},
 		{"capabilities without shards", func(p *Platform) { p.Capabilities.Shards = -1 }, "no power of two"},
-		{"no language", func(p *Platform) { p.Texts["../de"] = p.Texts["de"] }, "no language"},
-		{"texts elsewhere", func(p *Platform) { p.Texts["de"] = p.Search }, "should be in texts/"},
+		{"texts without a root", func(p *Platform) { p.Texts.Root = "" }, "not a SHA-256"},
 		{"a large dictionary", func(p *Platform) { p.Dictionary.Size = MaxDictionary + 1 }, "not between"},
 		{"a dictionary elsewhere", func(p *Platform) { p.Dictionary.Path = "trees/" + p.Dictionary.SHA256[:16] }, "should be in dictionary/"},
 		{"a repository nowhere", func(p *Platform) { p.Repositories[1].URLs = nil }, "repository 2 of platform.json has 0 mirrors"},

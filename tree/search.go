@@ -147,6 +147,24 @@ func NameOf(line []byte) []byte {
 	return name
 }
 
+// TextsOf are those of a line's fields that are searched: name, group, licence, summary and
+// description, escaped as they are in it.
+func TextsOf(line []byte) (texts [5][]byte) {
+	n := 0
+	for i := range searchFields {
+		field, rest, more := bytes.Cut(line, []byte("\t"))
+		if i == 0 || i == 4 || i == 5 || i == 7 || i == 8 {
+			texts[n] = field
+			n++
+		}
+		if !more || n == len(texts) {
+			break
+		}
+		line = rest
+	}
+	return texts
+}
+
 // ParseEntry reads and checks a line.
 func ParseEntry(line []byte) (*Entry, error) {
 	if len(line) > maxEntry {
@@ -168,9 +186,7 @@ func ParseEntry(line []byte) (*Entry, error) {
 	e := &Entry{NEVRA: NEVRA{Name: f[0], Arch: f[3]}, Group: unescaped(f[4]), License: unescaped(f[5]), URL: unescaped(f[6]), Summary: unescaped(f[7]), Description: unescaped(f[8]), Obsoletes: unlisted(f[9]), By: unlisted(f[10])}
 	var err error
 	if f[2] != "" {
-		if e.NEVRA, err = ParseNEVRA(f[0] + "-" + f[2] + "." + f[3]); err == nil && (e.Name != f[0] || e.Arch != f[3]) {
-			err = fmt.Errorf("%q is no version", f[2])
-		}
+		err = e.setEVR(f[2])
 		if e.Description == "" {
 			e.Description = e.Summary
 		}

@@ -50,7 +50,7 @@ func ahead(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.Packag
 	if err := s.Ready(ctx, w, names); offers.Ends(err) {
 		return err
 	}
-	return s.Offers.LoadReferences(ctx, ops.Progress(w), names)
+	return s.Offers.LoadReferences(ctx, names)
 }
 
 // details answers get-details. The size is what PackageKit's clients show as such: on disk for an
@@ -80,7 +80,7 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 		w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
 		return nil
 	}
-	d, err := s.Offers.Details(ctx, ops.Progress(w), l)
+	d, err := s.Offers.Details(ctx, l)
 	if err != nil {
 		return err
 	}
