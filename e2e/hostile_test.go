@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -51,7 +53,16 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(f.read(t, f.reference.Tree.Path), &f.tree); err != nil {
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	unpacked, err := z.DecodeAll(f.read(t, f.reference.Tree.Path), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(unpacked, &f.tree); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range f.tree["packages"].([]any) {
@@ -68,8 +79,13 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 // seal makes the digests right: the tree's in the references, those of the catalogue in the platform.
 func (f *forgery) seal(t *testing.T) {
 	t.Helper()
-	body := f.encode(t, f.tree)
-	f.reference.Tree = tree.NewRef("trees/hello@", body, ".json")
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	body := z.EncodeAll(f.encode(t, f.tree), nil)
+	f.reference.Tree = tree.NewRef("trees/hello@", body, ".json.zst")
 	f.write(t, f.reference.Tree.Path, body)
 	f.sealCatalogue(t)
 }

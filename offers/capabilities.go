@@ -44,7 +44,7 @@ func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names [
 	x := platform.Capabilities
 	var shards []int
 	for _, name := range names {
-		shards = append(shards, tree.CapabilityShard(name, x.Shards))
+		shards = append(shards, x.CapabilityShards(name)...)
 	}
 	slices.Sort(shards)
 	for _, number := range slices.Compact(shards) {

@@ -3,9 +3,11 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,7 +46,8 @@ func (m members) add(r solve.Result) {
 	}
 }
 
-// capabilities adds the index of what the packages in all trees provide, and who requires them.
+// capabilities adds the index of what the packages in all trees provide, what files they have, and
+// who requires them.
 func (p *presolve) capabilities(ctx context.Context) error {
 	byName := make(map[string]*tree.Capability)
 	at := func(name string) *tree.Capability {
@@ -55,18 +58,30 @@ func (p *presolve) capabilities(ctx context.Context) error {
 		}
 		return c
 	}
-	for pkg, x := range p.members {
+	all := &allPaths{}
+	packages := slices.SortedFunc(maps.Keys(p.members), func(x, y *solve.Package) int { return cmp.Compare(x.NEVRA.String(), y.NEVRA.String()) })
+	for _, pkg := range packages {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		x := p.members[pkg]
 		who := tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
 		if x.in != pkg.Name {
 			who.In = x.in
 		}
+		var paths []string
 		for _, name := range p.solved.Capabilities(pkg) {
+			if strings.HasPrefix(name, "/") {
+				paths = append(paths, name)
+				continue
+			}
 			c := at(name)
 			c.Provides = append(c.Provides, who)
 		}
+		if p.solved.HasFiles() {
+			paths = append(paths, p.solved.Files(pkg)...)
+		}
+		all.add(who, paths)
 		for required := range x.requires {
 			if required.Name != pkg.Name {
 				c := at(required.Name)
@@ -74,29 +89,51 @@ func (p *presolve) capabilities(ctx context.Context) error {
 			}
 		}
 	}
-	lines := make(map[string][][]byte)
-	unpacked := 0
-	for name, c := range byName {
+	all.spread()
+	var lines [tree.MaxShards][][]byte
+	unpacked := all.unpacked
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		c := byName[name]
+		delete(byName, name)
 		c.Provides, c.Requires = few(c.Provides), few(c.Requires)
 		line, err := c.Line()
 		if err != nil {
 			return err
 		}
 		if line != nil {
-			lines[name] = [][]byte{line}
+			i := tree.CapabilityShard(name, len(lines))
+			lines[i] = append(lines[i], line)
 			unpacked += len(line)
 		}
 	}
-	x, err := p.addIndex(ctx, "capabilities", lines, tree.CapabilityShards(unpacked), tree.CapabilityShard)
-	if errors.Is(err, tree.ErrLargeShard) {
-		p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
-		return nil
+	for n := tree.CapabilityShards(unpacked); ; n *= 2 {
+		x, shards, err := tree.EncodeLargeIndex(n, func(number int) ([]byte, error) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			per := len(lines) / n
+			begin, end := number*per, (number+1)*per
+			these, err := all.lines(begin, end)
+			if err != nil {
+				return nil, err
+			}
+			return bytes.Join(append(these, slices.Concat(lines[begin:end]...)...), nil), nil
+		})
+		switch {
+		case errors.Is(err, tree.ErrLargeShard) && n < tree.MaxShards:
+			continue
+		case errors.Is(err, tree.ErrLargeShard):
+			p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
+			return nil
+		case err != nil:
+			return err
+		}
+		p.next.Capabilities = x
+		return p.folder.addAll(x.Folder("capabilities"), shards)
 	}
-	p.next.Capabilities = x
-	return err
 }
 
 // few sorts packages, and takes each once; where there are more than a laptop reads it takes those

@@ -6,18 +6,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
-// The index of what the packages in all trees provide, and of who requires them, is in shards, so
-// that a question costs one shard. Platform.Capabilities leads to a list of these: a line for each,
-// a ShardRef. It is asked for only when somebody asks a question.
+// The index of what the packages in all trees provide, what files they have, and who requires them,
+// is asked for only when somebody asks a question, and a question costs a shard.
 
 // A Capability is a line of a shard: a name, and the packages that provide it, in whatever version.
 type Capability struct {
 	// Name is a name as packages require it, without a version, e.g. "libz.so.1()(64bit)", "zlib",
-	// or the path of a file in a folder of programs or below /etc, which are those that
-	// repositories' primary.xml have.
+	// or the path of a file: of any, where the repository has file lists, else of one in a folder of
+	// programs or below /etc, which are those that its primary.xml has.
 	Name     string   `json:"name"`
 	Provides []Member `json:"provides,omitempty"`
 	// Requires, where Name is that of packages in trees, are the packages that require one of those
@@ -44,7 +44,22 @@ func (m *Member) Program() string {
 // CapabilityShard is the number of the shard, of n, that has a capability. What may be asked for
 // without saying all of its name is found by what is known: a file by its name without folders, a
 // codec without its details, and drivers of devices, which have patterns, are all in one shard.
+//
+// Some names of files many packages have. Of those that have such a name only MaxAlike are found by
+// it, and each of them by all of its path: in the shard Shard(path, n).
 func CapabilityShard(name string, n int) int { return Shard(foundBy(name), n) }
+
+// MaxAlike is how many paths that end with the same name of a file are found by that.
+const MaxAlike = 256
+
+// CapabilityShards are the numbers of the shards that may have a capability.
+func (x Index) CapabilityShards(name string) []int {
+	all := []int{CapabilityShard(name, x.Shards)}
+	if strings.HasPrefix(name, "/") && path.Dir(name) != "/" && Shard(name, x.Shards) != all[0] {
+		all = append(all, Shard(name, x.Shards))
+	}
+	return all
+}
 
 // IsCommand tells whether a path is in every index of capabilities that is about its package: in a
 // folder of programs, or below /etc. These are the files that createrepo_c has in primary.xml, too.
@@ -87,7 +102,7 @@ func (x Index) ParseCapability(number int, line []byte) (*Capability, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if at := CapabilityShard(c.Name, x.Shards); at != number {
+	if at := x.CapabilityShards(c.Name); !slices.Contains(at, number) {
 		return nil, fmt.Errorf("%.80q is in shard %d of %d and belongs into %d", c.Name, number, x.Shards, at)
 	}
 	return c, nil

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
+
+	"github.com/klauspost/compress/zstd"
 )
 
 // An Index is lines of JSON that are asked for by a name: in 2ⁿ small files, its shards, of which a
@@ -92,25 +94,42 @@ func (x Index) Lines(number int, file []byte, yield func(line []byte) error) err
 // newline. There are 2ⁿ of them, none of which readers would find too large. The same lines give the
 // same bytes.
 func EncodeIndex(shards [][][]byte) (Index, [][]byte, error) {
-	if n := len(shards); n == 0 || n&(n-1) != 0 {
-		return Index{}, nil, fmt.Errorf("encoding an index: %d shards are no power of two", n)
-	}
-	z, err := newEncoder()
+	z, err := newEncoder(zstd.SpeedBestCompression)
 	if err != nil {
 		return Index{}, nil, err
 	}
+	return encodeIndex(z, len(shards), func(number int) ([]byte, error) { return bytes.Join(shards[number], nil), nil })
+}
+
+// EncodeLargeIndex is EncodeIndex for n shards whose lines aren't in memory together: shard gives
+// those of one. They are compressed a little less, in a tenth of the time.
+func EncodeLargeIndex(n int, shard func(number int) ([]byte, error)) (Index, [][]byte, error) {
+	z, err := newEncoder(zstd.SpeedBetterCompression)
+	if err != nil {
+		return Index{}, nil, err
+	}
+	return encodeIndex(z, n, shard)
+}
+
+func encodeIndex(z *zstd.Encoder, n int, shard func(number int) ([]byte, error)) (Index, [][]byte, error) {
 	defer z.Close()
-	files := make([][]byte, len(shards))
-	level := make([][sha256.Size]byte, len(shards))
-	for i, lines := range shards {
-		all := bytes.Join(lines, nil)
+	if n == 0 || n&(n-1) != 0 {
+		return Index{}, nil, fmt.Errorf("encoding an index: %d shards are no power of two", n)
+	}
+	files := make([][]byte, n)
+	level := make([][sha256.Size]byte, n)
+	for i := range files {
+		all, err := shard(i)
+		if err != nil {
+			return Index{}, nil, err
+		}
 		files[i] = z.EncodeAll(all, nil)
-		if len(all) > MaxShard || len(files[i]) > MaxShardFile-sha256.Size*bits.Len(uint(len(shards))) {
+		if len(all) > MaxShard || len(files[i]) > MaxShardFile-sha256.Size*bits.Len(uint(n)) {
 			return Index{}, nil, fmt.Errorf("%w: one has %d bytes, %d compressed", ErrLargeShard, len(all), len(files[i]))
 		}
 		level[i] = leaf(files[i])
 	}
-	paths := make([][]byte, len(shards))
+	paths := make([][]byte, n)
 	for h := 0; len(level) > 1; h++ {
 		for i := range paths {
 			sibling := level[i>>h^1]
@@ -125,7 +144,7 @@ func EncodeIndex(shards [][][]byte) (Index, [][]byte, error) {
 	for i := range files {
 		files[i] = append(paths[i], files[i]...)
 	}
-	return Index{hex.EncodeToString(level[0][:]), len(shards)}, files, nil
+	return Index{hex.EncodeToString(level[0][:]), n}, files, nil
 }
 
 // ErrLargeShard is of an index that no reader would take: it needs more shards.

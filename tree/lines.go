@@ -175,7 +175,7 @@ func joined(lines [][]byte) []byte {
 
 // compressed compresses what is published. The same bytes give the same bytes.
 func compressed(all []byte) ([]byte, error) {
-	z, err := newEncoder()
+	z, err := newEncoder(zstd.SpeedBestCompression)
 	if err != nil {
 		return nil, err
 	}
@@ -183,8 +183,8 @@ func compressed(all []byte) ([]byte, error) {
 	return z.EncodeAll(all, nil), nil
 }
 
-func newEncoder() (*zstd.Encoder, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow))
+func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow))
 	if err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}

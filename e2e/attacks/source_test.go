@@ -54,7 +54,7 @@ func forge(t testing.TB) *forgery {
 			f.hello = r
 		}
 	}
-	check(t, json.Unmarshal(f.read(f.hello["tree"].(object)["path"].(string)), &f.tree))
+	check(t, json.Unmarshal(f.unpack(f.read(f.hello["tree"].(object)["path"].(string))), &f.tree))
 	f.platform["serial"] = f.platform["serial"].(float64) + 1
 	return f
 }
@@ -103,16 +103,21 @@ func (f *forgery) references() (lines [][]byte) {
 	f.t.Helper()
 	index := f.platform["references"].(object)
 	n := int(index["shards"].(float64))
+	for i := range n {
+		file := f.read(fmt.Sprintf("references/%s/%d", index["root"].(string)[:16], i))
+		lines = slices.AppendSeq(lines, bytes.Lines(f.unpack(file[bits.TrailingZeros(uint(n))*sha256.Size:])))
+	}
+	return lines
+}
+
+func (f *forgery) unpack(data []byte) []byte {
+	f.t.Helper()
 	z, err := zstd.NewReader(nil)
 	check(f.t, err)
 	defer z.Close()
-	for i := range n {
-		file := f.read(fmt.Sprintf("references/%s/%d", index["root"].(string)[:16], i))
-		shard, err := z.DecodeAll(file[bits.TrailingZeros(uint(n))*sha256.Size:], nil)
-		check(f.t, err)
-		lines = slices.AppendSeq(lines, bytes.Lines(shard))
-	}
-	return lines
+	all, err := z.DecodeAll(data, nil)
+	check(f.t, err)
+	return all
 }
 
 // line is a package's in a search file.
@@ -144,13 +149,19 @@ func (f *forgery) search(pieces ...[]byte) {
 	f.platform["search"] = s
 }
 
-// index publishes an index of one shard, whose root is the hash of a leaf.
-func (f *forgery) index(lines []byte) {
+// pack compresses as what is published is.
+func (f *forgery) pack(all []byte) []byte {
 	f.t.Helper()
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(1<<20))
 	check(f.t, err)
 	defer z.Close()
-	shard := z.EncodeAll(lines, nil)
+	return z.EncodeAll(all, nil)
+}
+
+// index publishes an index of one shard, whose root is the hash of a leaf.
+func (f *forgery) index(lines []byte) {
+	f.t.Helper()
+	shard := f.pack(lines)
 	root := fmt.Sprintf("%x", sha256.Sum256(append([]byte{0}, shard...)))
 	f.write("references/"+root[:16]+"/0", shard)
 	f.platform["references"] = object{"root": root, "shards": 1}
@@ -159,7 +170,7 @@ func (f *forgery) index(lines []byte) {
 // seal publishes tree, hello and platform, with digests that are right.
 func (f *forgery) seal() {
 	f.t.Helper()
-	f.hello["tree"] = f.put("trees/hello@", f.json(f.tree), ".json")
+	f.hello["tree"] = f.put("trees/hello@", f.pack(f.json(f.tree)), ".json.zst")
 	f.sealCatalogue()
 }
 
@@ -466,7 +477,7 @@ func TestTreeBomb(t *testing.T) {
 	}
 	head := `{"format":2,"platform":"` + testbed.Platform + `","name":"hello",`
 	putTree := func(f *forgery, body []byte) {
-		f.hello["tree"] = f.put("trees/hello@", body, ".json")
+		f.hello["tree"] = f.put("trees/hello@", f.pack(body), ".json.zst")
 		f.sealCatalogue()
 	}
 	const harmless = "harmless" // the command may work

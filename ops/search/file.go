@@ -18,8 +18,9 @@ import (
 // "/" is a whole path, another one is a file's name, or the end of its path, in any folder; upper
 // and lower case differ (PackageKit's SearchFiles).
 //
-// Of what is offered the files are found that the sources' indexes have: all of the top-level
-// packages', where the repositories have file lists, and the commands of all packages.
+// Of what is offered the files are found that the sources' indexes have: all of the packages in all
+// trees, where the repositories have file lists, else their commands. Of a name of a file that many
+// packages have, some are found by it, and each by its whole path.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
 	if err := checkCount(r.Values); err != nil {
@@ -38,7 +39,9 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 	if r.Filters.Pass(wire.Installed, false) {
 		names := make([]string, len(r.Values))
 		for i, v := range r.Values {
-			names[i] = path.Join("/", v)
+			if names[i] = v; !strings.HasPrefix(v, "/") { // a name without folders finds what ends with it
+				names[i] = path.Base(v)
+			}
 		}
 		unready = o.asked(ctx, s, w, names, func(name string) bool { return isFile(name, r.Values) })
 		if offers.Ends(unready) {
