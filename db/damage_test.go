@@ -374,7 +374,7 @@ func TestDamage(t *testing.T) {
 	for _, d := range all {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), "record.db")
+			path := inFolder(t)
 			must(t, os.WriteFile(path, bytes, 0o644))
 			d.do(t, path)
 			r, s := mended(t, path)
@@ -486,7 +486,7 @@ func FuzzDamage(f *testing.F) {
 		if end > 0 {
 			damaged = damaged[:int(end)%len(damaged)]
 		}
-		path := filepath.Join(t.TempDir(), "record.db")
+		path := inFolder(t)
 		must(t, os.WriteFile(path, damaged, 0o644))
 		r, err := Open(ctx, path)
 		switch {
@@ -581,7 +581,7 @@ func TestRebuildCutOff(t *testing.T) {
 		"when the log has no file": {rebuilt: good, "-wal": log, "": nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "record.db")
+			path := inFolder(t)
 			damaged := slices.Clone(good)
 			clear(damaged[:pageSize])
 			must(t, os.WriteFile(path, damaged, 0o644))
