@@ -36,8 +36,7 @@ func infer(ctx context.Context, tx *sql.Tx, sha256 string) error {
 			return err
 		}
 	}
-	const kept = `WITH kept (name, tree) AS (SELECT json_extract(CAST(body AS TEXT), '$.name'), sha256 FROM published
-		WHERE sha256 IN (SELECT tree_sha256 FROM member) AND (?1 = '' OR sha256 = ?1)) `
+	const kept = `WITH kept (name, tree) AS (SELECT name, tree_sha256 FROM member WHERE top AND (?1 = '' OR tree_sha256 = ?1)) `
 	for _, s := range []string{
 		kept + `INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
 			SELECT i.name, i.evr, i.arch, coalesce((SELECT min(source) FROM own), (SELECT min(source) FROM shard), 'unknown'), max(i.name = k.name)

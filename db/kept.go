@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -56,21 +54,51 @@ func digestOf(body []byte) string {
 
 // Tree is the tree with this digest; nil where it is not kept. The errors are those of Kept.
 func (r *Record) Tree(sha256 string) (*tree.Tree, error) {
-	var t *tree.Tree
-	ok, err := r.Kept(sha256, func(body []byte) error {
-		t = new(tree.Tree)
-		if err := json.Unmarshal(body, t); err != nil {
-			return err
-		}
-		if len(t.Packages) == 0 {
-			return errors.New("this is no tree")
-		}
-		return nil
-	})
+	var body []byte
+	ok, err := r.Kept(sha256, func(b []byte) error { body = b; return nil })
 	if err != nil || !ok {
 		return nil, err
 	}
-	return t, nil
+	var dictionary []byte
+	if of := tree.DictionaryOf(body); of != "" {
+		if dictionary, err = r.Dictionary(of); err != nil {
+			return nil, err
+		}
+	}
+	var t *tree.Tree
+	err = r.parse(sha256, body, func([]byte) (err error) {
+		t, err = tree.KeptTree(body, dictionary)
+		return err
+	})
+	return t, err
+}
+
+// Dictionary is the dictionary whose digest begins so (tree.DictionaryOf); nil where it is not kept.
+// The errors are those of Kept.
+func (r *Record) Dictionary(begins string) ([]byte, error) {
+	sha256, err := r.dictionary(begins)
+	if sha256 == "" || err != nil {
+		return nil, err
+	}
+	var dictionary []byte
+	_, err = r.Kept(sha256, func(body []byte) error { dictionary = body; return nil })
+	return dictionary, err
+}
+
+func (r *Record) dictionary(begins string) (sha256 string, err error) {
+	_, err = found(r.row("SELECT sha256 FROM published WHERE sha256 >= ? AND sha256 < ?", begins, begins+"g").Scan(&sha256))
+	return sha256, r.failed("reading", err)
+}
+
+// DictionaryOf is the digest of the dictionary that a kept tree needs; empty where it needs none.
+func (r *Record) DictionaryOf(tree256 string) (string, error) {
+	var body []byte
+	ok, err := found(r.row("SELECT body FROM published WHERE sha256 = ?", tree256).Scan(&body))
+	of := tree.DictionaryOf(body)
+	if err != nil || !ok || of == "" {
+		return "", r.failed("reading", err)
+	}
+	return r.dictionary(of)
 }
 
 // Trees are the digests of the trees that are kept.
@@ -98,8 +126,8 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 	return column[string](r, "SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
-// KeepPublished keeps a file list, notices or categories, or a tree with the packages that it has, by its
-// digest. The caller has parsed it.
+// KeepPublished keeps a file list, a dictionary, notices or categories, or a tree with the packages that
+// it has, by its digest. The caller has parsed it.
 func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, members []tree.Package) error {
 	if digestOf(body) != sha256 {
 		return fmt.Errorf("keeping %.12s…: the file has another digest", sha256)
@@ -116,8 +144,8 @@ func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, 
 }
 
 func keepMembers(ctx context.Context, tx *sql.Tx, sha256 string, members []tree.Package) error {
-	for _, p := range members {
-		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256) VALUES (?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256); err != nil {
+	for i, p := range members {
+		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256, top) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256, i == len(members)-1); err != nil {
 			return err
 		}
 	}
@@ -201,7 +229,7 @@ func (r *Record) KeptShard(source, folder string, x tree.Index, number int, pars
 	return true, nil
 }
 
-// KeepShard keeps a shard in the place of what is kept by its number. The caller has parsed it.
+// KeepShard keeps a shard. The caller has parsed it.
 func (r *Record) KeepShard(ctx context.Context, source, folder string, x tree.Index, number int, body []byte) error {
 	k := &keptShard{source, folder, number, x, body}
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {

@@ -82,7 +82,7 @@ func salvage(ctx context.Context, path, from string, unreadable map[string]bool)
 	c.older = 0 < version && version < schemaVersion
 	tables := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
 	if !c.older {
-		tables = append(tables, c.published, c.remote, c.shards)
+		tables = append(tables, c.published, c.members, c.remote, c.shards)
 	}
 	for _, table := range append(tables, c.mark) {
 		if err := carry(table); err != nil {
@@ -330,17 +330,43 @@ func (c *carrier) published(tx *sql.Tx) error {
 		if digestOf(body) != digest || c.unreadable[digest] {
 			return false, nil
 		}
-		if err := count(&c.Trees, tx, "INSERT OR IGNORE INTO published (sha256, body) VALUES (?, ?)", digest, body); err != nil {
-			return false, err
-		}
-		return true, keepMembers(c.ctx, tx, digest, treeOf(body).Packages)
+		return true, count(&c.Trees, tx, "INSERT OR IGNORE INTO published (sha256, body) VALUES (?, ?)", digest, body)
 	})
 }
 
+// members tells anew which packages the trees have that were carried over. A tree whose dictionary
+// wasn't goes.
+func (c *carrier) members(tx *sql.Tx) error {
+	all, err := inTx(tx, "SELECT sha256 FROM published", only[string])
+	if err != nil {
+		return err
+	}
+	for _, digest := range all {
+		var body, dictionary []byte
+		if err := tx.QueryRow("SELECT body FROM published WHERE sha256 = ?", digest).Scan(&body); err != nil {
+			return err
+		}
+		if of := tree.DictionaryOf(body); of != "" {
+			ok, err := found(tx.QueryRow("SELECT body FROM published WHERE sha256 >= ? AND sha256 < ?", of, of+"g").Scan(&dictionary))
+			if err == nil && !ok {
+				_, err = tx.Exec("DELETE FROM published WHERE sha256 = ?", digest)
+				c.Trees--
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := keepMembers(c.ctx, tx, digest, treeOf(body, dictionary).Packages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // treeOf reads a tree; it is empty where the file is another.
-func treeOf(body []byte) *tree.Tree {
-	t := new(tree.Tree)
-	if err := json.Unmarshal(body, t); err != nil || len(t.Packages) == 0 || t.Top().Name != t.Name || t.Top().Location == "" && t.Top().URLs == nil {
+func treeOf(body, dictionary []byte) *tree.Tree {
+	t, err := tree.KeptTree(body, dictionary)
+	if err != nil || t.Top().Name != t.Name || t.Top().Location == "" && t.Top().URLs == nil {
 		return new(tree.Tree)
 	}
 	return t

@@ -30,9 +30,10 @@ CREATE TABLE own (
 -- Which packages are in the trees of the top-level packages that were asked for.
 CREATE TABLE needed (name TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (name, by)) WITHOUT ROWID;
 
--- Trees, file lists, notices and categories, named by their content, and which packages the trees have.
+-- Trees, their dictionaries, file lists, notices and categories, named by their content, and which packages the trees have. top: the tree
+-- is this package's.
 CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL,
+CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL, top INTEGER NOT NULL,
 	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;
 
 -- The journal: one line a transaction; plan is JSON.
@@ -42,10 +43,11 @@ CREATE TABLE journal (id INTEGER PRIMARY KEY, began INTEGER NOT NULL, command TE
 CREATE TABLE remote (
 	url TEXT PRIMARY KEY, validator TEXT NOT NULL, body BLOB NOT NULL, checked INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 
--- What was asked for of the sources' indexes: a shard by its number, as it came. folder says which index; root and shards are the index's.
+-- What was asked for of the sources' indexes: a shard by its number, as it came. root and shards are the index's: an older one stays until what
+-- took its place is listed.
 CREATE TABLE shard (
 	source TEXT NOT NULL, folder TEXT NOT NULL, number INTEGER NOT NULL, root TEXT NOT NULL, shards INTEGER NOT NULL, body BLOB NOT NULL,
-	PRIMARY KEY (source, folder, number)) WITHOUT ROWID;
+	PRIMARY KEY (source, folder, number, root)) WITHOUT ROWID;
 
 -- Trigrams, so that any part of a word is found. The texts themselves are in the table.
 CREATE VIRTUAL TABLE installed_text USING fts5 (name, summary, description, license, grp, content='installed', content_rowid='id', tokenize='trigram');

@@ -61,10 +61,12 @@ func (o *Offers) readView(ctx context.Context) error {
 		if f := o.file(p.Search); f != nil {
 			v.files[source.ID] = f
 		}
-		if _, in, ok := o.translated(p); ok {
-			if f := o.file(in); f != nil {
-				v.texts[source.ID] = f
-			}
+		in, ok, err := o.keptTexts(source, p)
+		if err != nil {
+			return err
+		}
+		if f := o.file(in); ok && f != nil {
+			v.texts[source.ID] = f
 		}
 	}
 	o.view = v
@@ -134,14 +136,21 @@ func (o *Offers) DropDamaged(ctx context.Context) (dropped bool, err error) {
 	return dropped, nil
 }
 
-// sweep removes the search files that no source names any more, a disabled one neither.
+// sweep removes the search files that no source names any more, a disabled one neither. Texts stay as
+// long as what led to them does.
 func (o *Offers) sweep() {
 	named := make(map[string]bool)
 	for _, source := range o.configured {
 		if p, err := o.layout(source).kept(source); err == nil && p != nil {
 			named[p.Search.Content] = true
-			for _, t := range p.Texts {
-				named[t.Content] = true
+			all := make(map[string]tree.Search)
+			for number := range p.Texts.Shards {
+				o.Record.KeptShard(source.ID, texts, p.Texts, number, func(body []byte) error {
+					return p.Texts.Lines(number, body, languagesIn(p.Texts, number, all))
+				})
+			}
+			for _, s := range all {
+				named[s.Content] = true
 			}
 		}
 	}
@@ -306,7 +315,7 @@ func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []s
 			return err
 		}
 	}
-	if err := o.Record.SetListing(ctx, source.ID, files, []string{platform.References.Root, platform.Capabilities.Root}); err != nil {
+	if err := o.Record.SetListing(ctx, source.ID, files, []string{platform.References.Root, platform.Capabilities.Root, platform.Texts.Root}); err != nil {
 		return err
 	}
 	o.asked[source.ID] = source.Stick

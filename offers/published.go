@@ -19,14 +19,49 @@ func (o *Offers) Tree(ctx context.Context, source string, r *tree.Reference) (*t
 	if t != nil || err != nil {
 		return t, err
 	}
-	body, err := o.download(ctx, source, r.Tree)
+	body, dictionary, err := o.downloadTree(ctx, source, r)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = tree.ParseTree(body, o.Platform, r.Name); err != nil {
+	if t, err = tree.ParseTree(body, dictionary, o.Platform, r.Name); err != nil {
 		return nil, &SourceError{Source: source, Err: err}
 	}
 	return t, o.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages)
+}
+
+// downloadTree brings a tree, and what it is compressed with. Where that isn't here yet it comes at the
+// same time, and is kept.
+func (o *Offers) downloadTree(ctx context.Context, source string, r *tree.Reference) (body, dictionary []byte, err error) {
+	refs := []tree.Ref{r.Tree}
+	if p := o.view.platforms[source]; p != nil && !p.Dictionary.IsZero() {
+		if dictionary, err = o.Record.Dictionary(p.Dictionary.SHA256); err != nil {
+			return nil, nil, err
+		}
+		if dictionary == nil {
+			refs = append(refs, p.Dictionary)
+		}
+	}
+	for i, got := range inOrder(ctx, len(refs), func(ctx context.Context, i int) ([]byte, error) { return o.download(ctx, source, refs[i]) }) {
+		switch {
+		case got.err != nil:
+			return nil, nil, got.err
+		case i == 0:
+			body = got.value
+		default:
+			dictionary = got.value
+			if err := o.Record.KeepPublished(ctx, refs[i].SHA256, dictionary, nil); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if of := tree.DictionaryOf(body); of == "" {
+		dictionary = nil
+	} else if dictionary == nil || !strings.HasPrefix(tree.NewRef("", dictionary, "").SHA256, of) { // an earlier build's tree
+		if dictionary, err = o.Record.Dictionary(of); err != nil {
+			return nil, nil, err
+		}
+	}
+	return body, dictionary, ctx.Err()
 }
 
 // KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty
@@ -129,9 +164,20 @@ func (o *Offers) Details(ctx context.Context, l *Line) (*Details, error) {
 	return d, nil
 }
 
-// Files are the paths of a package on offer; published is false where its source tells none.
+// Files are the paths of a package on offer; published is false where its source tells none of its
+// tree.
 func (o *Offers) Files(ctx context.Context, of *Offer) (paths []string, published bool, err error) {
-	return nil, false, nil
+	p := of.Package()
+	list, err := kept(ctx, o, of.Source, p.Files, func(body []byte) (*tree.FileList, error) {
+		return tree.ParseFileList(body, p.Name)
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	if list == nil {
+		return nil, slices.ContainsFunc(of.Tree.Packages, func(p tree.Package) bool { return !p.Files.IsZero() }), nil
+	}
+	return list.Files, true, nil
 }
 
 // Needed are the digests of the kept files that something leads to: the trees that are offered, those
@@ -164,10 +210,19 @@ func (o *Offers) Needed(ctx context.Context) ([]string, error) {
 		if now == nil && installed[t.Name] == nil {
 			continue
 		}
-		all = append(all, sha, t.Notices.SHA256)
+		dictionary, err := o.Record.DictionaryOf(sha)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sha, dictionary, t.Notices.SHA256)
+		for _, p := range t.Packages {
+			if !p.Files.IsZero() {
+				all = append(all, p.Files.SHA256)
+			}
+		}
 	}
 	for _, p := range o.view.platforms {
-		all = append(all, p.Categories.SHA256)
+		all = append(all, p.Categories.SHA256, p.Dictionary.SHA256)
 		_, err := o.Record.Kept(p.Categories.SHA256, func(body []byte) error {
 			c, err := tree.ParseCategories(body, o.Platform)
 			if err != nil {
@@ -261,11 +316,15 @@ func (o *Offers) publishedURLs(source, path string) []string {
 // it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, Digest: p.RPMDigest()}
-	if p.Location != "" {
+	if p.Location != "" && p.Repository == 0 {
 		f.URLs = o.publishedURLs(source, p.Location)
 	}
 	s := o.source(source)
-	for _, u := range p.URLs {
+	elsewhere := p.URLs
+	if platform := o.view.platforms[source]; platform != nil {
+		elsewhere = platform.URLs(p)
+	}
+	for _, u := range elsewhere {
 		// A tree has no business with this computer's files, but that of a folder of the
 		// configuration with those in it.
 		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {

@@ -14,6 +14,7 @@ import (
 const (
 	references   = "references"
 	capabilities = "capabilities"
+	texts        = "texts"
 )
 
 // shard gives the lines of a shard of a source's index to parse, which is called anew for each try:

@@ -104,7 +104,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 		if err != nil {
 			return nil, nil, err
 		}
-		r := &tree.Reference{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
+		r := &tree.Reference{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json.zst")}
 		if err := l.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages); err != nil {
 			return nil, nil, err
 		}

@@ -5,6 +5,7 @@ package offers
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -40,26 +41,66 @@ func languages(locale string) []string {
 	return all
 }
 
-// translated are a platform's texts in the best of the languages that are asked for.
-func (o *Offers) translated(p *tree.Platform) (language string, s tree.Search, ok bool) {
+// languagesIn reads a shard of a platform's index of texts into all.
+func languagesIn(x tree.Index, number int, all map[string]tree.Search) func(line []byte) error {
+	return func(line []byte) error {
+		l, err := x.ParseLanguage(number, line)
+		if err == nil {
+			all[l.Language] = l.Search
+		}
+		return err
+	}
+}
+
+// best is the best of the languages that are asked for.
+func (o *Offers) best(all map[string]tree.Search) (language string, s tree.Search, ok bool) {
 	for _, l := range o.languages {
-		if s, ok = p.Texts[l]; ok {
+		if s, ok = all[l]; ok {
 			return l, s, true
 		}
 	}
 	return "", tree.Search{}, false
 }
 
+// shardOfTexts is the number of the shard that has the languages that are asked for, which are all
+// variants of one; false where none is asked for, or the platform has none.
+func (o *Offers) shardOfTexts(platform *tree.Platform) (number int, ok bool) {
+	if len(o.languages) == 0 || platform.Texts.IsZero() {
+		return 0, false
+	}
+	return tree.LanguageShard(o.languages[0], platform.Texts.Shards), true
+}
+
+// keptTexts are the texts in the best of the languages that are asked for, as far as it is known here
+// where they are.
+func (o *Offers) keptTexts(source Source, platform *tree.Platform) (s tree.Search, ok bool, err error) {
+	number, ok := o.shardOfTexts(platform)
+	if !ok {
+		return s, false, nil
+	}
+	all := make(map[string]tree.Search)
+	x := platform.Texts
+	_, err = o.Record.KeptShard(source.ID, texts, x, number, func(body []byte) error { return x.Lines(number, body, languagesIn(x, number, all)) })
+	_, s, ok = o.best(all)
+	return s, ok, err
+}
+
 // bringTexts brings a platform's texts in the best of the languages that are asked for. Without them
 // everything works: the error is one that ends the command.
 func (o *Offers) bringTexts(ctx context.Context, p Progress, source Source, platform *tree.Platform) error {
-	language, s, ok := o.translated(platform)
+	number, ok := o.shardOfTexts(platform)
 	if !ok {
 		return nil
 	}
-	err := o.bring(ctx, p, source, s, o.view.texts[source.ID], nil)
+	all := make(map[string]tree.Search)
+	err := o.shard(ctx, p, source, texts, platform.Texts, number, languagesIn(platform.Texts, number, all))
+	if language, s, ok := o.best(all); err == nil && ok {
+		if err = o.bring(ctx, p, source, s, o.view.texts[source.ID], nil); err != nil {
+			err = fmt.Errorf("in %s: %w", language, err)
+		}
+	}
 	if err != nil && !Ends(err) {
-		o.Log.Warn("a source's texts in another language can't be loaded", "source", source.ID, "language", language, "error", err)
+		o.Log.Warn("a source's texts in another language can't be loaded", "source", source.ID, "error", err)
 		return nil
 	}
 	return err

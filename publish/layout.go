@@ -35,8 +35,11 @@ type Layout struct {
 // A writer writes the files of a layout into its folder, with the folder's add and replace. What
 // these weren't called with, new or not, the build doesn't have, and fate decides.
 type writer interface {
-	// add takes a tree, which laptops would read as encoded. Several goroutines call it at once.
-	add(t *tree.Tree, encoded []byte, r solve.Result) error
+	// begin is called before the first add, with the names that are going to be solved.
+	begin(ctx context.Context, names []string) error
+	// add takes a tree. The error is refused where laptops wouldn't take it. Several goroutines call
+	// it at once.
+	add(t *tree.Tree, r solve.Result) error
 	// index is called after the last add: it adds what leads to the trees, and tells whether
 	// anything but an expiry differs from what is published.
 	index(ctx context.Context) (changed bool, err error)

@@ -27,7 +27,7 @@ var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir: func(o *Options) string { return o.home() },
 	// catalogue is that of format 1, whose readers find it until it expires.
-	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "rpms"},
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,
@@ -38,9 +38,12 @@ const rpms = "rpms/"
 
 type presolve struct {
 	*builder
-	folder    *folder
-	was, next *tree.Platform // was is nil where nothing is published
-	files     sync.Map       // *solve.Package: func() []string
+	folder     *folder
+	dictionary tree.Ref
+	was, next  *tree.Platform // was is nil where nothing is published
+	packer     *tree.Packer   // of trees
+	plain      *tree.Packer   // of file lists, without a dictionary
+	lists      sync.Map       // *solve.Package: func() (tree.Ref, error)
 
 	mu         sync.Mutex
 	entries    []*tree.Entry
@@ -50,6 +53,10 @@ type presolve struct {
 
 func openPresolve(b *builder, f *folder) (writer, error) {
 	p := &presolve{builder: b, folder: f, members: make(members)}
+	var err error
+	if p.plain, err = tree.NewPacker(nil); err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(f.path("platform.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return p, nil
@@ -89,10 +96,23 @@ func (b *builder) goOn(data []byte) error {
 	return nil
 }
 
-func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
-	encoded, err := p.withNotices(t, encoded, r.Packages)
+func (p *presolve) add(t *tree.Tree, r solve.Result) error {
+	for i, pkg := range r.Packages {
+		var err error
+		if t.Packages[i].Files, err = p.files(pkg); err != nil {
+			return err
+		}
+	}
+	notices, err := p.notices(t, r.Packages)
 	if err != nil {
 		return err
+	}
+	if notices != nil {
+		t.Notices = tree.NewRef("notices/"+t.Name+"@", notices, ".json")
+	}
+	encoded, err := p.packer.Tree(t)
+	if err != nil {
+		return refused{err}
 	}
 	top := t.Top()
 	e := &tree.Entry{
@@ -101,17 +121,13 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	}
 	ref := &tree.Reference{
 		NEVRA: top.NEVRA, Summary: top.Summary, Obsoletes: e.Obsoletes,
-		Download: download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
+		Download: download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json.zst"),
 	}
 	if err := p.folder.add(ref.Tree.Path, encoded); err != nil {
 		return err
 	}
-	files, err := p.fileLists(r)
-	if err != nil {
-		return err
-	}
-	if files != nil {
-		if err := p.folder.add(tree.NewRef("files/"+t.Name+"@", files, ".json").Path, files); err != nil {
+	if notices != nil {
+		if err := p.folder.add(t.Notices.Path, notices); err != nil {
 			return err
 		}
 	}
@@ -122,56 +138,42 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	return nil
 }
 
-// withNotices adds what the repositories say of why a tree's versions came, and gives the tree with
-// a reference to it. A tree stays as it is where they say nothing, or what laptops would refuse.
-func (p *presolve) withNotices(t *tree.Tree, encoded []byte, packages []*solve.Package) ([]byte, error) {
+// notices are what the repositories say of why a tree's versions came; nil where they say nothing,
+// or what laptops would refuse.
+func (p *presolve) notices(t *tree.Tree, packages []*solve.Package) ([]byte, error) {
 	about := p.solved.Notices(packages)
 	if len(about) == 0 {
-		return encoded, nil
+		return nil, nil
 	}
 	content, err := (&tree.Notices{Format: tree.Format, Platform: p.Platform, Name: t.Name, Notices: about}).Encode()
 	if err != nil {
 		return nil, err
 	}
 	if _, err := tree.ParseNotices(content, p.Platform, t.Name); err != nil {
-		return encoded, nil
-	}
-	with := *t
-	with.Notices = tree.NewRef("notices/"+t.Name+"@", content, ".json")
-	longer, err := with.Encode()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tree.ParseTree(longer, p.Platform, t.Name); err != nil {
-		return encoded, nil
-	}
-	return longer, p.folder.add(with.Notices.Path, content)
-}
-
-// fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that
-// no laptop reads them.
-func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
-	if !p.solved.HasFiles() {
-		return nil, nil
-	}
-	lists := &tree.FileLists{Format: tree.Format, Platform: p.Platform, Name: r.Name}
-	for _, pkg := range r.Packages {
-		once, _ := p.files.LoadOrStore(pkg, sync.OnceValue(func() []string { return files(p.solved.Files(pkg)) }))
-		if paths := once.(func() []string)(); len(paths) > 0 {
-			lists.Packages = append(lists.Packages, tree.FileList{NEVRA: pkg.NEVRA, Files: paths})
-		}
-	}
-	if len(lists.Packages) == 0 {
-		return nil, nil
-	}
-	content, err := lists.Encode()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := tree.ParseFileLists(content, p.Platform, r.Name); err != nil {
 		return nil, nil
 	}
 	return content, nil
+}
+
+// files adds the file list of a package, once, and gives its reference: none where there is no list,
+// or one so long that no laptop reads it.
+func (p *presolve) files(pkg *solve.Package) (tree.Ref, error) {
+	if !p.solved.HasFiles() {
+		return tree.Ref{}, nil
+	}
+	once, _ := p.lists.LoadOrStore(pkg, sync.OnceValues(func() (tree.Ref, error) {
+		paths := files(p.solved.Files(pkg))
+		if len(paths) == 0 {
+			return tree.Ref{}, nil
+		}
+		content, err := p.plain.FileList(&tree.FileList{Format: tree.Format, Name: pkg.Name, Files: paths})
+		if err != nil {
+			return tree.Ref{}, nil
+		}
+		ref := tree.NewRef("files/"+pkg.Name+"@", content, ".json.zst")
+		return ref, p.folder.add(ref.Path, content)
+	}))
+	return once.(func() (tree.Ref, error))()
 }
 
 // index adds the search file, the references, the texts, the index of capabilities and the
@@ -179,10 +181,14 @@ func (p *presolve) fileLists(r solve.Result) ([]byte, error) {
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	p.next = &tree.Platform{
 		Format: tree.Format, Platform: p.Platform, Arch: p.Arch,
-		Created: p.Now.UTC().Truncate(time.Second),
-		Expires: p.Now.Add(p.ValidFor).UTC().Truncate(time.Second),
-		Base:    baseOf(p.solved.Base()),
-		Keys:    p.Keys,
+		Created:    p.Now.UTC().Truncate(time.Second),
+		Expires:    p.Now.Add(p.ValidFor).UTC().Truncate(time.Second),
+		Base:       baseOf(p.solved.Base()),
+		Keys:       p.Keys,
+		Dictionary: p.dictionary,
+	}
+	if !p.Copy {
+		p.next.Repositories = p.solved.Repositories()
 	}
 	for _, add := range []func(context.Context) error{p.addSearch, p.addReferences, p.texts, p.capabilities} {
 		if err := add(ctx); err != nil {

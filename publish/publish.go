@@ -214,6 +214,11 @@ func (b *builder) nothing() error {
 
 // solve makes and writes the trees of all names. They don't appear yet.
 func (b *builder) solve(ctx context.Context, names []string) error {
+	for _, t := range b.targets {
+		if err := t.begin(ctx, names); err != nil {
+			return err
+		}
+	}
 	done := 0
 	err := b.solved.Solve(ctx, names, func(r solve.Result) error {
 		err := b.add(ctx, r)
@@ -290,40 +295,30 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
 	for i, pkg := range r.Packages {
-		entry := pkg.Package
+		entry, err := b.entry(ctx, pkg)
+		var lacks lacksRPM
+		var refused refused
+		switch {
+		case errors.As(err, &lacks):
+			b.lacks(r.Name, pkg, lacks.Error())
+			return nil
+		case errors.As(err, &refused):
+			b.unsolved(r.Name, refused.Error())
+			return nil
+		case err != nil:
+			return err
+		}
 		entry.Requires = r.Requires[i]
-		clip(&entry)
-		if pkg.Nowhere != "" {
-			b.lacks(r.Name, pkg, pkg.Nowhere+": correct the repository")
-			return nil
-		}
-		if b.Copy {
-			rpm, err := b.rpm(ctx, pkg)
-			if errors.Is(err, solve.ErrNoRPM) {
-				b.lacks(r.Name, pkg, err.Error())
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
-			}
-			entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
-			entry.Unsigned = rpm.unsigned
-		} else if entry.RPMDigest() == "" {
-			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
-			return nil
-		}
 		t.Packages = append(t.Packages, entry)
 	}
-	encoded, err := t.Encode()
-	if err != nil {
-		return err
-	}
-	if _, err := tree.ParseTree(encoded, b.Platform, r.Name); err != nil {
-		b.unsolved(r.Name, "laptops would refuse it: "+err.Error())
-		return nil
-	}
 	for _, target := range b.targets {
-		if err := target.add(t, encoded, r); err != nil {
+		err := target.add(t, r)
+		var refused refused
+		if errors.As(err, &refused) {
+			b.unsolved(r.Name, "laptops would refuse it: "+refused.Error())
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -332,6 +327,41 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 	b.offered[nameArch{t.Name, t.Top().Arch}] = true
 	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: t.Top().EVR(), Packages: len(t.Packages), Download: download(t)})
 	return nil
+}
+
+// Errors of a single tree, which the report tells.
+type (
+	lacksRPM struct{ error } // an RPM can't be had
+	refused  struct{ error } // laptops can't use it
+)
+
+// entry is a package as trees have it, but for what it requires. Its RPM is in the layouts' folders
+// where these have copies. The error may be lacksRPM or refused.
+func (b *builder) entry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
+	entry := pkg.Package
+	clip(&entry)
+	if pkg.Nowhere != "" {
+		return entry, lacksRPM{errors.New(pkg.Nowhere + ": correct the repository")}
+	}
+	if b.Copy {
+		rpm, err := b.rpm(ctx, pkg)
+		if errors.Is(err, solve.ErrNoRPM) {
+			return entry, lacksRPM{err}
+		}
+		if err != nil {
+			return entry, fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
+		}
+		entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
+		entry.Unsigned = rpm.unsigned
+		return entry, nil
+	}
+	if entry.RPMDigest() == "" {
+		return entry, refused{fmt.Errorf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA)}
+	}
+	if n, location := pkg.InRepository(); n > 0 {
+		entry.Repository, entry.Location, entry.URLs = n, location, nil
+	}
+	return entry, nil
 }
 
 // download is how many bytes the RPMs of a tree have.

@@ -89,6 +89,7 @@ type published struct {
 	texts      map[string]tree.Search
 	by         map[string][]string // of names that are obsoleted
 	trees      map[string]*tree.Tree
+	files      map[string][]string // by name
 }
 
 // follow reads as a laptop does.
@@ -97,7 +98,7 @@ func follow(dir, platform string) (*published, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &published{references: map[string]*tree.Reference{}, texts: map[string]tree.Search{}, by: map[string][]string{}, trees: map[string]*tree.Tree{}}
+	r := &published{references: map[string]*tree.Reference{}, texts: map[string]tree.Search{}, by: map[string][]string{}, trees: map[string]*tree.Tree{}, files: map[string][]string{}}
 	if r.platform, err = tree.ParsePlatform(data, platform); err != nil {
 		return nil, err
 	}
@@ -146,18 +147,35 @@ func follow(dir, platform string) (*published, error) {
 			return r, err
 		}
 	}
+	var dictionary []byte
+	if ref := r.platform.Dictionary; !ref.IsZero() {
+		if dictionary, err = read(ref); err != nil {
+			return r, err
+		}
+	}
 	for name, x := range r.references {
 		data, err := read(x.Tree)
 		if err != nil {
 			return r, err
 		}
-		t, err := tree.ParseTree(data, platform, name)
+		t, err := tree.ParseTree(data, dictionary, platform, name)
 		if err != nil {
 			return r, err
 		}
 		r.trees[name] = t
 		for _, pkg := range t.Packages {
-			if pkg.Location == "" {
+			if !pkg.Files.IsZero() {
+				data, err := read(pkg.Files)
+				if err != nil {
+					return r, err
+				}
+				f, err := tree.ParseFileList(data, pkg.Name)
+				if err != nil {
+					return r, err
+				}
+				r.files[pkg.Name] = f.Files
+			}
+			if pkg.Location == "" || pkg.Repository > 0 {
 				continue
 			}
 			rpm, err := os.ReadFile(filepath.Join(dir, pkg.Location))
@@ -254,7 +272,7 @@ func TestBuild(t *testing.T) {
 	if got := fmt.Sprint(tr.Packages[0].NEVRA, tr.Packages[1].NEVRA, tr.Packages[1].Requires, tr.Needs); got != "lib-1-1.x86_64 write-1-1.noarch [0] [base-1-1.noarch]" {
 		t.Errorf("the tree is %s", got)
 	}
-	if got, want := tr.Packages[0].URLs, []string{repotest.URL(dir) + "/lib-1-1.x86_64.rpm"}; !slices.Equal(got, want) || tr.Packages[0].Location != "" {
+	if got, want := p.URLs(&tr.Packages[0]), []string{repotest.URL(dir) + "/lib-1-1.x86_64.rpm"}; !slices.Equal(got, want) || tr.Packages[0].Repository != 1 || tr.Packages[0].URLs != nil {
 		t.Errorf("the RPM is at %q", got)
 	}
 	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
@@ -354,7 +372,10 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 			for name, x := range r.references {
 				paths[i] = append(paths[i], x.Tree.Path)
 				for _, pkg := range r.trees[name].Packages {
-					if pkg.Location != "" {
+					if !pkg.Files.IsZero() {
+						paths[i] = append(paths[i], pkg.Files.Path)
+					}
+					if pkg.Repository == 0 {
 						paths[i] = append(paths[i], pkg.Location, "../packages/presolve/"+o.Platform+"/"+filepath.Base(pkg.Location))
 					}
 				}
@@ -423,7 +444,8 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 			delete(told, name)
 		}
 		for name := range told {
-			if stem := filepath.Base(name); !strings.HasPrefix(stem, "same") { // that is still published
+			// What is still published: lib has the same files as ever.
+			if stem := filepath.Base(name); !strings.HasPrefix(stem, "same") && !strings.HasPrefix(stem, "lib@") {
 				t.Errorf("%s is still there when nobody can ask for it", name)
 			}
 		}
@@ -675,7 +697,11 @@ func TestLongerChecksums(t *testing.T) {
 			if err := schema.Validate(doc); err != nil {
 				t.Error(err)
 			}
-			tr, err := tree.ParseTree(data, o.Platform, "write")
+			packed, err := os.ReadFile(all[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := tree.ParseTree(packed, nil, o.Platform, "write")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -684,7 +710,7 @@ func TestLongerChecksums(t *testing.T) {
 				if pkg.SHA256 != "" || d.Algorithm() != kind || len(d.Hex()) != digits {
 					t.Errorf("%s: %s has the digests %q and %q", kind, pkg.Name, pkg.SHA256, pkg.Digest)
 				}
-				rpm, err := os.ReadFile(strings.TrimPrefix(pkg.URLs[0], "file://"))
+				rpm, err := os.ReadFile(filepath.Join(dir, pkg.Location))
 				if err != nil {
 					t.Fatal(err)
 				}

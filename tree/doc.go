@@ -13,8 +13,9 @@
 //	platform.json                    the only file that changes in place; it has the digests of what it leads to
 //	search/<digest>.zst              a search file: one Entry a line; or a Difference of it from an earlier one
 //	references/<root>/<n>            a shard of an Index: one Reference a line, with the digest of a tree
-//	trees/<name>@<digest>.json       a Tree; it has the digests of its RPMs
-//	files/<name>@<digest>.json       FileLists: the paths in a tree's packages
+//	trees/<name>@<digest>.json.zst   a Tree; it has the digests of its RPMs
+//	dictionary/<digest>.zst          what trees are compressed with: see Packer
+//	files/<name>@<digest>.json.zst   a FileList: the paths in a package
 //	notices/<name>@<digest>.json     Notices: why a tree's versions came; the tree has its digest
 //	texts/<root>/<n>                 a shard of an Index: one Language a line
 //	texts/<lang>@<digest>.zst        a search file of a language; its differences are beside it

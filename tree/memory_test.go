@@ -21,8 +21,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	parse := map[string]func([]byte) error{
 		"platform":   func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
 		"platforms":  func(b []byte) error { _, err := ParsePlatforms(b); return err },
-		"tree":       func(b []byte) error { _, err := ParseTree(b, "p", "n"); return err },
-		"file lists": func(b []byte) error { _, err := ParseFileLists(b, "p", "n"); return err },
+		"tree":       func(b []byte) error { _, err := ParseTree(compress(t, string(b)), nil, "p", "n"); return err },
+		"file lists": func(b []byte) error { _, err := ParseFileList(compress(t, string(b)), "n"); return err },
 		"notices":    func(b []byte) error { _, err := ParseNotices(b, "p", "n"); return err },
 		"categories": func(b []byte) error { _, err := ParseCategories(b, "p"); return err },
 		"texts":      func(b []byte) error { _, err := ParseTexts(b, "p", "de"); return err },

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -31,6 +33,11 @@ type Platform struct {
 	Texts Index `json:"texts,omitzero"`
 	// Capabilities is the index of what the packages in all trees provide (Capability).
 	Capabilities Index `json:"capabilities,omitzero"`
+	// Dictionary is what trees are compressed with (DictionaryOf); none where that doesn't pay.
+	Dictionary Ref `json:"dictionary,omitzero"`
+	// Repositories are where RPMs are that aren't in the platform's folder: packages of trees tell
+	// the repository by its number. So another mirror changes no tree.
+	Repositories []Repository `json:"repositories,omitempty"`
 	// Categories are menus of the packages; none where the repositories have none.
 	Categories Ref      `json:"categories,omitzero"`
 	Keys       []string `json:"keys,omitempty"`
@@ -41,6 +48,33 @@ type Platform struct {
 type Base struct {
 	SHA256   string `json:"sha256"`
 	Packages int    `json:"packages"`
+}
+
+// A Repository is the places that have the same RPMs, the best first.
+type Repository struct {
+	URLs []string `json:"urls"`
+}
+
+// URLs are where the RPM of a package of a tree is, but for the platform's folder.
+func (p *Platform) URLs(pkg *Package) []string {
+	var all []string
+	if i := pkg.Repository - 1; i >= 0 && i < len(p.Repositories) {
+		for _, at := range p.Repositories[i].URLs {
+			if u, err := url.Parse(at); err == nil { // it was checked
+				all = append(all, below(u, pkg.Location))
+			}
+		}
+	}
+	return append(all, pkg.URLs...)
+}
+
+// below is the URL of a file below another one. "+" is escaped too, as the name of half of the C++
+// libraries has it: Amazon S3, and what speaks like it, takes a "+" in a path for a space.
+func below(u *url.URL, location string) string {
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
+	u.RawPath = ""
+	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
+	return u.String()
 }
 
 // ParsePlatform reads and checks a platform.json of the platform that the caller wants.
@@ -68,6 +102,24 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 		if !x.IsZero() {
 			if err := x.check(); err != nil {
 				return nil, err
+			}
+		}
+	}
+	if !p.Dictionary.IsZero() {
+		if err := p.Dictionary.check("dictionary"); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Repositories) > MaxRepositories {
+		return nil, fmt.Errorf("platform.json has %d repositories, more than %d", len(p.Repositories), MaxRepositories)
+	}
+	for i, r := range p.Repositories {
+		if len(r.URLs) == 0 || len(r.URLs) > maxURLs {
+			return nil, fmt.Errorf("repository %d of platform.json has %d mirrors: not between 1 and %d", i+1, len(r.URLs), maxURLs)
+		}
+		for _, u := range r.URLs {
+			if err := checkURL(u); err != nil {
+				return nil, fmt.Errorf("repository %d of platform.json: %w", i+1, err)
 			}
 		}
 	}

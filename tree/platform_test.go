@@ -16,7 +16,8 @@ import (
 func platform() *Platform {
 	now := time.Date(2026, 11, 20, 6, 0, 0, 0, time.UTC)
 	return &Platform{Format: Format, Platform: "p", Arch: "i686", Serial: 3, Created: now, Expires: now.AddDate(0, 1, 0), Base: Base{digest, 7},
-		Search: search("search"), References: Index{digest, 4}, Texts: Index{digest, 1}, Capabilities: Index{digest, 2}}
+		Search: search("search"), References: Index{digest, 4}, Texts: Index{digest, 1}, Capabilities: Index{digest, 2},
+		Dictionary: NewRef("dictionary/", []byte("c"), ".zst"), Repositories: []Repository{{[]string{"https://a.example.org/x", "file:///srv/x"}}, {[]string{"http://[::1]/"}}}}
 }
 
 func search(folder string) Search {
@@ -75,6 +76,12 @@ func TestPlatformRefused(t *testing.T) {
 		{"too many shards", func(p *Platform) { p.References.Shards = 2 * MaxShards }, "no power of two"},
 		{"capabilities without shards", func(p *Platform) { p.Capabilities.Shards = -1 }, "no power of two"},
 		{"texts without a root", func(p *Platform) { p.Texts.Root = "" }, "not a SHA-256"},
+		{"a large dictionary", func(p *Platform) { p.Dictionary.Size = MaxDictionary + 1 }, "not between"},
+		{"a dictionary elsewhere", func(p *Platform) { p.Dictionary.Path = "trees/" + p.Dictionary.SHA256[:16] }, "should be in dictionary/"},
+		{"a repository nowhere", func(p *Platform) { p.Repositories[1].URLs = nil }, "repository 2 of platform.json has 0 mirrors"},
+		{"too many mirrors", func(p *Platform) { p.Repositories[1].URLs = make([]string, maxURLs+1) }, "has 65 mirrors"},
+		{"too many repositories", func(p *Platform) { p.Repositories = slices.Repeat(p.Repositories, 33) }, "66 repositories"},
+		{"a mirror that is a path", func(p *Platform) { p.Repositories[0].URLs[1] = "/srv/x" }, "absolute http, https or file URL"},
 		{"larger than any", func(p *Platform) { p.Keys = []string{strings.Repeat("x", MaxPlatform)} }, "more than"},
 	}
 	for _, tt := range tests {

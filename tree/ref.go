@@ -81,6 +81,9 @@ func checkDigest(s string) error {
 	return nil
 }
 
+// CheckLocation tells whether a text may be a Package's Location.
+func CheckLocation(s string) error { return checkPath(s) }
+
 // checkPath tells whether a path stays within the folder that it is relative to.
 func checkPath(s string) error {
 	if s == "" || len(s) > maxPath || s != path.Clean(s) || path.IsAbs(s) || s == "." || s == ".." || strings.HasPrefix(s, "../") {
