@@ -443,16 +443,16 @@ func TestSources(t *testing.T) {
 	if a, b := kept("usb", "references", newer, 0), kept("usb", "references", usb, 0); a != "newer" || b != "none" {
 		t.Errorf("after a newer one: %s, %s", a, b)
 	}
-	must(t, r.KeepSources(ctx, []string{"usb", `odd "id"`}))
+	must(t, r.KeepSources(ctx, []string{"usb"}, []string{`odd "id"`}))
 	if a, b := kept("school", "capabilities", usb, 0), kept("usb", "references", newer, 0); a != "none" || b != "newer" {
 		t.Errorf("after a source is gone: %s, %s", a, b)
 	}
 	// Where nothing changes, nothing is written: another process may be at it.
 	release := writing(t, r.path)
-	must(t, r.KeepSources(ctx, []string{"usb"}))
+	must(t, r.KeepSources(ctx, []string{"usb"}, []string{`odd "id"`}))
 	release()
 	must(t, r.SetListing(ctx, "usb", nil, nil))
-	must(t, r.KeepSources(ctx, nil))
+	must(t, r.KeepSources(ctx, nil, nil))
 	var n int
 	if must(t, r.db.QueryRow("SELECT count(*) FROM shard").Scan(&n)); n != 0 {
 		t.Errorf("without sources there are %d shards", n)

@@ -65,8 +65,10 @@ func (o *Offers) readView(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if f := o.file(in); ok && f != nil {
-			v.texts[source.ID] = f
+		if ok {
+			if f := o.file(in); f != nil {
+				v.texts[source.ID] = f
+			}
 		}
 	}
 	o.view = v
