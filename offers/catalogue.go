@@ -337,6 +337,10 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *
 		}
 		return o.bringTexts(ctx, p, source, platform)
 	}
+	missing, err := o.missing(source, platform, names)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
 	p.Doing(LoadingCatalogue)
 	return o.loadReferences(ctx, source, platform, names)
 }
