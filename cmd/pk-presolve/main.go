@@ -181,7 +181,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	defer closeLog()
 	ctx, started := starting(signals)
 	defer started()
-	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms"); err != nil {
+	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms", offers.Folder); err != nil {
 		return 0, wire.Errorf(wire.FailedInitialization, "%w", err)
 	}
 	record, err := ops.OpenRecord(ctx, filepath.Join(string(c.State), "record.sqlite"), log)
