@@ -129,6 +129,7 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"external":                    "!percentage:40\n!percentage:100\n",
 		}},
 		{"item-progress", func(w *Writer) {
+			w.now = hours()
 			w.ItemProgress(anID, StatusDownload, 10)
 			w.ItemProgress(b, StatusDownload, 80) // meanwhile
 			w.ItemProgress(anID, StatusDownload, 100)

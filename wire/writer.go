@@ -74,8 +74,8 @@ const (
 // a command (those of an item within a status), a status isn't repeated, nor is what was told of a
 // package or a source, there is one error at most, nothing comes after "finished", and fields are
 // UTF-8 without tabs and newlines. Of progress it tells what a person can see: a whole percent of
-// the command, a tenth of a package, twice a second how much there is to come, and how fast. It may
-// be used by several goroutines.
+// the command, a tenth of a package ten times a second, twice a second how much there is to come,
+// and how fast. It may be used by several goroutines.
 type Writer struct {
 	out, stderr io.Writer
 	encoder     *encoder
@@ -105,6 +105,7 @@ const (
 	holdBack    = 10 * time.Millisecond
 	together    = 16 << 10               // bytes that are written together, about
 	figureEvery = 500 * time.Millisecond // but for 0, which is told at once
+	itemEvery   = 100 * time.Millisecond // but for 100
 )
 
 // A figure is a number that changes all the time.
@@ -116,7 +117,8 @@ type figure struct {
 // An item is how far one package is.
 type item struct {
 	status  Status
-	percent int
+	percent int       // that was told
+	at      time.Time // when
 }
 
 // NewWriter writes to out. When writing fails, because nobody reads any more, broken is called
@@ -240,17 +242,17 @@ func (w *Writer) ItemProgress(id PackageID, s Status, p int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p = min(p, 100)
-	was := w.items[id]
+	was, now := w.items[id], w.now()
 	if was.status != s {
-		was.percent = 0
+		was = item{status: s}
 	}
-	if p/10 <= was.percent/10 {
+	if p/10 <= was.percent/10 || p < 100 && now.Sub(was.at) < itemEvery {
 		return
 	}
 	if w.items == nil {
 		w.items = make(map[PackageID]item)
 	}
-	w.items[id] = item{s, p}
+	w.items[id] = item{s, p, now}
 	if !w.shows(id, s) {
 		return
 	}

@@ -48,12 +48,12 @@ func TestReplies(t *testing.T) {
 			}
 		}, "percentage\t0\npercentage\t40\npercentage\t41\npercentage\t100\n"},
 		{"item-progress", func(w *Writer) {
-			for _, p := range []int{-3, 0, 9, 50, 59, 40, 100, 101} {
+			for _, p := range []int{-3, 9, 50, 59, 40, 61, 100, 101} {
 				w.ItemProgress(anID, StatusDownload, p)
 			}
 			w.ItemProgress(anID, StatusInstall, 100)
 			w.ItemProgress(PackageID{Name: "b"}, StatusInstall, 100)
-		}, "item-progress\tX\tdownload\t50\nitem-progress\tX\tdownload\t100\nitem-progress\tX\tinstall\t100\nitem-progress\tb;;;\tinstall\t100\n"},
+		}, "item-progress\tX\tdownload\t50\nitem-progress\tX\tdownload\t61\nitem-progress\tX\tdownload\t100\nitem-progress\tX\tinstall\t100\nitem-progress\tb;;;\tinstall\t100\n"},
 		{"speed", func(w *Writer) { w.Speed(0); w.Speed(0); w.Speed(5e9); w.Speed(-1) }, "speed\t0\nspeed\t5000000000\nspeed\t0\n"},
 		{"remaining", func(w *Writer) { w.Remaining(9e9); w.Remaining(9e9); w.Remaining(-1) }, "download-size-remaining\t9000000000\ndownload-size-remaining\t0\n"},
 		{"allow-cancel", func(w *Writer) { w.AllowCancel(true); w.AllowCancel(false); w.AllowCancel(false); w.AllowCancel(true) }, "allow-cancel\tfalse\nallow-cancel\ttrue\n"},
@@ -89,6 +89,26 @@ func TestReplies(t *testing.T) {
 func hours() func() time.Time {
 	now := time.Now()
 	return func() time.Time { now = now.Add(time.Hour); return now }
+}
+
+func TestItemsInTenths(t *testing.T) {
+	var out bytes.Buffer
+	w, now := NewWriter(&out, V1_2, nil), time.Now()
+	w.now = func() time.Time { return now }
+	w.Begin()
+	for _, status := range []Status{StatusDownload, StatusInstall} { // 250 ms; at once
+		for p := range 101 {
+			w.ItemProgress(PackageID{Name: "a"}, status, p)
+			if status == StatusDownload {
+				now = now.Add(2500 * time.Microsecond)
+			}
+		}
+	}
+	w.Finish(nil)
+	const line = "item-progress\ta;;;\t"
+	if want := line + "download\t10\n" + line + "download\t50\n" + line + "download\t90\n" + line + "download\t100\n" + line + "install\t10\n" + line + "install\t100\nfinished\n"; out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
 }
 
 func TestFiguresTwiceASecond(t *testing.T) {
