@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -149,6 +150,7 @@ func (b *bench) install() error {
 type visit struct {
 	cost
 	download, rpm took // parts of it, where they are known
+	cpu           took // of the programs that aren't rpm, where it is known
 }
 
 // installs measures one kind of link.
@@ -171,6 +173,7 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	contenders := []contender{
 		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, true) }},
 		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, false) }},
+		{"pkcon", func(root string) (visit, error) { return b.byPkcon(s, root, published) }},
 	}
 	if b.installed("curl") {
 		contenders = append(contenders, contender{"curl + rpm", func(root string) (visit, error) { return b.byHand(s, root, published, false) }})
@@ -243,6 +246,7 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	}
 	wall := func(v visit) quantity { return v.wall }
 	peak := func(v visit) quantity { return v.peak }
+	cpu := func(v visit) quantity { return v.cpu }
 	compare := func(what, name, other string, f func(visit) quantity, r row) {
 		r.what = fmt.Sprintf("install: %d packages, %s: %s", len(s.rpms), where, what)
 		if r.figure = of(name, f); r.figure == nil {
@@ -262,6 +266,8 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 			compare("wall, new helper", "presolve, nothing known", peer, wall, row{})
 		}
 	}
+	compare("wall, pkcon, packagekitd, new helper", "pkcon", "presolve, nothing known", wall, row{times: 1.15})
+	compare("their CPU, without rpm's", "pkcon", "presolve, nothing known", cpu, row{})
 	if speed > 0 {
 		return nil
 	}
@@ -289,11 +295,8 @@ func (s *shop) check(root string) error {
 // byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients
 // do.
 func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
-	dir := filepath.Dir(root)
-	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
-	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
-		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
-	if err := os.WriteFile(l.Config, []byte(text), 0o644); err != nil {
+	l, err := s.laptop(root, url)
+	if err != nil {
 		return v, err
 	}
 	start := time.Now()
@@ -328,8 +331,44 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 		return v, err
 	}
 	v.download = took(installing.Sub(downloading))
-	v.peak = memory(h.Process.Pid, "VmHWM")
+	v.peak, v.cpu = memory(h.Process.Pid, "VmHWM"), cpu(h.Process.Pid)
 	return v, h.Stop()
+}
+
+// laptop is a laptop with this root, that knows nothing yet.
+func (s *shop) laptop(root, url string) (*testbed.Laptop, error) {
+	dir := filepath.Dir(root)
+	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
+	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
+	return l, os.WriteFile(l.Config, []byte(text), 0o644)
+}
+
+// byPkcon installs with pkcon and a packagekitd of its own, which runs already and has no helpers.
+func (b *bench) byPkcon(s *shop, root, url string) (v visit, err error) {
+	l, err := s.laptop(root, url)
+	if err != nil {
+		return v, err
+	}
+	err = onStage(b.dir, func(t *stage) error {
+		d := pktest.StartWith(t, pktest.Options{Helper: pktest.Wrap(t, b.tools.Helper, "--config", l.Config), Quiet: true})
+		before := cpu(d.Pid())
+		pkcon := d.PkconCommand("-p", "-y", "install", s.program)
+		var said string
+		if v.cost, said, err = b.cost(pkcon); err != nil {
+			return err
+		}
+		helpers := children(d.Pid())
+		if len(helpers) == 0 {
+			return fmt.Errorf("packagekitd has no helper any more; pkcon said %s", said)
+		}
+		v.cpu = cpu(d.Pid()) - before + took(pkcon.ProcessState.UserTime()+pkcon.ProcessState.SystemTime())
+		for _, pid := range helpers {
+			v.cpu += cpu(pid)
+		}
+		return nil
+	})
+	return v, err
 }
 
 // byHand installs with curl and rpm, for one who knows what is needed. resume: each RPM has a curl
