@@ -75,7 +75,7 @@ func need(t *testing.T, programs ...string) {
 			if os.Getenv("CI") != "" {
 				t.Fatalf("%v: run ./setup", err)
 			}
-			t.Skipf("NOT TESTED: %v: run ./setup", err)
+			t.Skipf("NOT TESTED: %v: run ./setup; the virtual XO needs Debian's qemu-system-x86 and qemu-utils too", err)
 		}
 	}
 }
