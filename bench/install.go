@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +46,7 @@ func (s *shop) Close() {
 func (b *bench) shop() (*shop, error) {
 	s := &shop{platform: testbed.Platform, program: "atlas", root: filepath.Join(b.folder("base"), "root")}
 	if b.corpus == "" {
-		school, err := testbed.NewSchool(b.folder("school"), b.tools, atlas()...)
+		school, err := testbed.NewSchool(b.folder("school"), b.tools, testbed.Atlas()...)
 		if err != nil {
 			return nil, err
 		}
@@ -91,20 +90,6 @@ func (b *bench) shop() (*shop, error) {
 		s.published.Stop()
 	}
 	return s, err
-}
-
-// atlas is a program that needs 35 packages, 13 MB with it, which can't be compressed.
-func atlas() []testbed.RPM {
-	noise := rand.NewChaCha8([32]byte{})
-	all := []testbed.RPM{{Name: "atlas", Summary: "The world"}}
-	for i := range 35 {
-		name := fmt.Sprintf("atlas-%d", i)
-		body := make([]byte, 20_000*i+10_000)
-		noise.Read(body)
-		all[0].Requires = append(all[0].Requires, name)
-		all = append(all, testbed.RPM{Name: name, Summary: "A part of it", Files: map[string]string{"/usr/share/" + name: string(body)}})
-	}
-	return all
 }
 
 // readTree reads where the RPMs are.
