@@ -65,8 +65,10 @@ func (o *Offers) readView(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if f := o.file(in); ok && f != nil {
-			v.texts[source.ID] = f
+		if ok {
+			if f := o.file(in); f != nil {
+				v.texts[source.ID] = f
+			}
 		}
 	}
 	o.view = v
@@ -334,6 +336,10 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *
 			return err
 		}
 		return o.bringTexts(ctx, p, source, platform)
+	}
+	missing, err := o.missing(source, platform, names)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
 	p.Doing(LoadingCatalogue)
 	return o.loadReferences(ctx, source, platform, names)
