@@ -26,6 +26,9 @@ func (f *allPaths) add(who tree.Member, paths []string) {
 	if len(paths) == 0 {
 		return
 	}
+	if who.In == "" { // who asks knows it from the search file or the references
+		who.Summary = ""
+	}
 	slices.Sort(paths)
 	number := len(f.members)
 	f.members = append(f.members, who)
@@ -35,7 +38,7 @@ func (f *allPaths) add(who tree.Member, paths []string) {
 		}
 		i := tree.CapabilityShard(name, len(f.parts))
 		f.parts[i] = appendPath(f.parts[i], number, name)
-		f.unpacked += len(name) + len(who.Name) + len(who.Summary) + 100
+		f.unpacked += len(name) + len(who.Name) + len(who.Summary) + 60
 	}
 }
 

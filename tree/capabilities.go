@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -28,9 +29,32 @@ type Capability struct {
 // A Member is a package in a tree.
 type Member struct {
 	NEVRA
-	Summary string `json:"summary,omitempty"`
+	Summary string `json:"summary,omitempty"` // none of a top-level package that has a file
 	// In is a top-level package whose tree has it: itself where it is one, and then left out.
 	In string `json:"in,omitempty"`
+}
+
+// MarshalJSON writes a top-level package without a summary as text: name-[epoch:]version-release.arch.
+func (m Member) MarshalJSON() ([]byte, error) {
+	if m.Summary == "" && m.In == "" {
+		return json.Marshal(m.NEVRA.String())
+	}
+	type object Member
+	return json.Marshal(object(m))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (m *Member) UnmarshalJSON(data []byte) (err error) {
+	if bytes.HasPrefix(data, []byte(`"`)) {
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+		m.NEVRA, err = ParseNEVRA(text)
+		return err
+	}
+	type object Member
+	return json.Unmarshal(data, (*object)(m))
 }
 
 // Program is the top-level package whose tree has the package.
