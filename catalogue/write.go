@@ -26,53 +26,29 @@ import (
 // and where ctx ends, nothing is left. What is there under this path is replaced when all is on the
 // disk. What writers that were killed have left in the folder is removed by the next one.
 func Write(ctx context.Context, path string, s tree.Search, whole io.Reader) error {
-	_, err := write(ctx, path, func(w *writer) error {
-		return tree.SearchLines(whole, s.Unpacked, w.published)
-	}, &s)
-	return err
+	return write(ctx, path, s, func(w *writer) error { return tree.SearchLines(whole, s.Unpacked, w.published) })
 }
 
 // Merge is Write for a difference from an older file, which stays open and as it is. Where that is
 // damaged the error is ErrDamaged.
 func Merge(ctx context.Context, path string, s tree.Search, old *File, difference io.Reader) error {
-	_, err := write(ctx, path, func(w *writer) error {
-		return w.merge(old, difference)
-	}, &s)
-	return err
-}
-
-// WriteEntries makes a file of lines that no server has published, in any order, and tells their
-// Search: its Ref is empty. It has all lines in memory.
-func WriteEntries(ctx context.Context, path string, entries []*tree.Entry) (tree.Search, error) {
-	return write(ctx, path, func(w *writer) error {
-		lines := make([][]byte, len(entries))
-		for i, e := range entries {
-			lines[i] = e.Line()
-		}
-		for _, line := range tree.SortLines(lines) {
-			if err := w.published(line); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, nil)
+	return write(ctx, path, s, func(w *writer) error { return w.merge(old, difference) })
 }
 
 // write makes a file of the lines that it is given, and sees that they are what is wanted.
-func write(ctx context.Context, path string, lines func(*writer) error, want *tree.Search) (tree.Search, error) {
-	s, err := writeAside(ctx, path, lines, want)
-	if err != nil {
-		return s, fmt.Errorf("writing the catalogue %s: %w", path, err)
+func write(ctx context.Context, path string, want tree.Search, lines func(*writer) error) error {
+	if err := writeAside(ctx, path, want, lines); err != nil {
+		return fmt.Errorf("writing the catalogue %s: %w", path, err)
 	}
-	return s, nil
+	return nil
 }
 
-func writeAside(ctx context.Context, path string, lines func(*writer) error, want *tree.Search) (tree.Search, error) {
+func writeAside(ctx context.Context, path string, want tree.Search, lines func(*writer) error) error {
 	folder := filepath.Dir(path)
 	removeLeft(folder)
 	file, err := create(folder)
 	if err != nil {
-		return tree.Search{}, err
+		return err
 	}
 	defer file.Close()
 	defer os.Remove(file.Name()) // after the rename there is none
@@ -80,22 +56,21 @@ func writeAside(ctx context.Context, path string, lines func(*writer) error, wan
 	w.text = append(w.text, magic...)
 	w.begin, w.start = len(magic), len(magic)
 	if err := lines(w); err != nil {
-		return tree.Search{}, err
+		return err
 	}
-	is, err := w.finish(want)
-	if err != nil {
-		return is, err
+	if err := w.finish(want); err != nil {
+		return err
 	}
 	if err := file.Sync(); err != nil {
-		return is, err
+		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return is, err
+		return err
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
-		return is, err
+		return err
 	}
-	return is, syncFolder(folder)
+	return syncFolder(folder)
 }
 
 func syncFolder(path string) error {
@@ -293,14 +268,13 @@ func (w *writer) flush() error {
 }
 
 // finish writes the directory, where the lines are what is wanted.
-func (w *writer) finish(want *tree.Search) (tree.Search, error) {
+func (w *writer) finish(want tree.Search) error {
 	if err := w.endSegment(); err != nil {
-		return tree.Search{}, err
+		return err
 	}
 	content := w.content.Sum(nil)
-	is := tree.Search{Content: hex.EncodeToString(content), Unpacked: w.size, Lines: w.lines}
-	if want != nil && (is.Content != want.Content || is.Unpacked != want.Unpacked || is.Lines != want.Lines) {
-		return is, fmt.Errorf("it isn't what its source promised: %d lines in %d bytes with the SHA-256 %s", want.Lines, want.Unpacked, want.Content)
+	if hex.EncodeToString(content) != want.Content || w.size != want.Unpacked || w.lines != want.Lines {
+		return fmt.Errorf("it isn't what its source promised: %d lines in %d bytes with the SHA-256 %s", want.Lines, want.Unpacked, want.Content)
 	}
 	begin := len(w.text)
 	w.text = append(w.text, content...)
@@ -317,7 +291,7 @@ func (w *writer) finish(want *tree.Search) (tree.Search, error) {
 	size, sum := uint32(len(directory)), sumOf(directory)
 	w.text = binary.LittleEndian.AppendUint32(w.text, size)
 	w.text = binary.LittleEndian.AppendUint32(w.text, sum)
-	return is, w.flush()
+	return w.flush()
 }
 
 // merge adds the lines of a file and a difference from it.

@@ -164,8 +164,6 @@ func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 	fail(e)
 	_, e = r.InstalledVersions()
 	fail(e)
-	_, e = r.Size()
-	fail(e)
 	_, e = r.Programs(program(1))
 	fail(e)
 	_, e = r.TreesWith(program(1), "1-1", "noarch")

@@ -56,13 +56,6 @@ func list(all []string) string {
 	return string(text)
 }
 
-// Size is how many bytes the record has, without its log.
-func (r *Record) Size() (int64, error) {
-	var n int64
-	err := r.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&n)
-	return n, r.failed("asking", err)
-}
-
 // Programs are the programs that a user asked for and in whose trees a package came that this
 // backend installed, sorted.
 func (r *Record) Programs(name string) ([]string, error) {

@@ -111,7 +111,6 @@ const (
 	Asking           Activity = iota // a source is asked what it offers
 	LoadingCatalogue                 // parts of a catalogue are downloaded
 	LoadingTree                      // a tree is read, and downloaded where it isn't here
-	LoadingFileLists                 // file lists are downloaded
 )
 
 // Progress is told what goes on while somebody waits.

@@ -101,8 +101,6 @@ func (p progress) Doing(a offers.Activity) {
 		p.w.Status(wire.StatusDownloadPackagelist)
 	case offers.LoadingTree:
 		p.w.Status(wire.StatusDepResolve)
-	case offers.LoadingFileLists:
-		p.w.Status(wire.StatusDownloadFilelist)
 	}
 }
 
