@@ -3,6 +3,7 @@
 package publish
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -18,7 +19,7 @@ type members map[*solve.Package]*member
 type member struct {
 	in       string // the top-level package whose tree has it: itself, or that of the smallest tree
 	size     int    // of that tree
-	requires map[*solve.Package]bool
+	requires []*solve.Package
 }
 
 // add takes the packages of a tree.
@@ -27,7 +28,7 @@ func (m members) add(r solve.Result) {
 	for i, pkg := range r.Packages {
 		x := m[pkg]
 		if x == nil {
-			x = &member{requires: make(map[*solve.Package]bool)}
+			x = new(member)
 			m[pkg] = x
 		}
 		size := len(r.Packages)
@@ -38,55 +39,61 @@ func (m members) add(r solve.Result) {
 			x.in, x.size = top.Name, size
 		}
 		for _, j := range r.Requires[i] {
-			x.requires[r.Packages[j]] = true
+			if needs := r.Packages[j]; !slices.Contains(x.requires, needs) { // few, and nearly always there
+				x.requires = append(x.requires, needs)
+			}
 		}
 	}
 }
 
+// users are who provides a thing, and who requires it. Some are there a thousand times.
+type users struct{ provides, requires []*tree.Member }
+
 // capabilities adds the index of what the packages in all trees provide, and who requires them.
 func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
-	byName := make(map[string]*tree.Capability)
-	at := func(name string) *tree.Capability {
-		c := byName[name]
-		if c == nil {
-			c = &tree.Capability{Name: name}
-			byName[name] = c
+	byName := make(map[string]*users)
+	at := func(name string) *users {
+		u := byName[name]
+		if u == nil {
+			u = new(users)
+			byName[name] = u
 		}
-		return c
+		return u
 	}
 	for pkg, x := range p.members {
 		if ctx.Err() != nil {
 			return tree.ShardRef{}, context.Cause(ctx)
 		}
-		who := tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
+		who := &tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
 		if x.in != pkg.Name {
 			who.In = x.in
 		}
 		for _, name := range p.solved.Capabilities(pkg) {
-			c := at(name)
-			c.Provides = append(c.Provides, who)
+			u := at(name)
+			u.provides = append(u.provides, who)
 		}
-		for required := range x.requires {
+		for _, required := range x.requires {
 			if required.Name != pkg.Name {
-				c := at(required.Name)
-				c.Requires = append(c.Requires, who)
+				u := at(required.Name)
+				u.requires = append(u.requires, who)
 			}
 		}
 	}
 	var names []string
 	lines := make(map[string][]byte)
 	unpacked := 0
-	for name, c := range byName {
+	for name, u := range byName {
 		if ctx.Err() != nil {
 			return tree.ShardRef{}, context.Cause(ctx)
 		}
-		c.Provides, c.Requires = few(c.Provides), few(c.Requires)
+		delete(byName, name)
+		c := tree.Capability{Name: name, Provides: few(u.provides), Requires: few(u.requires)}
 		line, err := c.Line()
 		if err != nil {
 			return tree.ShardRef{}, err
 		}
 		if line != nil {
-			names, lines[name] = append(names, name), line
+			names, lines[name] = append(names, name), bytes.Clone(line) // which had room for more
 			unpacked += len(line)
 		}
 	}
@@ -124,16 +131,20 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 
 // few sorts packages, and takes each once; where there are more than a laptop reads it takes those
 // that are offered by themselves, and as many of the others as fit.
-func few(all []tree.Member) []tree.Member {
-	order := func(x, y tree.Member) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Compare(x.NEVRA), strings.Compare(x.Arch, y.Arch))
+func few(all []*tree.Member) (taken []tree.Member) {
+	order := func(x, y *tree.Member) int {
+		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Compare(x.NEVRA), strings.Compare(x.Arch, y.Arch),
+			strings.Compare(x.In, y.In), strings.Compare(x.Summary, y.Summary)) // two repositories may have a package of the same version
 	}
 	if len(all) > tree.MaxMembers {
-		slices.SortFunc(all, func(x, y tree.Member) int {
+		slices.SortFunc(all, func(x, y *tree.Member) int {
 			return cmp.Or(cmp.Compare(min(1, len(x.In)), min(1, len(y.In))), order(x, y))
 		})
 		all = all[:tree.MaxMembers]
 	}
 	slices.SortFunc(all, order)
-	return slices.CompactFunc(all, func(x, y tree.Member) bool { return x.NEVRA == y.NEVRA })
+	for _, m := range slices.CompactFunc(all, func(x, y *tree.Member) bool { return x.NEVRA == y.NEVRA }) {
+		taken = append(taken, *m)
+	}
+	return taken
 }

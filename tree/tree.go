@@ -96,37 +96,56 @@ func ParseTree(data []byte, platform, name string) (*Tree, error) {
 	if err := unmarshal("tree", data, treeLimit, &t.Format, t); err != nil {
 		return nil, err
 	}
+	if err := t.check(platform, name); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// CheckEncoded tells what ParseTree would refuse in what Encode has made of the tree, without
+// decoding that: what is encoded is decoded as it was, but for texts that aren't UTF-8.
+func (t *Tree) CheckEncoded(data []byte, platform, name string) error {
+	if err := treeLimit.check("tree", data); err != nil {
+		return err
+	}
+	if t.Format != Format {
+		return &FormatError{What: "tree", Format: t.Format}
+	}
+	return t.check(platform, name)
+}
+
+func (t *Tree) check(platform, name string) error {
 	if t.Platform != platform || t.Name != name {
-		return nil, fmt.Errorf("this is the tree of %.80q on %.80q and not of %q on %q", t.Name, t.Platform, name, platform)
+		return fmt.Errorf("this is the tree of %.80q on %.80q and not of %q on %q", t.Name, t.Platform, name, platform)
 	}
 	if len(t.Packages) == 0 || len(t.Packages) > MaxPackages {
-		return nil, fmt.Errorf("the tree of %s has %d packages: not between 1 and %d", name, len(t.Packages), MaxPackages)
+		return fmt.Errorf("the tree of %s has %d packages: not between 1 and %d", name, len(t.Packages), MaxPackages)
 	}
 	seen := make(map[NEVRA]bool, len(t.Packages))
 	for i := range t.Packages {
 		p := &t.Packages[i]
 		if err := p.check(i); err != nil {
-			return nil, fmt.Errorf("the tree of %s: %w", name, err)
+			return fmt.Errorf("the tree of %s: %w", name, err)
 		}
 		if seen[p.NEVRA] {
-			return nil, fmt.Errorf("the tree of %s has %s twice", name, p.NEVRA)
+			return fmt.Errorf("the tree of %s has %s twice", name, p.NEVRA)
 		}
 		seen[p.NEVRA] = true
 	}
 	if t.Top().Name != name {
-		return nil, fmt.Errorf("the tree of %s ends with %s", name, t.Top().Name)
+		return fmt.Errorf("the tree of %s ends with %s", name, t.Top().Name)
 	}
 	for _, n := range t.Needs {
 		if err := n.Check(); err != nil {
-			return nil, fmt.Errorf("the tree of %s needs: %w", name, err)
+			return fmt.Errorf("the tree of %s needs: %w", name, err)
 		}
 	}
 	if !t.Notices.IsZero() {
 		if err := t.Notices.check("notices"); err != nil {
-			return nil, fmt.Errorf("the tree of %s: %w", name, err)
+			return fmt.Errorf("the tree of %s: %w", name, err)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // Encode writes the tree as it is published.

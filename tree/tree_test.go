@@ -296,3 +296,39 @@ func checkFuzzed(t *testing.T, p NEVRA) {
 		t.Error(err)
 	}
 }
+
+// CheckEncoded refuses what ParseTree refuses, without decoding it.
+func TestCheckEncoded(t *testing.T) {
+	whole := func() *Tree {
+		return &Tree{Format: Format, Platform: "p", Name: "a", Packages: []Package{
+			{NEVRA: NEVRA{Name: "b", Version: "1", Release: "1", Arch: "noarch"}, Size: 1, SHA256: strings.Repeat("0", 64), Location: "rpms/b.rpm"},
+			{NEVRA: NEVRA{Name: "a", Version: "1", Release: "1", Arch: "noarch"}, Size: 1, SHA256: strings.Repeat("0", 64), Location: "rpms/a.rpm", Requires: []int{0}},
+		}}
+	}
+	for what, spoil := range map[string]func(*Tree){
+		"nothing":        func(*Tree) {},
+		"the format":     func(t *Tree) { t.Format++ },
+		"the platform":   func(t *Tree) { t.Platform = "q" },
+		"the name":       func(t *Tree) { t.Name = "c" },
+		"no packages":    func(t *Tree) { t.Packages = nil },
+		"twice":          func(t *Tree) { t.Packages[0] = t.Packages[1]; t.Packages[0].Requires = nil },
+		"a loop":         func(t *Tree) { t.Packages[0].Requires = []int{1} },
+		"a version":      func(t *Tree) { t.Packages[0].Version = "1-2" },
+		"a long summary": func(t *Tree) { t.Packages[0].Summary = strings.Repeat("a", MaxPackageSummary+1) },
+		"no UTF-8":       func(t *Tree) { t.Packages[0].Obsoletes = []string{"a\xff"} },
+		"a needed name":  func(t *Tree) { t.Needs = []NEVRA{{Name: "-"}} },
+		"notices":        func(t *Tree) { t.Notices = Ref{Path: "trees/a"} },
+		"many bytes":     func(t *Tree) { t.Packages[0].Description = strings.Repeat("a", MaxTreeFile) },
+	} {
+		x := whole()
+		spoil(x)
+		data, err := x.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, parsed := ParseTree(data, "p", "a")
+		if checked := x.CheckEncoded(data, "p", "a"); (parsed == nil) != (checked == nil) || (parsed == nil) != (what == "nothing") {
+			t.Errorf("%s: ParseTree says %v, CheckEncoded %v", what, parsed, checked)
+		}
+	}
+}
