@@ -35,8 +35,11 @@ type Layout struct {
 // A writer writes the files of a layout into its folder, with the folder's add and replace. What
 // these weren't called with, new or not, the build doesn't have, and fate decides.
 type writer interface {
-	// add takes a tree, which laptops would read as encoded. Several goroutines call it at once.
-	add(t *tree.Tree, encoded []byte, r solve.Result) error
+	// add takes a tree, which laptops would read as m has it encoded, or which is there as the last
+	// build made it where that is nil. Several goroutines call it at once.
+	add(t *tree.Tree, m *madeTree, r solve.Result) error
+	// stay is called in place of add and index where all is as it is published.
+	stay()
 	// index is called after the last add: it adds what leads to the trees, and tells whether
 	// anything but an expiry differs from what is published.
 	index(ctx context.Context) (changed bool, err error)

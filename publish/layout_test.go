@@ -23,7 +23,7 @@ type names struct {
 	all    []string
 }
 
-func (n *names) add(t *tree.Tree, _ []byte, _ solve.Result) error {
+func (n *names) add(t *tree.Tree, _ *madeTree, _ solve.Result) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, t.Name)
@@ -35,6 +35,8 @@ func (n *names) index(context.Context) (bool, error) {
 	err := n.folder.replace("names.txt", []byte(strings.Join(n.all, " ")))
 	return len(n.folder.last) > 0, err
 }
+
+func (n *names) stay() {}
 
 func (n *names) head(int64) error { return nil }
 

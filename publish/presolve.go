@@ -39,6 +39,7 @@ type presolve struct {
 	*builder
 	folder    *folder
 	was, next *tree.Platform // was is nil where nothing is published
+	published []byte         // platform.json as it was
 	files     sync.Map       // *solve.Package: func() []string
 
 	mu      sync.Mutex
@@ -58,37 +59,28 @@ func openPresolve(b *builder, f *folder) (writer, error) {
 	if p.was, err = tree.ParsePlatform(data, b.Platform); err != nil {
 		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it, and the serial goes on from what report.json says", f.path("platform.json"), err)
 	}
-	b.serial = p.was.Serial
+	p.published, b.serial = data, p.was.Serial
 	if p.was.Expires.After(b.until) {
 		b.until = p.was.Expires
 	}
 	return p, nil
 }
 
-func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
-	encoded, err := p.withNotices(t, encoded, r.Packages)
-	if err != nil {
-		return err
+func (p *presolve) add(t *tree.Tree, m *madeTree, r solve.Result) error {
+	if m.encoded != nil {
+		if err := p.write(t, m, r); err != nil {
+			return err
+		}
+	}
+	for _, ref := range m.refs() {
+		p.folder.holds(ref.Path)
 	}
 	top := t.Top()
 	e := &tree.Entry{
 		NEVRA: top.NEVRA, Summary: top.Summary, Group: top.Group, License: top.License, URL: top.URL,
 		Description: top.Description, Size: top.Installed, Provides: provides(r.Packages[len(r.Packages)-1].Provides),
 		Obsoletes: obsoletes(top.Obsoletes),
-		Download:  download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json"),
-	}
-	if err := p.folder.add(e.Tree.Path, encoded); err != nil {
-		return err
-	}
-	files, err := p.fileLists(r)
-	if err != nil {
-		return err
-	}
-	if files != nil {
-		e.Files = tree.NewRef("files/"+t.Name+"@", files, ".json")
-		if err := p.folder.add(e.Files.Path, files); err != nil {
-			return err
-		}
+		Download:  download(t), Tree: m.Tree, Files: m.Files,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,30 +89,55 @@ func (p *presolve) add(t *tree.Tree, encoded []byte, r solve.Result) error {
 	return nil
 }
 
+// write writes a tree, and what comes with it.
+func (p *presolve) write(t *tree.Tree, m *madeTree, r solve.Result) error {
+	encoded, notices, err := p.withNotices(t, m.encoded, r.Packages)
+	if err != nil {
+		return err
+	}
+	m.Notices, m.Tree = notices, tree.NewRef("trees/"+t.Name+"@", encoded, ".json")
+	if err := p.folder.add(m.Tree.Path, encoded); err != nil {
+		return err
+	}
+	files, err := p.fileLists(r)
+	if err != nil || files == nil {
+		return err
+	}
+	m.Files = tree.NewRef("files/"+t.Name+"@", files, ".json")
+	return p.folder.add(m.Files.Path, files)
+}
+
+// stay is called in place of add and index where all stays as it is.
+func (p *presolve) stay() {
+	next := *p.was
+	next.Expires = p.Now.Add(p.ValidFor).UTC().Truncate(time.Second)
+	p.next = &next
+}
+
 // withNotices adds what the repositories say of why a tree's versions came, and gives the tree with
 // a reference to it. A tree stays as it is where they say nothing, or what laptops would refuse.
-func (p *presolve) withNotices(t *tree.Tree, encoded []byte, packages []*solve.Package) ([]byte, error) {
+func (p *presolve) withNotices(t *tree.Tree, encoded []byte, packages []*solve.Package) ([]byte, tree.Ref, error) {
 	about := p.solved.Notices(packages)
 	if len(about) == 0 {
-		return encoded, nil
+		return encoded, tree.Ref{}, nil
 	}
 	content, err := (&tree.Notices{Format: tree.Format, Platform: p.Platform, Name: t.Name, Notices: about}).Encode()
 	if err != nil {
-		return nil, err
+		return nil, tree.Ref{}, err
 	}
 	if _, err := tree.ParseNotices(content, p.Platform, t.Name); err != nil {
-		return encoded, nil
+		return encoded, tree.Ref{}, nil
 	}
 	with := *t
 	with.Notices = tree.NewRef("notices/"+t.Name+"@", content, ".json")
 	longer, err := with.Encode()
 	if err != nil {
-		return nil, err
+		return nil, tree.Ref{}, err
 	}
-	if _, err := tree.ParseTree(longer, p.Platform, t.Name); err != nil {
-		return encoded, nil
+	if with.CheckEncoded(longer, p.Platform, t.Name) != nil {
+		return encoded, tree.Ref{}, nil
 	}
-	return longer, p.folder.add(with.Notices.Path, content)
+	return longer, with.Notices, p.folder.add(with.Notices.Path, content)
 }
 
 // fileLists encodes the file lists of a tree's packages; nil where there are none, or so many that
@@ -192,7 +209,7 @@ func (p *presolve) head(serial int64) error {
 	if was := p.was; was != nil && was.Serial == serial {
 		p.next.Created = was.Created
 		if half := p.Now.Add(p.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(p.next.Expires) {
-			return nil
+			return p.folder.replace("platform.json", p.published)
 		}
 	}
 	content, err := p.next.Encode()

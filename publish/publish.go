@@ -7,7 +7,15 @@
 // is named by its content and never changes: it is written under names that begin with ".new-",
 // synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
 // last build referred to stays until that expires. A build that fails anywhere leaves the last one
-// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// as it was. Where nothing changed nothing is written, but for a new expiry when it is due, and once
+// that report.json says so.
+//
+// A build costs what has changed. Where its input is the last one's, by solve.Look, and all that was
+// published is there, nothing is solved (Unchanged). Else package solve solves again only names
+// whose answers can be others, and a tree is written again only where what it is made of is another:
+// its packages as they are published, in their order, with what they require of each other and of
+// the base, and notices; a digest of that is kept with the name of the file. What is kept for this
+// is never needed: without it all is made anew, and comes out the same.
 //
 // This package reads no configuration file, and knows nothing of terminals or web servers. Its
 // errors and reasons name keys of presolver's configuration where those are what people would
@@ -16,6 +24,7 @@ package publish
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -46,6 +55,10 @@ type Options struct {
 	// Keys are the fingerprints of the keys that may sign the next platform.json.
 	Keys []string
 	Now  time.Time
+	// Asked tells apart what asks for names: where it and what the Platform is made of are as they
+	// were, the names are. Then Unchanged can tell so, and Build makes again only what has changed.
+	// Empty: nothing is kept for that.
+	Asked string
 	// Progress is told how many of the names are done, from several goroutines. It may be nil.
 	Progress func(done, of int)
 }
@@ -82,7 +95,8 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	names = slices.Clone(names)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), offered: make(map[nameArch]bool), until: o.Now.Add(o.ValidFor)}
+	b := newBuilder(o, before)
+	b.solved = p
 	for _, name := range p.Misnamed() {
 		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
 	}
@@ -90,7 +104,6 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if !o.Copy {
 		b.report.Mirrors = p.Mirrors()
 	}
-	b.home = newFolder(o.home(), []string{""}, before)
 	unlock, err := b.home.lock() // whatever the layouts, it is a build of this platform
 	if err != nil {
 		return nil, err
@@ -100,6 +113,7 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 		return nil, err
 	}
 	defer b.abandon()
+	b.recall()
 	if err := b.solve(ctx, names); err != nil {
 		return nil, err
 	}
@@ -119,11 +133,23 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if err := b.publish(ctx); err != nil {
 		return nil, err
 	}
+	key := o.key(p.Input())
+	if b.lacksRPM {
+		key = ""
+	}
+	b.remember(key)
 	return b.report, nil
 }
 
 // home is the platform's own folder, which has the lock and the report.
 func (o *Options) home() string { return filepath.Join(o.Output, o.Platform) }
+
+func newBuilder(o Options, before func(string) error) *builder {
+	return &builder{
+		Options: o, before: before, home: newFolder(o.home(), []string{""}, before), report: newReport(o.Platform),
+		offered: make(map[nameArch]bool), until: o.Now.Add(o.ValidFor),
+	}
+}
 
 type builder struct {
 	Options
@@ -141,9 +167,14 @@ type builder struct {
 	lacking    map[string]string // names that lack an RPM, and why
 	withoutRPM []*solve.Package  // the packages whose RPMs can't be had
 	otherNames []solve.Result    // whose top-level packages have other names than were asked for
+	lacksRPM   bool              // one couldn't be had that the repository may have another time
+	made       []madeTree
+
+	wasMade map[nameArch]*madeTree // by the last build
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
+	entries sync.Map // *solve.Package: func() *entry
 }
 
 // open looks at what is published, and removes what a build that was killed wrote aside.
@@ -289,47 +320,41 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		return nil
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
+	from := sha256.New()
 	for i, pkg := range r.Packages {
-		entry := pkg.Package
-		entry.Requires = r.Requires[i]
-		clip(&entry)
-		if pkg.Nowhere != "" {
-			b.lacks(r.Name, pkg, pkg.Nowhere+": correct the repository")
+		e := b.entry(ctx, pkg)
+		switch {
+		case e.err != nil:
+			return e.err
+		case e.lacks != "":
+			b.lacks(r.Name, pkg, e.lacks)
+			return nil
+		case e.unsolved != "":
+			b.unsolved(r.Name, e.unsolved)
 			return nil
 		}
-		if b.Copy {
-			rpm, err := b.rpm(ctx, pkg)
-			if errors.Is(err, solve.ErrNoRPM) {
-				b.lacks(r.Name, pkg, err.Error())
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
-			}
-			entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
-			entry.Unsigned = rpm.unsigned
-		} else if entry.RPMDigest() == "" {
-			b.unsolved(r.Name, fmt.Sprintf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA))
-			return nil
-		}
-		t.Packages = append(t.Packages, entry)
+		t.Packages = append(t.Packages, e.Package)
+		t.Packages[i].Requires = r.Requires[i]
+		from.Write(e.from[:])
+		fmt.Fprintln(from, r.Requires[i])
 	}
-	encoded, err := t.Encode()
-	if err != nil {
+	m, err := b.make(t, from, b.solved.Notices(r.Packages))
+	if err != nil || m == nil {
 		return err
 	}
-	if _, err := tree.ParseTree(encoded, b.Platform, r.Name); err != nil {
-		b.unsolved(r.Name, "laptops would refuse it: "+err.Error())
-		return nil
-	}
 	for _, target := range b.targets {
-		if err := target.add(t, encoded, r); err != nil {
+		if err := target.add(t, m, r); err != nil {
 			return err
 		}
 	}
 	b.reportMu.Lock()
 	defer b.reportMu.Unlock()
-	b.offered[nameArch{t.Name, t.Top().Arch}] = true
+	if m.encoded == nil {
+		b.report.Totals.TakenOver++
+	}
+	m.encoded = nil
+	b.made = append(b.made, *m)
+	b.offered[m.is()] = true
 	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: t.Top().EVR(), Packages: len(t.Packages), Download: download(t)})
 	return nil
 }
@@ -357,6 +382,11 @@ func (b *builder) publish(ctx context.Context) error {
 		}
 		b.report.Changed = b.report.Changed || changed
 	}
+	return b.finish(ctx)
+}
+
+// finish is publish when all that leads to the trees is known.
+func (b *builder) finish(ctx context.Context) error {
 	b.report.Serial = b.serial
 	if b.report.Changed {
 		b.report.Serial++

@@ -47,7 +47,7 @@ type nodeRPM struct {
 	Path string `json:"path"` // an RPM in the same folder
 }
 
-func (s *sugarNetwork) add(t *tree.Tree, _ []byte, _ solve.Result) error {
+func (s *sugarNetwork) add(t *tree.Tree, _ *madeTree, _ solve.Result) error {
 	n := make(node)
 	for _, pkg := range t.Packages {
 		n[pkg.Arch] = append(n[pkg.Arch], nodeRPM{pkg.Name, path.Base(pkg.Location)})
@@ -60,6 +60,8 @@ func (s *sugarNetwork) add(t *tree.Tree, _ []byte, _ solve.Result) error {
 	s.nodes[t.Name] = n
 	return nil
 }
+
+func (s *sugarNetwork) stay() {}
 
 func (s *sugarNetwork) index(ctx context.Context) (changed bool, err error) {
 	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
