@@ -6,7 +6,8 @@
 // Two kinds of files, two ways:
 //
 //   - Small files (platform.json, shards, trees) are held in memory while a person waits: Get for those whose size
-//     and digest are known from the level above, Revalidate for the one that changes in place.
+//     and digest are known from the level above, GetChecked for those that the caller can check, Revalidate for the
+//     one that changes in place.
 //   - RPMs go to disk through a bounded queue, Fetch. Bytes that have arrived are never asked for again: a file
 //     grows as <Path>.part through drops, cancellations and restarts of the program, its digest is computed while
 //     it streams, and only a whole, verified and synced file is renamed to Path.

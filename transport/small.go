@@ -21,16 +21,39 @@ func (c *Client) Get(ctx context.Context, urls []string, ref tree.Ref) ([]byte, 
 	if ref.Size < 0 || ref.Size > tree.MaxFile {
 		return nil, &Error{Kind: Corrupt, Label: ref.Path, Err: fmt.Errorf("a size of %d bytes is not between 0 and %d", ref.Size, tree.MaxFile)}
 	}
-	// One byte more, so that reading to the end needs no larger buffer.
-	body := make([]byte, 0, ref.Size+1)
+	return c.get(ctx, urls, small{label: ref.Path, size: ref.Size, limit: ref.Size, check: ref.Check})
+}
+
+// GetChecked is Get for a file of at most limit bytes that something else than its own digest
+// vouches for: check is called with what a source gives as the whole file, again with what the next
+// gives where it returned an error. The bytes are check's only for as long as it runs; those that it
+// took are returned. Its errors are told to people, and must not quote what came: it may be of a
+// file that only root reads. label is what errors call the file.
+func (c *Client) GetChecked(ctx context.Context, urls []string, label string, limit int64, check func([]byte) error) ([]byte, error) {
+	return c.get(ctx, urls, small{label: label, size: -1, limit: limit, check: check})
+}
+
+// A small is a file of Get.
+type small struct {
+	label string
+	size  int64 // in bytes; -1 where unknown
+	limit int64 // of size
+	check func(whole []byte) error
+}
+
+func (c *Client) get(ctx context.Context, urls []string, f small) ([]byte, error) {
+	var body []byte
+	if f.size >= 0 {
+		body = make([]byte, 0, f.size+1) // one byte more, so that reading to the end needs no larger buffer
+	}
 	quiet, stall := c.smallPatience(ctx, len(urls))
-	err := c.persist(ctx, retrieval{label: ref.Path, urls: urls, quiet: quiet, known: true, size: ref.Size, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, retrieval{label: f.label, urls: urls, quiet: quiet, known: true, size: max(f.size, 0), try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
-		body, err = c.getOnce(ctx, url, body, ref, stall)
+		body, err = c.getOnce(ctx, url, body, f, stall)
 		gained := int64(len(body) - had)
 		if err == nil {
-			if err = ref.Check(body); err != nil {
+			if err = f.check(body); err != nil {
 				body, err = body[:0], wrongContent("%w", err)
 			}
 		}
@@ -67,7 +90,7 @@ func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall t
 // getOnce adds to body, the beginning of the file that an earlier try brought, what is missing.
 // Where nothing is there yet the answer may be compressed; its plain beginning can be continued as
 // well as any other.
-func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.Ref, stall time.Duration) ([]byte, error) {
+func (c *Client) getOnce(ctx context.Context, url string, body []byte, f small, stall time.Duration) ([]byte, error) {
 	w := newWatchdog(ctx, stall, 1)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
@@ -84,14 +107,23 @@ func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.
 		return body, err
 	}
 	defer resp.Body.Close()
+	size := f.size
 	switch {
 	case resp.StatusCode == http.StatusPartialContent && had > 0:
-		if r, err := parseContentRange(resp.Header.Get("Content-Range")); err != nil || r.First != had || r.Size >= 0 && r.Size != ref.Size {
-			return body[:0], &trouble{kind: Interrupted, err: fmt.Errorf("bytes %d- of %d were asked for and %q came", had, ref.Size, resp.Header.Get("Content-Range"))}
+		r, err := parseContentRange(resp.Header.Get("Content-Range"))
+		if size < 0 {
+			size = r.Size
+		}
+		// Without the file's size its end can't be told from the range's.
+		if err != nil || r.First != had || size < 0 || r.Size >= 0 && r.Size != size {
+			return body[:0], &trouble{kind: Interrupted, err: fmt.Errorf("the bytes from %d on were asked for and %q came", had, resp.Header.Get("Content-Range"))}
 		}
 	case resp.StatusCode == http.StatusOK:
-		if resp.ContentLength >= 0 && resp.ContentLength != ref.Size {
-			return body[:0], wrongContent("the server has %d bytes and the file has %d", resp.ContentLength, ref.Size)
+		if size < 0 {
+			size = resp.ContentLength
+		}
+		if resp.ContentLength >= 0 && resp.ContentLength != size {
+			return body[:0], wrongContent("the server has %d bytes and the file has %d", resp.ContentLength, size)
 		}
 		body = body[:0]
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable:
@@ -100,31 +132,39 @@ func (c *Client) getOnce(ctx context.Context, url string, body []byte, ref tree.
 		discard(resp.Body)
 		return body, unexpected(resp, c.now())
 	}
-	body, err = readUpTo(body, resp.Body, ref.Size)
-	if err == io.EOF {
-		if resp.Uncompressed || slices.Contains(resp.TransferEncoding, "chunked") { // no drop, or there was another error
-			return body[:0], wrongContent("the server has %d bytes and the file has %d", len(body), ref.Size)
-		}
-		err = &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), ref.Size)}
+	if size > f.limit {
+		return body[:0], wrongContent("the server has %d bytes, more than the %d that are taken", size, f.limit)
 	}
-	return body, err
+	most := f.limit
+	if size >= 0 {
+		most = size
+		body = slices.Grow(body, int(size+1)-len(body))
+	}
+	body, err = readUpTo(body, resp.Body, most)
+	switch {
+	case int64(len(body)) > most:
+		return body[:0], wrongContent("the server has more than %d bytes", most)
+	case int64(len(body)) == size: // all is here: how the connection ended is no matter
+		return body, nil
+	case err != io.EOF:
+		return body, asTrouble(err)
+	case size < 0:
+		return body, nil
+	case resp.Uncompressed, slices.Contains(resp.TransferEncoding, "chunked"): // no drop, or there was another error
+		return body[:0], wrongContent("the server has %d bytes and the file has %d", len(body), size)
+	}
+	return body, &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), size)}
 }
 
-// readUpTo adds r's bytes to body, whose capacity is more than size. It returns io.EOF if they are
-// less than size.
-func readUpTo(body []byte, r io.Reader, size int64) ([]byte, error) {
+// readUpTo adds r's bytes to body until r ends, which is an error, or there are more than most: then
+// there is one more.
+func readUpTo(body []byte, r io.Reader, most int64) ([]byte, error) {
 	for {
-		n, err := r.Read(body[len(body) : size+1])
+		body = slices.Grow(body, 1)
+		n, err := r.Read(body[len(body):min(int64(cap(body)), most+1)])
 		body = body[:len(body)+n]
-		switch {
-		case int64(len(body)) > size:
-			return body[:0], wrongContent("the server has more than the %d bytes of the file", size)
-		case err != nil && int64(len(body)) == size: // all is here: how the connection ended is no matter
-			return body, nil
-		case err == io.EOF:
+		if err != nil || int64(len(body)) > most {
 			return body, err
-		case err != nil:
-			return body, asTrouble(err)
 		}
 	}
 }

@@ -74,6 +74,109 @@ func TestGet(t *testing.T) {
 	}
 }
 
+// matches is a check of GetChecked.
+func matches(content []byte) func([]byte) error {
+	return func(whole []byte) error {
+		if !bytes.Equal(whole, content) {
+			return errors.New("another file came")
+		}
+		return nil
+	}
+}
+
+// Files whose size nobody knows: what came is kept as far as the next answer continues it, and the
+// check has the last word.
+func TestGetChecked(t *testing.T) {
+	content := bytes.Repeat([]byte("a block "), 10000)
+	noise := random(len(content))
+	ranged := func(header string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Range", header)
+			w.WriteHeader(206)
+			w.Write(noise[20*kib : 20*kib+10])
+		}
+	}
+	for _, test := range []struct {
+		name    string
+		content []byte
+		server  http.HandlerFunc
+		sent    int
+	}{
+		{"good", content, good(content), len(content)},
+		{"chunked", content, chunked(content), len(content)},
+		{"compressed", content, gzipped(content), 2 * kib},
+		{"empty", nil, good(nil), 0},
+		{"no length, hangs up", content, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "close")
+			w.Header().Set("Transfer-Encoding", "identity")
+			w.Write(content)
+		}, len(content)},
+		{"drops", noise, dropping(20*kib, good(noise)), len(noise)},
+		{"drops, chunked", noise, inTurn(dropping(20*kib, chunked(noise)), good(noise)), len(noise)},
+		{"drops, compressed", noise, dropping(20*kib, gzipped(noise)), len(noise) + 20*kib},
+		{"drops, no ranges", noise, inTurn(dropping(20*kib, good(noise)), noRanges(good(noise))), len(noise) + 20*kib},
+		{"drops, then 416", noise, inTurn(dropping(20*kib, good(noise)), status(416), good(noise)), len(noise) + 21*kib},
+		{"drops, then a short range", noise, inTurn(dropping(20*kib, good(noise)), ranged(fmt.Sprintf("bytes 20480-20489/%d", len(noise))), good(noise)), len(noise)},
+		{"drops, then a range of unknown size", noise, inTurn(dropping(20*kib, good(noise)), ranged("bytes 20480-20489/*"), good(noise)), len(noise) + 20*kib + 10},
+		{"drops, then a range of too large a file", noise, inTurn(dropping(20*kib, good(noise)), ranged("bytes 20480-20489/1000000000000"), good(noise)), len(noise) + 20*kib + 10},
+		{"drops, then another file", noise, inTurn(dropping(20*kib, good(noise)), good(content), good(noise)), 2*len(noise) + 20*kib},
+		{"503", content, inTurn(status(503), good(content)), len(content) + 100},
+		{"corrupt once", content, inTurn(good(noise), good(content)), 2 * len(content)},
+		{"empty once", content, inTurn(good(nil), good(content)), len(content)},
+		{"too large once", content, inTurn(good(random(len(content)+1)), good(content)), 2*len(content) + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, k := newTestClient(t, Options{})
+			o := serve(t, test.server)
+			got, err := c.GetChecked(t.Context(), []string{o.URL}, "a block", int64(len(content)), matches(test.content))
+			if err != nil || !bytes.Equal(got, test.content) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if sent := o.sent.Load(); sent > int64(test.sent) {
+				t.Errorf("the server sent %d bytes; %d were enough", sent, test.sent)
+			}
+			if k.slept > 2*time.Second {
+				t.Errorf("waited %v", k.slept)
+			}
+		})
+	}
+}
+
+func TestGetCheckedFails(t *testing.T) {
+	content := random(1000)
+	for _, test := range []struct {
+		name    string
+		server  http.HandlerFunc
+		kind    Kind
+		message string
+	}{
+		{"404", status(404), NotFound, "404"},
+		{"corrupt", good(random(1001)[1:]), Corrupt, "another file came"},
+		{"longer", good(random(1001)), Corrupt, "more than the 1000"},
+		{"longer, chunked", chunked(random(1001)), Corrupt, "more than 1000"},
+		{"longer when unpacked", gzipped(make([]byte, 1<<20)), Corrupt, "more than 1000"},
+		{"shorter", good(content[:999]), Corrupt, "another file came"},
+		{"503", status(503), Interrupted, "503"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, _ := newTestClient(t, Options{})
+			o := serve(t, test.server)
+			_, err := c.GetChecked(t.Context(), []string{o.URL + "/a", o.URL + "/b"}, "a block", 1000, matches(content))
+			e := mustBe(t, err, test.kind)
+			for _, s := range []string{test.message, o.URL + "/a", o.URL + "/b"} {
+				if e.Label != "a block" || !strings.Contains(err.Error(), s) {
+					t.Errorf("%v: want %q in it", err, s)
+				}
+			}
+		})
+	}
+	c, _ := newTestClient(t, Options{})
+	wrong := serve(t, good(random(1001)[1:])).URL
+	if got, err := c.GetChecked(t.Context(), []string{wrong, serve(t, good(content)).URL}, "a block", 1000, matches(content)); err != nil || !bytes.Equal(got, content) {
+		t.Error("from the next source:", err)
+	}
+}
+
 func TestGetFails(t *testing.T) {
 	content := random(1000)
 	for _, test := range []struct {
