@@ -53,7 +53,7 @@ func (r *Record) checkPublished(ctx context.Context) (problems []string, err err
 		sha256 string
 		body   []byte
 	}
-	err = each(r, "SELECT sha256, body FROM published UNION ALL SELECT sha256, body FROM capability", nil, func(s scan) (k kept, err error) {
+	err = each(r, "SELECT sha256, body FROM published", nil, func(s scan) (k kept, err error) {
 		err = s(&k.sha256, &k.body)
 		return k, err
 	}, func(k kept) error {
@@ -79,42 +79,29 @@ func (r *Record) checkRemotes(ctx context.Context) (problems []string, err error
 }
 
 func (r *Record) checkShards(ctx context.Context) (problems []string, err error) {
-	type shard struct {
-		id, sum int64
-		sha256  string
-	}
-	all, err := rows(r, "SELECT id, sum, sha256 FROM shard WHERE sum <> 0", func(s scan) (sh shard, err error) {
-		err = s(&sh.id, &sh.sum, &sh.sha256)
-		return sh, err
+	err = each(r, "SELECT "+shardColumns+" FROM shard", nil, scanShard, func(k *keptShard) error {
+		if err := k.check(); err != nil {
+			problems = append(problems, fmt.Sprintf("%s is not what was kept: %v", k.key(), err))
+		}
+		return ctx.Err()
 	})
-	for _, s := range all {
-		is := uint64(0)
-		if err := entriesOf(ctx, r.db, s.id, func(row []any) error { is = sum(is, row); return nil }); err != nil {
-			return problems, r.failed("checking", err)
-		}
-		if int64(is) != s.sum {
-			problems = append(problems, fmt.Sprintf("the part %.12s of a catalogue is not what was loaded", s.sha256))
-		}
-	}
 	return problems, err
 }
 
 // Forget makes the next UpdateInstalled compare every package with the RPM database, whatever its
-// state, and removes trees, file lists, notices and categories that nothing leads to any more.
-// It tells how many those were.
-func (r *Record) Forget(ctx context.Context) (n int64, err error) {
+// state, and removes all trees, file lists and other files that are named by their content but these
+// digests. It tells how many those were.
+func (r *Record) Forget(ctx context.Context, but []string) (n int64, err error) {
 	err = r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		for _, s := range []string{
-			"DELETE FROM meta WHERE key = 'rpm-state'",
-			"INSERT INTO entry_text (entry_text) VALUES ('rebuild')",
-			"INSERT INTO installed_text (installed_text) VALUES ('rebuild')",
-			"DELETE FROM member WHERE tree_sha256 NOT IN (SELECT tree_sha256 FROM entry)",
-		} {
+		for _, s := range []string{"DELETE FROM meta WHERE key = 'rpm-state'", "INSERT INTO installed_text (installed_text) VALUES ('rebuild')"} {
 			if _, err := tx.ExecContext(ctx, s); err != nil {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, "DELETE FROM "+unused)
+		if _, err := tx.ExecContext(ctx, "DELETE FROM member WHERE tree_sha256 NOT IN (SELECT value FROM json_each(?))", list(but)); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM "+unused, list(but))
 		if err != nil {
 			return err
 		}
@@ -125,17 +112,9 @@ func (r *Record) Forget(ctx context.Context) (n int64, err error) {
 }
 
 // Unused tells how many Forget would remove.
-func (r *Record) Unused(ctx context.Context) (n int64, err error) {
-	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM "+unused).Scan(&n)
+func (r *Record) Unused(ctx context.Context, but []string) (n int64, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT count(*) FROM "+unused, list(but)).Scan(&n)
 	return n, r.failed("reading", err)
 }
 
-// unused is what no catalogue, no tree of one and no platform.json leads to. Other layouts keep small
-// files of other kinds.
-const unused = `published WHERE sha256 NOT IN (SELECT tree_sha256 FROM entry) AND sha256 NOT IN (SELECT files_sha256 FROM entry)
-	AND sha256 NOT IN (SELECT coalesce(json_extract(CAST(p.body AS TEXT), '$.notices.sha256'), '') FROM published p WHERE p.sha256 IN (SELECT tree_sha256 FROM entry))
-	AND sha256 NOT IN (` + menus + `)
-	AND sha256 NOT IN (SELECT coalesce(json_extract(t.value, '$.sha256'), '') FROM published p, json_each(CAST(p.body AS TEXT), '$.texts') t WHERE p.sha256 IN (` + menus + `))`
-
-// menus are the digests of the categories that platform.json name.
-const menus = `SELECT CASE WHEN json_valid(CAST(body AS TEXT)) THEN coalesce(json_extract(CAST(body AS TEXT), '$.categories.sha256'), '') ELSE '' END FROM remote`
+const unused = "published WHERE sha256 NOT IN (SELECT value FROM json_each(?))"

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +24,12 @@ import (
 
 // Programs in the record of realRecord, each with ten packages that only it needs.
 const (
-	programs = 32 // so many that a table has several pages
-	few      = 4  // where that doesn't matter: half a second less under the race detector, each time
+	programs = 8 // so many that tables have several pages
+	few      = 2 // where that doesn't matter
 )
+
+// school is their source. Its name is so long that few rows fill a page.
+var school = "school-" + strings.Repeat("of-the-village-", 15)
 
 func digest(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -57,51 +63,73 @@ func installEverything(t testing.TB, r *Record, state string, programs int) {
 	}))
 }
 
-// realRecord makes a record that has some of everything, and closes it.
+// references are the shards of an index that leads to the trees of programs.
+func references(t testing.TB, trees []tree.Ref) (tree.Index, [][]byte) {
+	t.Helper()
+	shards := make([][][]byte, 4)
+	for i, ref := range trees {
+		line, err := (&tree.Reference{NEVRA: pkg(program(i), "1-1").NEVRA, Summary: "x", Tree: ref}).Line()
+		must(t, err)
+		n := tree.Shard(program(i), len(shards))
+		shards[n] = append(shards[n], line)
+	}
+	x, files, err := tree.EncodeIndex(shards)
+	must(t, err)
+	return x, files
+}
+
+// realRecord makes a record that has some of everything.
 func realRecord(t testing.TB, path string, programs int) {
+	t.Helper()
+	whole, made := realRecords.Load(programs)
+	if !made {
+		path := filepath.Join(t.TempDir(), "whole.db")
+		makeRealRecord(t, path, programs)
+		body, err := os.ReadFile(path)
+		must(t, err)
+		whole, _ = realRecords.LoadOrStore(programs, body)
+	}
+	must(t, os.WriteFile(path, whole.([]byte), 0o600))
+}
+
+// realRecords are the files of those that were made, by their number of programs.
+var realRecords sync.Map
+
+func makeRealRecord(t testing.TB, path string, programs int) {
 	t.Helper()
 	r, err := Open(ctx, path)
 	must(t, err)
 	installEverything(t, r, "s1", programs)
-	var shards []string
-	var entries []*tree.Entry
+	var trees []tree.Ref
 	for i := range programs {
 		kept := &tree.Tree{Format: tree.Format, Platform: "p", Name: program(i)}
 		plan := &Transaction{Began: time.Unix(int64(i), 0), Command: "install-packages"}
 		for _, name := range partsOf(i) {
 			p := tree.Package{NEVRA: pkg(name, "1-1").NEVRA, Summary: "Summary of " + name, SHA256: digest([]byte(name)), Location: "rpms/" + name}
 			kept.Packages = append(kept.Packages, p)
-			plan.Plan = append(plan.Plan, Planned{NEVRA: p.NEVRA, Source: "school", Asked: name == program(i), By: []string{program(i)}})
+			plan.Plan = append(plan.Plan, Planned{NEVRA: p.NEVRA, Source: school, Asked: name == program(i), By: []string{program(i)}})
 		}
 		body, err := kept.Encode()
 		must(t, err)
-		e := entry(program(i), "1-1")
-		e.Tree = tree.NewRef("trees/x@", body, ".json")
-		e.Provides = []string{"font(" + program(i) + ")"}
-		entries = append(entries, e)
-		must(t, r.KeepPublished(ctx, e.Tree.SHA256, body, kept.Packages))
+		trees = append(trees, tree.NewRef("trees/x@", body, ".json"))
+		must(t, r.KeepPublished(ctx, trees[i].SHA256, body, kept.Packages))
 		must(t, r.Begin(ctx, plan))
 		must(t, r.SetState(plan, Installing))
 		must(t, r.Conclude(plan, Done))
-		if len(entries) == programs/4 {
-			shards = append(shards, digest(fmt.Append(nil, "shard", len(shards))))
-			must(t, r.AddShard(ctx, shards[len(shards)-1], func(add func(*tree.Entry) error) error {
-				for _, e := range entries {
-					if err := add(e); err != nil {
-						return err
-					}
-				}
-				return nil
-			}))
-			entries = nil
-		}
 	}
 	unfinished := &Transaction{Began: time.Unix(99, 0), Command: "remove-packages", Plan: []Planned{{NEVRA: pkg(program(0), "1-1").NEVRA, Removed: true}}}
 	must(t, r.Begin(ctx, unfinished))
-	must(t, r.SetListing(ctx, Listing{Source: "school", Shards: shards, Files: map[string]Remote{
-		"http://school/platform.json": {Validator: `"1"`, Body: fmt.Appendf(nil, "{%q}", shards), Checked: time.Unix(5, 0)}}}))
+	x, files := references(t, trees)
+	for i, body := range files {
+		must(t, r.KeepShard(ctx, school, "references", x, i, body))
+	}
+	body, err := (&tree.Platform{References: x}).Encode()
+	must(t, err)
+	must(t, r.SetListing(ctx, school, map[string]Remote{platformURL: {Validator: `"1"`, Body: body, Checked: time.Unix(5, 0)}}, []string{x.Root}))
 	must(t, r.Close())
 }
+
+const platformURL = "http://school/platform.json"
 
 // readEverything calls all methods that read, and tells what the record has.
 func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
@@ -110,48 +138,34 @@ func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 			err = e
 		}
 	}
-	read := func(q Query) {
-		yield := func(*Package) error { return nil }
-		fail(r.Installed(q, yield))
-		fail(r.Available(q, yield))
+	for _, q := range []Query{
+		{}, {Name: program(1)}, {In: []string{"program"}}, {Text: []string{"summary", "pa"}, Or: []string{"bash"}}, {Among: []string{"bash"}},
+	} {
+		fail(r.Installed(q, func(*Package) error { return nil }))
 	}
-	read(Query{})
-	read(Query{Name: program(1)})
-	read(Query{In: []string{"program"}})
-	read(Query{Text: []string{"summary", "pa"}, Group: []string{"games"}})
-	read(Query{Source: []string{"school"}, Among: &Set{Installed: []string{"bash"}, Available: []int64{1, 2}}})
 	_, e := r.Version()
 	fail(e)
 	_, e = r.RPMState()
 	fail(e)
-	_, e = r.Shards()
+	_, e = r.InstalledVersions()
 	fail(e)
-	_, e = r.Listed("school")
+	_, e = r.Size()
 	fail(e)
-	_, _, e = r.Remote("http://school/platform.json", nil)
+	_, e = r.Programs(program(1))
 	fail(e)
-	_, e = r.Offers(program(1))
-	fail(e)
-	_, e = r.Groups([]string{"games"})
-	fail(e)
-	_, e = r.WithFile([]string{"/a"})
-	fail(e)
-	_, e = r.Providing(program(1), "font(", func(string) bool { return true })
-	fail(e)
-	_, e = r.MissingPaths()
-	fail(e)
-	fail(r.KeptTrees(func(string, *tree.Tree) error { return nil }))
 	_, e = r.TreesWith(program(1), "1-1", "noarch")
 	fail(e)
-	_, e = r.Renewed(program(1))
-	fail(e)
-	_, e = r.Unused(ctx)
-	fail(e)
-	_, e = r.TextsFrom("school", "pt")
+	_, e = r.Unused(ctx, nil)
 	fail(e)
 	_, e = r.Unfinished()
 	fail(e)
+	_, e = r.Meant(pkg(program(1), "1-1").NEVRA)
+	fail(e)
+	_, e = r.NotRemoved()
+	fail(e)
 	_, _, e = r.CountInstalled()
+	fail(e)
+	_, e = readKept(r)
 	fail(e)
 	all, e := r.OwnPackages()
 	fail(e)
@@ -160,6 +174,46 @@ func readEverything(r *Record) (owned map[string]OwnPackage, err error) {
 		owned[o.Name] = o
 	}
 	return owned, err
+}
+
+// readKept reads what is kept as it came as package offers does, and tells what of realRecord's there
+// is: platform.json with its validator, how many trees, and how many programs the shards lead to.
+func readKept(r *Record) (is string, err error) {
+	trees, err := r.Trees()
+	if err != nil {
+		return "", err
+	}
+	for _, sha256 := range trees {
+		if t, err := r.Tree(sha256); err != nil || t == nil || !strings.Contains(t.Name, "-program-") {
+			return "", fmt.Errorf("a tree is %v: %w", t, err)
+		}
+	}
+	var x tree.Index
+	remote, ok, err := r.Remote(platformURL, func(body []byte) error {
+		var p tree.Platform
+		defer func() { x = p.References }()
+		return json.Unmarshal(body, &p)
+	})
+	if err != nil || !ok {
+		return fmt.Sprint(len(trees), " trees"), err
+	}
+	shards, lines := 0, 0
+	for number := range x.Shards {
+		ok, err := r.KeptShard(school, "references", x, number, func(body []byte) error {
+			return x.Lines(number, body, func(line []byte) error {
+				lines++
+				_, err := x.ParseReference(number, line)
+				return err
+			})
+		})
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			shards++
+		}
+	}
+	return fmt.Sprintf("%d trees, %s of %d, %d shards with %d references", len(trees), remote.Validator, remote.Checked.Unix(), shards, lines), nil
 }
 
 // mended opens a damaged record as the helper does, reads everything, and rebuilds it where damage
@@ -267,8 +321,9 @@ var damages = []damage{
 	{name: "header", do: func(t *testing.T, path string) { overwrite(t, path, 0, garbage(1, 100)) }, kept: true},
 	{name: "first page", do: func(t *testing.T, path string) { overwrite(t, path, 0, make([]byte, pageSize)) }, kept: true},
 	{name: "all of the schema", do: wipe("name = 'sqlite_schema'", every), kept: true},
-	{name: "the schema but for its first page", do: wipe("name = 'sqlite_schema'", func(all []int64) []int64 { return all[1:] }), kept: true},
-	{name: "version", do: func(t *testing.T, path string) { overwrite(t, path, 60, []byte{0, 0, 0, 1}) }, kept: true},
+	{name: "version", do: func(t *testing.T, path string) { overwrite(t, path, 60, []byte{255, 0, 0, 1}) }, kept: true},
+	// As if an older version had made it: what the sources have goes.
+	{name: "version of an older one", do: func(t *testing.T, path string) { overwrite(t, path, 60, []byte{0, 0, 0, 1}) }, none: true},
 	{name: "half", do: func(t *testing.T, path string) { must(t, os.Truncate(path, size(t, path)/2/pageSize*pageSize)) }, gone: programs * 11},
 	{name: "half of a page", do: func(t *testing.T, path string) { must(t, os.Truncate(path, size(t, path)-pageSize/2)) }, gone: programs * 11},
 	{name: "100 bytes", do: func(t *testing.T, path string) { must(t, os.Truncate(path, 100)) }, lost: true},
@@ -285,14 +340,15 @@ var damages = []damage{
 	{name: "own, needed and the journal", do: wipe("name IN ('own', 'needed', 'journal')", every)},
 	{name: "own, needed and the trees", do: wipe("name IN ('own', 'needed', 'published')", every), kept: true},
 	{name: "own, the journal and the trees", do: wipe("name IN ('own', 'journal', 'published')", every), lost: true},
-	// Nothing else would tell: the rest of some four pages is left.
+	// Nothing else would tell: the rest of some six pages is left.
 	{name: "two pages of own, the journal and the trees", do: func(t *testing.T, path string) {
 		wipe("name = 'own' AND pagetype = 'leaf'", func(all []int64) []int64 { return []int64{all[0], all[len(all)-1]} })(t, path)
 		wipe("name IN ('journal', 'published')", every)(t, path)
-	}, gone: 240},
+	}, gone: 36},
 	{name: "a page of trees", do: wipe("name = 'published' AND pagetype = 'leaf'", first), kept: true},
 	{name: "the journal", do: wipe("name = 'journal'", every)},
-	{name: "an index", do: wipe("name = 'entry_name'", every), kept: true},
+	{name: "the shards", do: wipe("name = 'shard'", every), kept: true},
+	{name: "an index", do: wipe("name = 'installed_name'", every), kept: true},
 	{name: "an index of texts", do: wipe("name = 'installed_text_data'", every), kept: true},
 	{name: "the installed packages", do: wipe("name = 'installed'", every), kept: true},
 }
@@ -336,7 +392,7 @@ func TestDamage(t *testing.T) {
 				t.Errorf("afterwards: %q, %v", problems, err)
 			}
 			for name, o := range owned {
-				if want := o.By; len(want) != 1 || o.Source != "school" || o.Asked != (name == want[0]) {
+				if want := o.By; len(want) != 1 || o.Source != school || o.Asked != (name == want[0]) {
 					t.Errorf("%s: %q, %v, %q", name, o.Source, o.Asked, o.By)
 				}
 			}
@@ -354,14 +410,17 @@ func TestDamage(t *testing.T) {
 			if unfinished, err := r.Unfinished(); d.kept && (len(unfinished) != 1 || unfinished[0].Plan[0].Name != program(0)) || err != nil {
 				t.Errorf("unfinished are %v, %v", unfinished, err)
 			}
-			if d.kept && s.Shards != 4 && !slices.Contains(s.Lost, "entry") {
-				t.Errorf("%d shards were carried over", s.Shards)
-			}
-			if got := names(t, r.Available, Query{}); d.kept && got != "" {
-				t.Errorf("%s are offered and not installed", got)
-			}
-			if offers, err := r.Offers(program(7)); err != nil || d.kept && len(offers) != 1 && !slices.Contains(s.Lost, "entry") {
-				t.Errorf("%d offers, %v", len(offers), err)
+			if d.kept {
+				want := keptOf(programs)
+				if slices.Contains(s.Lost, "published") {
+					want = strings.Replace(want, fmt.Sprint(programs), fmt.Sprint(s.Trees), 1)
+				}
+				if slices.Contains(s.Lost, "shard") {
+					want = strings.Replace(want, fmt.Sprintf("4 shards with %d", programs), "0 shards with 0", 1)
+				}
+				if got, err := readKept(r); got != want || err != nil {
+					t.Errorf("kept is %s, %v, want %s", got, err, want)
+				}
 			}
 			aside, err := os.ReadFile(path + aside)
 			if s != nil && err != nil || s == nil && err == nil {
@@ -374,6 +433,11 @@ func TestDamage(t *testing.T) {
 			update(t, r, "s2", slices.Sorted(maps.Keys(owned))...) // it can be written to
 		})
 	}
+}
+
+// keptOf is what readKept says of realRecord's.
+func keptOf(programs int) string {
+	return fmt.Sprintf(`%d trees, "1" of 5, 4 shards with %d references`, programs, programs)
 }
 
 // A record that was rebuilt has its tables where a new one has them, so that the loss of its first
@@ -394,13 +458,12 @@ func TestRebuiltTwice(t *testing.T) {
 		}
 	}
 	r := open(t, path)
-	if got := names(t, r.Available, Query{Text: []string{program(3)}}); got != program(3) { // by the index of texts
-		t.Errorf("available are %q", got)
+	if got, err := readKept(r); got != keptOf(programs) || err != nil {
+		t.Errorf("kept is %s, %v", got, err)
 	}
-	must(t, r.AddShard(ctx, "new", func(add func(*tree.Entry) error) error { return add(entry("later", "1-1")) }))
-	must(t, r.SetListing(ctx, Listing{Source: "new", Shards: []string{"new"}}))
-	if got := names(t, r.Available, Query{In: []string{"later"}}); got != "later" {
-		t.Errorf("available are %q", got)
+	installEverything(t, r, "s2", programs)
+	if got := names(t, r, Query{Text: []string{"of " + program(3)}}); got != program(3) { // by the index of texts
+		t.Errorf("installed are %q", got)
 	}
 }
 
@@ -566,9 +629,6 @@ func TestNotDamaged(t *testing.T) {
 	}
 	if err := r.UpdateInstalled(ctx, "s2", func(*InstalledUpdate) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) || !errors.Is(err, theirs) {
 		t.Errorf("RPM's database is damaged: %v", err)
-	}
-	if err := r.AddShard(ctx, "x", func(func(*tree.Entry) error) error { return theirs }); err == nil || errors.Is(err, ErrDamaged) {
-		t.Errorf("a shard is damaged: %v", err)
 	}
 	_, err = r.db.Exec("PRAGMA max_page_count = 1")
 	must(t, err)

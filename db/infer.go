@@ -36,13 +36,10 @@ func infer(ctx context.Context, tx *sql.Tx, sha256 string) error {
 			return err
 		}
 	}
-	const kept = `WITH kept (name, tree) AS (SELECT json_extract(CAST(body AS TEXT), '$.name'), sha256 FROM published
-		WHERE sha256 IN (SELECT tree_sha256 FROM member) AND (?1 = '' OR sha256 = ?1)) `
+	const kept = `WITH kept (name, tree) AS (SELECT name, tree_sha256 FROM member WHERE top AND (?1 = '' OR tree_sha256 = ?1)) `
 	for _, s := range []string{
 		kept + `INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
-			SELECT i.name, i.evr, i.arch, coalesce(
-				(SELECT min(l.source) FROM entry e JOIN shard s ON s.id = e.shard JOIN listed l ON l.sha256 = s.sha256 WHERE e.tree_sha256 = m.tree_sha256),
-				(SELECT min(source) FROM own), (SELECT min(source) FROM listed), 'unknown'), max(i.name = k.name)
+			SELECT i.name, i.evr, i.arch, coalesce((SELECT min(source) FROM own), (SELECT min(source) FROM shard), 'unknown'), max(i.name = k.name)
 			FROM kept k JOIN member m ON m.tree_sha256 = k.tree JOIN installed i ON i.name = m.name AND i.evr = m.evr AND i.arch = m.arch
 			WHERE k.name IN (SELECT name FROM installed) GROUP BY i.name, i.evr, i.arch`,
 		kept + `INSERT OR IGNORE INTO needed (name, by)

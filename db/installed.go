@@ -27,8 +27,6 @@ type Package struct {
 	// SideBySide: several versions of it are meant to be installed, as of kernels. Only an
 	// InstalledUpdate knows.
 	SideBySide bool
-	// Entry is the package's line in the catalogue; nil for an installed package, and in lists.
-	Entry *tree.Entry
 }
 
 // RPMState is the state of the RPM database (rpm.Database.State) that the installed packages were
@@ -61,6 +59,7 @@ type installedRow struct {
 // way are gone, and with them what was recorded of why they were installed. If f fails, or ctx
 // ends, nothing has changed; Add fails when ctx has ended.
 func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*InstalledUpdate) error) error {
+	r.versions = nil // our own change doesn't show in the record's version
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
 		u := &InstalledUpdate{ctx: ctx, record: r, tx: tx, known: make(map[string]*installedRow)}
 		all, err := inTx(tx, "SELECT digest, id FROM installed", func(s scan) (*installedRow, error) {
@@ -153,6 +152,38 @@ func (r *Record) InstalledByName(name string) ([]Package, error) {
 		return nil
 	})
 	return all, err
+}
+
+// versions are the packages that were installed when the record had a Version.
+type versions struct {
+	at     int64
+	byName map[string][]tree.NEVRA
+}
+
+// InstalledVersions are the installed packages by their names: to be read only. They are held in
+// memory until they change.
+func (r *Record) InstalledVersions() (map[string][]tree.NEVRA, error) {
+	at, err := r.Version()
+	if err != nil {
+		return nil, err
+	}
+	if r.versions != nil && r.versions.at == at {
+		return r.versions.byName, nil
+	}
+	v := &versions{at, make(map[string][]tree.NEVRA)}
+	err = each(r, "SELECT name, evr, arch FROM installed", nil, func(s scan) (tree.NEVRA, error) {
+		var name, evr, arch string
+		err := s(&name, &evr, &arch)
+		return nevra(name, evr, arch), err
+	}, func(p tree.NEVRA) error {
+		v.byName[p.Name] = append(v.byName[p.Name], p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.versions = v
+	return v.byName, nil
 }
 
 // CountInstalled is how many packages are installed, and how many of them this backend installed.

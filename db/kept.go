@@ -7,16 +7,14 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// What the sources publish is kept as it came. It is read by Kept, Tree, KeptTrees, KeptCapability
-// and Remote, which see to it that it is what was kept: what isn't is ErrDamaged.
+// What the sources publish is kept as it came. It is read by Kept, Tree, KeptShard and Remote,
+// which see to it that it is what was kept: what isn't is ErrDamaged.
 
 // Kept gives the file with this digest to parse; false where it is not kept. It is ErrDamaged where
 // the file is not what was kept, or parse fails: it was checked before it was kept, so it was
@@ -56,48 +54,71 @@ func digestOf(body []byte) string {
 
 // Tree is the tree with this digest; nil where it is not kept. The errors are those of Kept.
 func (r *Record) Tree(sha256 string) (*tree.Tree, error) {
-	var t *tree.Tree
-	ok, err := r.Kept(sha256, func(body []byte) error {
-		t = new(tree.Tree)
-		if err := json.Unmarshal(body, t); err != nil {
-			return err
-		}
-		if len(t.Packages) == 0 {
-			return errors.New("this is no tree")
-		}
-		return nil
-	})
+	var body []byte
+	ok, err := r.Kept(sha256, func(b []byte) error { body = b; return nil })
 	if err != nil || !ok {
 		return nil, err
 	}
-	return t, nil
+	var dictionary []byte
+	if of := tree.DictionaryOf(body); of != "" {
+		if dictionary, err = r.Dictionary(of); err != nil {
+			return nil, err
+		}
+	}
+	var t *tree.Tree
+	err = r.parse(sha256, body, func([]byte) (err error) {
+		t, err = tree.KeptTree(body, dictionary)
+		return err
+	})
+	return t, err
 }
 
-// KeptTrees gives the trees that are kept and that an enabled source offers now, with the source,
-// until yield fails. It holds one tree in memory.
-func (r *Record) KeptTrees(yield func(source string, t *tree.Tree) error) error {
-	type kept struct{ sha256, source string }
-	all, err := rows(r, `SELECT tree_sha256, min(source) FROM offered WHERE tree_sha256 IN (SELECT tree_sha256 FROM member)
-		GROUP BY tree_sha256 ORDER BY name`, func(s scan) (k kept, err error) {
-		err = s(&k.sha256, &k.source)
-		return k, err
-	})
-	if err != nil {
-		return err
+// Dictionary is the dictionary whose digest begins so (tree.DictionaryOf); nil where it is not kept.
+// The errors are those of Kept.
+func (r *Record) Dictionary(begins string) ([]byte, error) {
+	sha256, err := r.dictionary(begins)
+	if sha256 == "" || err != nil {
+		return nil, err
 	}
-	for _, k := range all {
-		t, err := r.Tree(k.sha256)
-		if err != nil {
-			return err
-		}
-		if t == nil {
+	var dictionary []byte
+	_, err = r.Kept(sha256, func(body []byte) error { dictionary = body; return nil })
+	return dictionary, err
+}
+
+func (r *Record) dictionary(begins string) (sha256 string, err error) {
+	_, err = found(r.row("SELECT sha256 FROM published WHERE sha256 >= ? AND sha256 < ?", begins, begins+"g").Scan(&sha256))
+	return sha256, r.failed("reading", err)
+}
+
+// DictionaryOf is the digest of the dictionary that a kept tree needs; empty where it needs none.
+func (r *Record) DictionaryOf(tree256 string) (string, error) {
+	var body []byte
+	ok, err := found(r.row("SELECT body FROM published WHERE sha256 = ?", tree256).Scan(&body))
+	of := tree.DictionaryOf(body)
+	if err != nil || !ok || of == "" {
+		return "", r.failed("reading", err)
+	}
+	return r.dictionary(of)
+}
+
+// Trees are the digests of the trees that are kept.
+func (r *Record) Trees() ([]string, error) {
+	type kept struct {
+		sha256 string
+		there  bool
+	}
+	var all []string
+	err := each(r, "SELECT tree_sha256, tree_sha256 IN (SELECT sha256 FROM published) FROM (SELECT DISTINCT tree_sha256 FROM member)", nil, func(s scan) (k kept, err error) {
+		err = s(&k.sha256, &k.there)
+		return k, err
+	}, func(k kept) error {
+		if !k.there {
 			return r.failed("reading", r.Damaged(fmt.Errorf("the tree %.12s… is gone and its packages are not", k.sha256)))
 		}
-		if err := yield(k.source, t); err != nil {
-			return err
-		}
-	}
-	return nil
+		all = append(all, k.sha256)
+		return nil
+	})
+	return all, err
 }
 
 // TreesWith are the digests of the kept trees that have a package.
@@ -105,8 +126,8 @@ func (r *Record) TreesWith(name, evr, arch string) ([]string, error) {
 	return column[string](r, "SELECT tree_sha256 FROM member WHERE name = ? AND evr = ? AND arch = ?", name, evr, arch)
 }
 
-// KeepPublished keeps a file list, notices or categories, or a tree with the packages that it has, by its
-// digest. The caller has parsed it.
+// KeepPublished keeps a file list, a dictionary, notices or categories, or a tree with the packages that
+// it has, by its digest. The caller has parsed it.
 func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, members []tree.Package) error {
 	if digestOf(body) != sha256 {
 		return fmt.Errorf("keeping %.12s…: the file has another digest", sha256)
@@ -123,8 +144,8 @@ func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, 
 }
 
 func keepMembers(ctx context.Context, tx *sql.Tx, sha256 string, members []tree.Package) error {
-	for _, p := range members {
-		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256) VALUES (?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256); err != nil {
+	for i, p := range members {
+		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256, top) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256, i == len(members)-1); err != nil {
 			return err
 		}
 	}
@@ -147,7 +168,7 @@ func (r *Record) Remote(url string, parse func(body []byte) error) (Remote, bool
 	if err != nil || !ok {
 		return Remote{}, false, r.failed("reading", err)
 	}
-	if so != 0 && so != remoteSum(url, f.Validator, f.Body, checked) { // an old record had none
+	if so != remoteSum(url, f.Validator, f.Body, checked) {
 		return Remote{}, false, r.failed("reading", r.Damaged(fmt.Errorf("what was kept of %s is not what it was", url)))
 	}
 	f.Checked = time.Unix(checked, 0)
@@ -163,33 +184,56 @@ func remoteSum(url, validator string, body []byte, checked int64) int64 {
 	return int64(sum(0, []any{url, validator, body, checked}))
 }
 
-// CapabilityList is the number of the list of the shards: see KeptCapability.
-const CapabilityList = -1
+// A keptShard is a shard of the index of a source, as it came.
+type keptShard struct {
+	source, folder string
+	number         int
+	index          tree.Index
+	body           []byte
+}
 
-// KeptCapability gives a shard of a source's index of capabilities, or the list of its shards, to
-// parse; false where it isn't kept with this digest. The errors are those of Kept.
-func (r *Record) KeptCapability(source string, number int, sha256 string, parse func(body []byte) error) (bool, error) {
-	var body []byte
-	ok, err := found(r.row("SELECT body FROM capability WHERE source = ? AND number = ? AND sha256 = ?", source, number, sha256).Scan(&body))
+const shardColumns = "source, folder, number, root, shards, body"
+
+func (k *keptShard) values() []any {
+	return []any{k.source, k.folder, k.number, k.index.Root, k.index.Shards, k.body}
+}
+
+func scanShard(s scan) (*keptShard, error) {
+	k := new(keptShard)
+	return k, s(&k.source, &k.folder, &k.number, &k.index.Root, &k.index.Shards, &k.body)
+}
+
+func (k *keptShard) key() string {
+	return fmt.Sprintf("the shard %d of %s of %s", k.number, k.folder, k.source)
+}
+
+// check tells whether it is what was kept.
+func (k *keptShard) check() error {
+	if k.number < 0 || k.number >= k.index.Shards {
+		return fmt.Errorf("there are %d", k.index.Shards)
+	}
+	return k.index.Check(k.number, k.body)
+}
+
+// KeptShard gives a shard of a source's index to parse, which checks it (tree.Index); false where it
+// isn't kept. folder is that of the index. The errors are those of Kept.
+func (r *Record) KeptShard(source, folder string, x tree.Index, number int, parse func(body []byte) error) (bool, error) {
+	k := &keptShard{source: source, folder: folder, number: number}
+	ok, err := found(r.row("SELECT body FROM shard WHERE source = ? AND folder = ? AND number = ? AND root = ?", source, folder, number, x.Root).Scan(&k.body))
 	if err != nil || !ok {
 		return false, r.failed("reading", err)
 	}
-	if digestOf(body) != sha256 {
-		return false, r.failed("reading", r.Damaged(fmt.Errorf("the file %.12s… is not what was kept", sha256)))
+	if err := r.parse(k.key(), k.body, parse); err != nil {
+		return false, err
 	}
-	return true, r.parse(sha256, body, parse)
+	return true, nil
 }
 
-// KeepCapability keeps a shard in the place of the one of its number, or a new list of the shards
-// without those of the old one. The caller has parsed it.
-func (r *Record) KeepCapability(ctx context.Context, source string, number int, body []byte) error {
+// KeepShard keeps a shard. The caller has parsed it.
+func (r *Record) KeepShard(ctx context.Context, source, folder string, x tree.Index, number int, body []byte) error {
+	k := &keptShard{source, folder, number, x, body}
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		if number == CapabilityList {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM capability WHERE source = ?", source); err != nil {
-				return err
-			}
-		}
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO capability (source, number, sha256, body) VALUES (?, ?, ?, ?)", source, number, digestOf(body), body)
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO shard ("+shardColumns+") VALUES (?, ?, ?, ?, ?, ?)", k.values()...)
 		return err
 	}))
 }

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // Others can't read a record, nor lock it, even one that an older version has made.
@@ -108,7 +106,7 @@ func TestLocked(t *testing.T) {
 			return r.Begin(ctx, &Transaction{Command: "x"})
 		}},
 		{"writing", func() func() { return writing(t, path) }, func(ctx context.Context) error {
-			return r.SetListing(ctx, Listing{Source: "x"})
+			return r.SetListing(ctx, "x", nil, nil)
 		}},
 		{"writing to the journal while another writes", func() func() { return writing(t, path) }, func(ctx context.Context) error {
 			return r.Begin(ctx, &Transaction{Command: "x"})
@@ -166,7 +164,7 @@ func TestReadingWhileLocked(t *testing.T) {
 func rowsOf(t *testing.T, r *Record) string {
 	t.Helper()
 	var s string
-	for _, table := range []string{"entry", "shard", "provided", "localised", "top_paths", "installed", "listed", "published", "journal", "entry_text_data"} {
+	for _, table := range []string{"shard", "installed", "own", "needed", "published", "member", "remote", "journal", "installed_text_data"} {
 		var n int
 		must(t, r.db.QueryRow("SELECT count(*) FROM "+table).Scan(&n))
 		s += fmt.Sprint(table, " ", n, ", ")
@@ -178,36 +176,16 @@ func rowsOf(t *testing.T, r *Record) string {
 func TestCancelled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.db")
 	r := open(t, path)
-	for i := range 20 {
-		must(t, r.AddShard(ctx, fmt.Sprint("sha", i), func(add func(*tree.Entry) error) error {
-			for n := range 50 {
-				if err := add(entry(fmt.Sprintf("program-%d-%d", i, n), "1-1")); err != nil {
-					return err
-				}
-			}
-			return nil
-		}))
-	}
+	x, files := references(t, nil)
+	must(t, r.KeepShard(ctx, "school", "references", x, 0, files[0]))
 	update(t, r, "s1", "a", "b", "c")
-	long := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO top_paths SELECT i, i FROM n"
+	long := "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) INSERT INTO needed SELECT i, i FROM n"
 	for name, do := range map[string]func(ctx context.Context, cancel func()) error{
 		"a long statement": func(ctx context.Context, cancel func()) error {
 			time.AfterFunc(20*time.Millisecond, cancel) // in the middle of it: it never ends by itself
 			return r.write(ctx, func(tx *sql.Tx) error {
 				_, err := tx.ExecContext(ctx, long)
 				return err
-			})
-		},
-		"AddShard": func(ctx context.Context, cancel func()) error {
-			return r.AddShard(ctx, "new", func(add func(*tree.Entry) error) error {
-				for n := 0; ; n++ {
-					if n == 10 {
-						cancel()
-					}
-					if err := add(entry(fmt.Sprint("new-", n), "1-1")); err != nil {
-						return err
-					}
-				}
 			})
 		},
 		"UpdateInstalled": func(ctx context.Context, cancel func()) error {
@@ -222,23 +200,16 @@ func TestCancelled(t *testing.T) {
 				}
 			})
 		},
-		"Settle": func(ctx context.Context, cancel func()) error { cancel(); return r.Settle(ctx) },
 		"SetListing": func(ctx context.Context, cancel func()) error {
 			cancel()
-			return r.SetListing(ctx, Listing{Source: "x"})
+			return r.SetListing(ctx, "school", map[string]Remote{"http://x/": {}}, nil)
 		},
-		"KeepSources": func(ctx context.Context, cancel func()) error {
+		"KeepSources": func(ctx context.Context, cancel func()) error { cancel(); return r.KeepSources(ctx, nil) },
+		"KeepShard": func(ctx context.Context, cancel func()) error {
 			cancel()
-			return r.write(ctx, func(tx *sql.Tx) error { return prune(ctx, tx) })
+			return r.KeepShard(ctx, "school", "references", x, 1, files[1])
 		},
-		"SetTexts": func(ctx context.Context, cancel func()) error {
-			cancel()
-			return r.SetTexts(ctx, "x", "de", "sha", []tree.Text{{Name: "a", Summary: "A"}})
-		},
-		"KeepPaths": func(ctx context.Context, cancel func()) error {
-			cancel()
-			return r.KeepPaths(ctx, map[string][]string{"x": {"/a"}})
-		},
+		"Forget": func(ctx context.Context, cancel func()) error { cancel(); _, err := r.Forget(ctx, nil); return err },
 		"KeepPublished": func(ctx context.Context, cancel func()) error {
 			cancel()
 			return r.KeepPublished(ctx, digest(nil), nil, nil)

@@ -4,6 +4,8 @@ package db
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,39 +54,46 @@ func TestRemovalsInTheJournal(t *testing.T) {
 func TestCheckAndForget(t *testing.T) {
 	r := fresh(t)
 	update(t, r, "s1", "a")
-	why, old := digest([]byte("{}")), digest([]byte("{ }"))
-	tellsWhy := fmt.Appendf(nil, `{"notices": {"sha256": %q}}`, why)
-	hello := entry("hello", "1-1")
-	hello.Tree = tree.NewRef("trees/hello@", tellsWhy, ".json")
-	load(t, r, "school", "shard", hello)
-	offers, err := r.Offers("hello")
-	must(t, err)
-	kept := offers[0].Entry.Tree.SHA256
-	must(t, r.KeepPublished(ctx, kept, tellsWhy, nil))
-	must(t, r.KeepPublished(ctx, why, []byte("{}"), nil))
-	must(t, r.KeepPublished(ctx, old, []byte("{ }"), []tree.Package{{NEVRA: pkg("gone", "1-1").NEVRA}}))
+	all := make(map[string]string) // digests
+	for _, text := range []string{"tree", "notices", "old tree", "old list"} {
+		all[text] = digest([]byte(text))
+		var members []tree.Package
+		if strings.HasSuffix(text, "tree") {
+			members = []tree.Package{{NEVRA: pkg("of the "+text, "1-1").NEVRA}}
+		}
+		must(t, r.KeepPublished(ctx, all[text], []byte(text), members))
+	}
 	if problems, err := r.Check(ctx); problems != nil || err != nil {
 		t.Errorf("%q, %v", problems, err)
 	}
-	before, err := r.Unused(ctx)
-	must(t, err)
-	unused, err := r.Forget(ctx)
-	if unused != 1 || before != unused || err != nil {
-		t.Errorf("%d were unused, %d before, %v", unused, before, err)
-	}
-	for sha, want := range map[string]bool{kept: true, why: true, old: false} {
-		if _, ok := body(t, r, sha); ok != want {
-			t.Errorf("%s is there: %v", sha, ok)
+	but := []string{all["notices"], "of another", all["tree"]}
+	for _, want := range []int64{2, 0} {
+		before, err := r.Unused(ctx, but)
+		must(t, err)
+		unused, err := r.Forget(ctx, but)
+		if unused != want || before != want || err != nil {
+			t.Errorf("%d were unused, %d before, %v, want %d", unused, before, err, want)
 		}
 	}
-	if trees, err := r.TreesWith("gone", "1-1", "noarch"); trees != nil || err != nil {
-		t.Errorf("trees with gone: %q, %v", trees, err)
+	for text, want := range map[string]bool{"tree": true, "notices": true, "old tree": false, "old list": false} {
+		if _, ok := body(t, r, all[text]); ok != want {
+			t.Errorf("the %s is there: %v", text, ok)
+		}
+	}
+	if trees, err := r.Trees(); !slices.Equal(trees, []string{all["tree"]}) || err != nil {
+		t.Errorf("trees: %q, %v", trees, err)
+	}
+	if trees, err := r.TreesWith("of the old tree", "1-1", "noarch"); trees != nil || err != nil {
+		t.Errorf("trees with what is gone: %q, %v", trees, err)
 	}
 	if s, err := r.RPMState(); s != "" || err != nil {
 		t.Errorf("the state is %q, %v", s, err)
 	}
 	update(t, r, "s1", "a")
-	if got := names(t, r.Installed, Query{Text: []string{"summary of a"}}); got != "a" {
+	if got := names(t, r, Query{Text: []string{"summary of a"}}); got != "a" {
 		t.Errorf("found %q", got)
+	}
+	if n, err := r.Forget(ctx, nil); n != 2 || err != nil {
+		t.Errorf("of the rest %d went, %v", n, err)
 	}
 }

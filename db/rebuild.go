@@ -5,9 +5,11 @@ package db
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Rebuild is Open for a record that is damaged: see Record.Rebuild.
@@ -18,7 +20,7 @@ func Rebuild(ctx context.Context, path string) (*Record, *Salvage, error) {
 }
 
 // Rebuild makes the record anew from what can be read of it and can be told to be right: what this
-// backend installed and why, the journal, and of what the sources have that which has its checksum.
+// backend installed and why, the journal, and of what the sources have that which has its digest.
 // All else is to be had again. The installed packages are read from the RPM database by the next
 // UpdateInstalled, which also infers what was lost of which of them this backend installed. The
 // damaged file is kept as FILE.damaged until the next time.
@@ -46,7 +48,17 @@ func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 		if err := restrict(r.path); err != nil {
 			return err
 		}
-		if s, err = rebuild(ctx, r.path, r.unreadable); err != nil {
+		if err := setAside(r.path); err != nil {
+			return err
+		}
+		s, err = salvage(ctx, r.path, r.path+aside, r.unreadable)
+		if r.releasedReserve(err) {
+			s, err = salvage(ctx, r.path, r.path+aside, r.unreadable)
+		}
+		if err != nil {
+			return err
+		}
+		if err := replace(r.path); err != nil {
 			return err
 		}
 		clear(r.unreadable)
@@ -55,58 +67,76 @@ func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 	return s, r.failed("rebuilding", err)
 }
 
-// What belongs to a record's file, and what it is called while it is rebuilt.
+// What belongs to a record's file, and what it is called while it is made anew.
 var parts = []string{"", "-wal", "-shm", "-journal"}
 
 const (
 	aside    = ".damaged"  // links to the damaged file and its parts
 	patched  = ".patched"  // a copy that SQLite can read
-	building = ".building" // the new one, not whole yet
+	building = ".building" // the new one, not whole yet, or not synced
 	rebuilt  = ".rebuilt"  // the new one, whole: it has to take its place
 )
 
-// rebuild makes a record anew, without what has the keys unreadable.
-func rebuild(ctx context.Context, path string, unreadable map[string]bool) (*Salvage, error) {
+// carryOver makes a record of this version of an older one, whose file goes: of what it has, what
+// this backend installed and why, and the journal. What the sources have is in other formats now, and
+// to be had again. Where not all of that can be read the error is ErrDamaged, and nothing has changed:
+// Rebuild carries over the rest, and tells.
+func carryOver(ctx context.Context, path string) error {
+	s, err := salvage(ctx, path, path, nil)
+	if err != nil {
+		return err
+	}
+	if s.Lost != nil {
+		return errors.Join(remove(path+building), fmt.Errorf("%w: it is of an older version, and not all can be read of: %s", ErrDamaged, strings.Join(s.Lost, ", ")))
+	}
+	return replace(path)
+}
+
+// setAside gives the damaged file a second name that it keeps.
+func setAside(path string) error {
+	if err := remove(path + aside); err != nil {
+		return err
+	}
 	for _, part := range parts {
-		for _, name := range []string{aside, patched, building} {
-			if err := os.Remove(path + name + part); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return nil, err
-			}
-		}
 		err := os.Link(path+part, path+aside+part)
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // a file system without links
 			err = copyFile(path+aside+part, path+part)
 		}
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
+			return err
 		}
 	}
-	defer func() {
-		for _, part := range parts {
-			os.Remove(path + patched + part)
-			os.Remove(path + building + part)
+	return nil
+}
+
+// remove removes a file and what belongs to it.
+func remove(path string) error {
+	for _, part := range parts {
+		if err := os.Remove(path + part); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
-	}()
-	s, err := salvage(ctx, path, unreadable)
-	if err != nil {
-		return nil, err
 	}
+	return nil
+}
+
+// replace gives what salvage has made the place of the record that it was made from.
+func replace(path string) error {
 	f, err := os.Open(path + building)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	if err := f.Sync(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.Rename(path+building, path+rebuilt); err != nil {
-		return nil, err
+		return err
 	}
-	return s, finish(path)
+	return finish(path)
 }
 
-// finish gives a new record that is whole the place of the damaged one. What has not been written
-// to the damaged one yet must not be written to the new one: its log goes first.
+// finish gives a new record that is whole the place of the old one. What has not been written to the
+// old one yet must not be written to the new one: its log goes first.
 func finish(path string) error {
 	if _, err := os.Lstat(path + rebuilt); err != nil {
 		return nil

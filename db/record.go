@@ -28,7 +28,7 @@ type Record struct {
 	// counts versions anew.
 	cancelled int64
 
-	language string // that texts are given in; empty: as the catalogue has them
+	versions *versions // of the installed packages; nil: they have to be read
 }
 
 // Open opens the record in a file, and makes the file and its folder where they are not there. Both
@@ -58,9 +58,9 @@ func connect(path, options string) (*sql.DB, error) {
 
 // open opens the file while no other process does.
 func (r *Record) open(ctx context.Context) error {
-	err := r.openOnce(ctx)
+	err := r.openAny(ctx)
 	if r.releasedReserve(err) {
-		err = r.openOnce(ctx)
+		err = r.openAny(ctx)
 	}
 	if err == nil {
 		r.keepReserve()
@@ -68,8 +68,20 @@ func (r *Record) open(ctx context.Context) error {
 	return err
 }
 
+// openAny is openOnce for a record of any version up to this.
+func (r *Record) openAny(ctx context.Context) error {
+	err := r.openOnce(ctx)
+	if !errors.Is(err, errOlder) {
+		return err
+	}
+	if err := carryOver(ctx, r.path); err != nil {
+		return err
+	}
+	return r.openOnce(ctx)
+}
+
 func (r *Record) openOnce(ctx context.Context) error {
-	r.file = nil
+	r.file, r.versions = nil, nil
 	if err := finish(r.path); err != nil {
 		return err
 	}
@@ -93,7 +105,7 @@ func (r *Record) openOnce(ctx context.Context) error {
 	}
 	r.db, r.stmt, r.suspect = pool, make(map[string]*sql.Stmt), false
 	// A process that ends holds its locks until its log is in the file.
-	if err = patiently(ctx, func() error { return lockedOr(r.migrate(ctx)) }); err == nil {
+	if err = patiently(ctx, func() error { return lockedOr(r.prepareSchema(ctx)) }); err == nil {
 		info, err = os.Stat(r.path)
 	}
 	if err != nil {
@@ -129,6 +141,9 @@ func restrict(path string) error {
 	}
 	return nil
 }
+
+// Folder is where the record is. What else is kept beside it is the caller's.
+func (r *Record) Folder() string { return filepath.Dir(r.path) }
 
 // Close closes the record.
 func (r *Record) Close() error {

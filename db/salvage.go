@@ -25,15 +25,28 @@ type Salvage struct {
 }
 
 func (s *Salvage) String() string {
-	text := fmt.Sprintf("%d packages that this backend installed, %d transactions, %d trees and lists and %d parts of catalogues were carried over", s.Own, s.Transactions, s.Trees, s.Shards)
+	text := fmt.Sprintf("%d packages that this backend installed, %d transactions, %d trees and lists and %d parts of indexes were carried over", s.Own, s.Transactions, s.Trees, s.Shards)
 	if len(s.Lost) == 0 {
 		return text
 	}
 	return text + ", not all could be read of: " + strings.Join(s.Lost, ", ")
 }
 
-// salvage makes the new record.
-func salvage(ctx context.Context, path string, unreadable map[string]bool) (*Salvage, error) {
+// salvage makes path's new record, building, of what can be read in the file from. What has the keys
+// unreadable is left out, and all but meta, own, needed and the journal where that file is of an older
+// version. Where it fails nothing is left.
+func salvage(ctx context.Context, path, from string, unreadable map[string]bool) (s *Salvage, err error) {
+	for _, name := range []string{patched, building} {
+		if err := remove(path + name); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		remove(path + patched)
+		if err != nil {
+			remove(path + building)
+		}
+	}()
 	if err := create(path + building); err != nil {
 		return nil, err
 	}
@@ -42,24 +55,37 @@ func salvage(ctx context.Context, path string, unreadable map[string]bool) (*Sal
 		return nil, err
 	}
 	defer db.Close()
-	if err := (&Record{path: path, db: db}).migrate(ctx); err != nil {
+	c := &carrier{ctx: ctx, unreadable: unreadable}
+	// Where it fails all begins anew: without a journal nothing can be rolled back.
+	carry := func(f func(*sql.Tx) error) error {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := f(tx); err != nil || ctx.Err() != nil {
+			return cmp.Or(ctx.Err(), err)
+		}
+		return tx.Commit()
+	}
+	if err := carry(func(tx *sql.Tx) error { return makeSchema(ctx, tx) }); err != nil {
 		return nil, err
 	}
-	c := &carrier{ctx: ctx, unreadable: unreadable}
-	if c.old, err = legible(ctx, path, db); err != nil {
+	if c.old, err = legible(ctx, path, from, db); err != nil {
 		return nil, err
 	}
 	defer c.old.Close()
-	for _, carry := range []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal, c.published, c.remote, c.shards, c.listed, c.mark} {
-		tx, err := db.Begin()
-		if err != nil {
-			return nil, err
-		}
-		if err := carry(tx); err != nil || ctx.Err() != nil {
-			tx.Rollback()
-			return nil, cmp.Or(ctx.Err(), err)
-		}
-		if err := tx.Commit(); err != nil {
+	var version int
+	if err := c.stopped(c.old.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)); err != nil {
+		return nil, err
+	}
+	c.older = 0 < version && version < schemaVersion
+	tables := []func(*sql.Tx) error{c.meta, c.own, c.needed, c.journal}
+	if !c.older {
+		tables = append(tables, c.published, c.members, c.remote, c.shards)
+	}
+	for _, table := range append(tables, c.mark) {
+		if err := carry(table); err != nil {
 			return nil, err
 		}
 	}
@@ -68,12 +94,12 @@ func salvage(ctx context.Context, path string, unreadable map[string]bool) (*Sal
 	return &c.Salvage, db.Close()
 }
 
-// legible opens the damaged file for reading. Where SQLite can't make out what tables it has, as
-// after every damage to its first page, it opens a copy in which the pages that tell are those of
-// the new record: a record has always the same ones.
-func legible(ctx context.Context, path string, new *sql.DB) (*sql.DB, error) {
+// legible opens a file for reading. Where SQLite can't make out what tables it has, as after every
+// damage to its first page, it opens a copy in which the pages that tell are those of the new record:
+// a record of this version has always the same ones, and of an older one it is what own and needed have.
+func legible(ctx context.Context, path, from string, new *sql.DB) (*sql.DB, error) {
 	const reading = "&mode=ro&_pragma=" + busyTimeout + "&_pragma=writable_schema(ON)" // which makes SQLite bear some damage
-	old, err := connect(path+aside, reading)
+	old, err := connect(from, reading)
 	if err != nil {
 		return nil, err
 	}
@@ -88,21 +114,22 @@ func legible(ctx context.Context, path string, new *sql.DB) (*sql.DB, error) {
 	}
 	old.Close()
 	if errors.Is(err, ErrLocked) || ctx.Err() != nil {
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
-	if err := patch(path, new); err != nil {
+	if err := patch(path+patched, from, new); err != nil {
 		return nil, err
 	}
 	return connect(path+patched, reading)
 }
 
-func patch(path string, new *sql.DB) error {
+// patch copies a file, but for the pages that tell what tables there are.
+func patch(to, from string, new *sql.DB) error {
 	for _, part := range []string{"", "-wal"} {
-		if err := copyFile(path+patched+part, path+aside+part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(to+part, from+part); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
-	f, err := os.OpenFile(path+patched, os.O_RDWR, 0)
+	f, err := os.OpenFile(to, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
@@ -129,11 +156,12 @@ func patch(path string, new *sql.DB) error {
 	return rows.Err()
 }
 
-// A carrier carries rows from a damaged record over to a new one.
+// A carrier carries rows from a damaged or older record over to a new one.
 type carrier struct {
 	ctx        context.Context
 	old        *sql.DB
 	unreadable map[string]bool // keys of what is not carried over
+	older      bool            // the record is of an older version
 	Salvage
 }
 
@@ -302,17 +330,43 @@ func (c *carrier) published(tx *sql.Tx) error {
 		if digestOf(body) != digest || c.unreadable[digest] {
 			return false, nil
 		}
-		if err := count(&c.Trees, tx, "INSERT OR IGNORE INTO published (sha256, body) VALUES (?, ?)", digest, body); err != nil {
-			return false, err
-		}
-		return true, keepMembers(c.ctx, tx, digest, treeOf(body).Packages)
+		return true, count(&c.Trees, tx, "INSERT OR IGNORE INTO published (sha256, body) VALUES (?, ?)", digest, body)
 	})
 }
 
+// members tells anew which packages the trees have that were carried over. A tree whose dictionary
+// wasn't goes.
+func (c *carrier) members(tx *sql.Tx) error {
+	all, err := inTx(tx, "SELECT sha256 FROM published", only[string])
+	if err != nil {
+		return err
+	}
+	for _, digest := range all {
+		var body, dictionary []byte
+		if err := tx.QueryRow("SELECT body FROM published WHERE sha256 = ?", digest).Scan(&body); err != nil {
+			return err
+		}
+		if of := tree.DictionaryOf(body); of != "" {
+			ok, err := found(tx.QueryRow("SELECT body FROM published WHERE sha256 >= ? AND sha256 < ?", of, of+"g").Scan(&dictionary))
+			if err == nil && !ok {
+				_, err = tx.Exec("DELETE FROM published WHERE sha256 = ?", digest)
+				c.Trees--
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := keepMembers(c.ctx, tx, digest, treeOf(body, dictionary).Packages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // treeOf reads a tree; it is empty where the file is another.
-func treeOf(body []byte) *tree.Tree {
-	t := new(tree.Tree)
-	if err := json.Unmarshal(body, t); err != nil || len(t.Packages) == 0 || t.Top().Name != t.Name || t.Top().Location == "" && t.Top().URLs == nil {
+func treeOf(body, dictionary []byte) *tree.Tree {
+	t, err := tree.KeptTree(body, dictionary)
+	if err != nil || t.Top().Name != t.Name || t.Top().Location == "" && t.Top().URLs == nil {
 		return new(tree.Tree)
 	}
 	return t
@@ -332,118 +386,17 @@ func (c *carrier) remote(tx *sql.Tx) error {
 }
 
 func (c *carrier) shards(tx *sql.Tx) error {
-	type shard struct {
-		id, sum int64
-		sha256  string
-	}
-	all := make(map[shard]bool)
-	err := c.each("shard", "id, sha256, sum", "id", nil, func(scan func(...any) error) (bool, error) {
-		var s shard
-		err := scan(&s.id, &s.sha256, &s.sum)
-		if err == nil {
-			all[s] = true
-		}
-		return err == nil, nil
-	})
-	// The index of texts is made in one go: row by row all would take three times as long.
-	var trigger string
-	if err := tx.QueryRow("SELECT sql FROM sqlite_schema WHERE name = 'entry_added'").Scan(&trigger); err != nil {
-		return err
-	}
-	if _, err := tx.Exec("DROP TRIGGER entry_added"); err != nil {
-		return err
-	}
-	for s := range all {
-		is := uint64(0)
-		wrong := entriesOf(c.ctx, c.old, s.id, func(row []any) error { is = sum(is, row); return nil })
-		if err := c.stopped(wrong); err != nil {
-			return err
-		}
-		if wrong != nil || int64(is) != s.sum {
-			c.Lost = append(c.Lost, "entry")
-			continue
-		}
-		if err == nil {
-			err = addShard(c.ctx, tx, s.sha256, func(add func(row []any) error) error { return entriesOf(c.ctx, c.old, s.id, add) })
-			c.Shards++
-		}
-	}
-	if err == nil {
-		_, err = tx.ExecContext(c.ctx, trigger+"; INSERT INTO entry_text (entry_text) VALUES ('rebuild')")
-	}
-	return err
-}
-
-// entriesOf gives the rows of a shard's entries, in entryColumns.
-func entriesOf(ctx context.Context, db *sql.DB, shard int64, yield func(row []any) error) error {
-	rows, err := db.QueryContext(ctx, "SELECT "+entryColumns+" FROM entry WHERE shard = ? ORDER BY id", shard)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	row := make([]any, strings.Count(entryColumns, ",")+1)
-	to := make([]any, len(row))
-	for i := range row {
-		to[i] = &row[i]
-	}
-	for rows.Next() {
-		if err := rows.Scan(to...); err != nil {
-			return err
-		}
-		if err := yield(row); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// listed carries over what a source lists if all of it leads to something: a shard that is kept, or
-// a file that names it.
-func (c *carrier) listed(tx *sql.Tx) error {
-	type row struct {
-		number  int
-		sha256  string
-		enabled bool
-	}
-	all := make(map[string][]row)
-	lost := len(c.Lost)
-	err := c.each("listed", "source, number, sha256, enabled", "source", nil, func(scan func(...any) error) (bool, error) {
-		var source string
-		var r row
-		if scan(&source, &r.number, &r.sha256, &r.enabled) != nil || !plain(source) {
+	return c.each("shard", shardColumns, "source", letters, func(scan func(...any) error) (bool, error) {
+		k, err := scanShard(scan)
+		if err != nil || !plain(k.source, k.folder) || k.check() != nil || c.unreadable[k.key()] {
 			return false, nil
 		}
-		all[source] = append(all[source], r)
-		return true, nil
+		return true, count(&c.Shards, tx, "INSERT OR IGNORE INTO shard ("+shardColumns+") VALUES (?, ?, ?, ?, ?, ?)", k.values()...)
 	})
-	if err != nil || len(c.Lost) > lost {
-		return err
-	}
-	for source, rows := range all {
-		leads := true
-		for i, r := range rows {
-			var known bool
-			err := tx.QueryRow("SELECT EXISTS (SELECT 1 FROM shard WHERE sha256 = ?1) OR EXISTS (SELECT 1 FROM remote WHERE instr(body, CAST(?1 AS BLOB)))", r.sha256).Scan(&known)
-			if err != nil {
-				return err
-			}
-			leads = leads && known && r.number == i
-		}
-		if !leads {
-			c.Lost = append(c.Lost, "listed")
-			continue
-		}
-		for _, r := range rows {
-			if _, err := tx.Exec("INSERT INTO listed (source, number, sha256, enabled) VALUES (?, ?, ?, ?)", source, r.number, r.sha256, r.enabled); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // mark notes whether something was lost of which packages this backend installed and why: "now", or
-// "perhaps". It stays: see infer.
+// "perhaps". It stays: see infer. Of an older record, where all can be read, nothing was lost.
 func (c *carrier) mark(tx *sql.Tx) error {
 	lost := "perhaps"
 	for _, table := range []string{"own", "needed", "journal"} {
@@ -454,6 +407,9 @@ func (c *carrier) mark(tx *sql.Tx) error {
 		if slices.Contains(c.Lost, table) {
 			lost = "now"
 		}
+	}
+	if c.older && lost == "perhaps" {
+		return nil
 	}
 	// What is lost now outdoes what was lost before.
 	_, err := tx.Exec("INSERT INTO meta (key, value) VALUES ('own-lost', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE excluded.value = 'now'", lost)

@@ -5,16 +5,14 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
 // schemaVersion is the version of the schema below. A record says in its user_version which one it
-// has.
-const schemaVersion = 7
+// has. What an older one has to keep is carried over to a new file: see carryOver.
+const schemaVersion = 8
 
-// schema is the current schema: a new record is made from it. Its objects are created in the order
-// that older versions of this program created them in, so that their pages are where those programs
-// put them: see patch.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -32,37 +30,27 @@ CREATE TABLE own (
 -- Which packages are in the trees of the top-level packages that were asked for.
 CREATE TABLE needed (name TEXT NOT NULL, by TEXT NOT NULL, PRIMARY KEY (name, by)) WITHOUT ROWID;
 
--- Small files that change in place, as they were last seen. sum is a checksum of the other columns; 0: none is known.
+-- Trees, their dictionaries, file lists, notices and categories, named by their content, and which packages the trees have. top: the tree
+-- is this package's.
+CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL, top INTEGER NOT NULL,
+	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;
+
+-- The journal: one line a transaction; plan is JSON.
+CREATE TABLE journal (id INTEGER PRIMARY KEY, began INTEGER NOT NULL, command TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL);
+
+-- Small files that change in place, as they were last seen. sum is a checksum of the other columns.
 CREATE TABLE remote (
-	url TEXT PRIMARY KEY, validator TEXT NOT NULL, body BLOB NOT NULL, checked INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+	url TEXT PRIMARY KEY, validator TEXT NOT NULL, body BLOB NOT NULL, checked INTEGER NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 
--- Which shards each source lists. A source that is disabled keeps what it listed; nothing of that is offered.
-CREATE TABLE listed (
-	source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, enabled INTEGER NOT NULL DEFAULT 1,
-	PRIMARY KEY (source, number)) WITHOUT ROWID;
-CREATE INDEX listed_sha256 ON listed (sha256, enabled);
+-- What was asked for of the sources' indexes: a shard by its number, as it came. root and shards are the index's: an older one stays until what
+-- took its place is listed.
+CREATE TABLE shard (
+	source TEXT NOT NULL, folder TEXT NOT NULL, number INTEGER NOT NULL, root TEXT NOT NULL, shards INTEGER NOT NULL, body BLOB NOT NULL,
+	PRIMARY KEY (source, folder, number, root)) WITHOUT ROWID;
 
--- The shards that are here, and their entries. sum is a checksum of the entries' columns in their order; 0: none is known.
-CREATE TABLE shard (id INTEGER PRIMARY KEY, sha256 TEXT NOT NULL UNIQUE, sum INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE entry (
-	id INTEGER PRIMARY KEY, shard INTEGER NOT NULL REFERENCES shard (id), name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL,
-	summary TEXT NOT NULL, description TEXT NOT NULL, license TEXT NOT NULL, grp TEXT NOT NULL, url TEXT NOT NULL,
-	size INTEGER NOT NULL, download INTEGER NOT NULL, provides TEXT NOT NULL,
-	tree_path TEXT NOT NULL, tree_sha256 TEXT NOT NULL, tree_size INTEGER NOT NULL,
-	files_path TEXT NOT NULL, files_sha256 TEXT NOT NULL, files_size INTEGER NOT NULL, obsoletes TEXT NOT NULL DEFAULT '');
-CREATE INDEX entry_name ON entry (name);
-CREATE INDEX entry_shard ON entry (shard);
-
--- Trigrams, so that any part of a word is found. The texts themselves are in the tables.
-CREATE VIRTUAL TABLE entry_text USING fts5 (name, summary, description, license, grp, content='entry', content_rowid='id', tokenize='trigram');
+-- Trigrams, so that any part of a word is found. The texts themselves are in the table.
 CREATE VIRTUAL TABLE installed_text USING fts5 (name, summary, description, license, grp, content='installed', content_rowid='id', tokenize='trigram');
-CREATE TRIGGER entry_added AFTER INSERT ON entry BEGIN
-	INSERT INTO entry_text (rowid, name, summary, description, license, grp) VALUES (new.id, new.name, new.summary, new.description, new.license, new.grp);
-END;
-CREATE TRIGGER entry_removed AFTER DELETE ON entry BEGIN
-	INSERT INTO entry_text (entry_text, rowid, name, summary, description, license, grp)
-	VALUES ('delete', old.id, old.name, old.summary, old.description, old.license, old.grp);
-END;
 CREATE TRIGGER installed_added AFTER INSERT ON installed BEGIN
 	INSERT INTO installed_text (rowid, name, summary, description, license, grp) VALUES (new.id, new.name, new.summary, new.description, new.license, new.grp);
 END;
@@ -70,141 +58,37 @@ CREATE TRIGGER installed_removed AFTER DELETE ON installed BEGIN
 	INSERT INTO installed_text (installed_text, rowid, name, summary, description, license, grp)
 	VALUES ('delete', old.id, old.name, old.summary, old.description, old.license, old.grp);
 END;
-
--- Trees, file lists and notices, named by their content, and which packages the trees have.
-CREATE TABLE published (sha256 TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE member (name TEXT NOT NULL, evr TEXT NOT NULL, arch TEXT NOT NULL, tree_sha256 TEXT NOT NULL,
-	PRIMARY KEY (name, evr, arch, tree_sha256)) WITHOUT ROWID;
-
--- The journal: one line a transaction; plan is JSON.
-CREATE TABLE journal (id INTEGER PRIMARY KEY, began INTEGER NOT NULL, command TEXT NOT NULL, state TEXT NOT NULL, plan TEXT NOT NULL);
-
-CREATE INDEX entry_grp ON entry (grp);
-
--- What entries provide beside their names, one line a thing.
-CREATE TABLE provided (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
-CREATE INDEX provided_name ON provided (name);
-CREATE TRIGGER provided_removed AFTER DELETE ON entry BEGIN DELETE FROM provided WHERE entry = old.id; END;
-
--- The paths of top-level packages, without those of their trees, by the digest of the file lists that they come from; each path has
--- a newline before and after it.
-CREATE TABLE top_paths (sha256 TEXT PRIMARY KEY, paths TEXT NOT NULL) WITHOUT ROWID;
-
--- Summaries and descriptions in the languages of those who asked, as a source has them; words are both in lower case, for searching.
-CREATE TABLE localised (
-	language TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, summary TEXT NOT NULL, description TEXT NOT NULL, words TEXT NOT NULL,
-	PRIMARY KEY (language, name, source)) WITHOUT ROWID;
-
--- The files that they come from.
-CREATE TABLE texts (source TEXT NOT NULL, language TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (source, language)) WITHOUT ROWID;
-
--- The entries of the shards that enabled sources list, once for each source that does.
-CREATE VIEW offered AS
-	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
-
--- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
-CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
--- The names of what entries obsolete, without versions.
-CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
-CREATE INDEX obsoleted_name ON obsoleted (name);
-CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
 `
 
-// migrations bring a record from the version that is their index + 1 to the next one. What they
-// lead to is what schema makes.
-var migrations = []string{
-	// 2: commands that look for packages by what they have, and sources that are disabled.
-	`
--- A source that is disabled keeps what it listed; nothing of that is offered.
-ALTER TABLE listed ADD COLUMN enabled INTEGER NOT NULL DEFAULT 1;
-DROP INDEX listed_sha256;
-CREATE INDEX listed_sha256 ON listed (sha256, enabled);
+// errOlder tells that a record has an older schema.
+var errOlder = errors.New("the record is of an older version")
 
-CREATE INDEX entry_grp ON entry (grp);
-
--- What entries provide beside their names, one line a thing.
-CREATE TABLE provided (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
-CREATE INDEX provided_name ON provided (name);
-CREATE TRIGGER provided_removed AFTER DELETE ON entry BEGIN DELETE FROM provided WHERE entry = old.id; END;
-INSERT OR IGNORE INTO provided (entry, name)
-	WITH RECURSIVE split (entry, name, rest) AS (
-		SELECT id, '', provides || char(10) FROM entry WHERE provides <> ''
-		UNION ALL SELECT entry, substr(rest, 1, instr(rest, char(10)) - 1), substr(rest, instr(rest, char(10)) + 1) FROM split WHERE rest <> '')
-	SELECT entry, name FROM split WHERE name <> '';
-
--- The paths of top-level packages, without those of their trees, by the digest of the file lists that they come from; each path has
--- a newline before and after it.
-CREATE TABLE owned (sha256 TEXT PRIMARY KEY, paths TEXT NOT NULL) WITHOUT ROWID;
-`,
-	// 3: texts in other languages.
-	`
--- Summaries and descriptions in the languages of those who asked, as a source has them; words are both in lower case, for searching.
-CREATE TABLE localised (
-	language TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL, summary TEXT NOT NULL, description TEXT NOT NULL, words TEXT NOT NULL,
-	PRIMARY KEY (language, name, source)) WITHOUT ROWID;
-
--- The files that they come from.
-CREATE TABLE texts (source TEXT NOT NULL, language TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (source, language)) WITHOUT ROWID;
-`,
-	// 4: checksums of what nothing else tells to be whole.
-	`
--- Checksums: of a shard's entries, of a file. What has the right one is kept when the record is rebuilt; 0: unknown.
-ALTER TABLE shard ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE remote ADD COLUMN sum INTEGER NOT NULL DEFAULT 0;
-`,
-	// 5: names that tell what things are.
-	`
-ALTER TABLE owned RENAME TO top_paths;
-CREATE VIEW offered AS
-	SELECT p.*, l.source FROM entry p JOIN shard s ON s.id = p.shard JOIN listed l ON l.sha256 = s.sha256 AND l.enabled;
-`,
-	// 6: what the packages in all trees provide.
-	`
--- What was asked for of the index of capabilities: a shard by its number, and the list of the shards as number -1.
-CREATE TABLE capability (source TEXT NOT NULL, number INTEGER NOT NULL, sha256 TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
-`,
-	// 7: what entries obsolete. Their checksums were of other columns: none is known.
-	`
-ALTER TABLE entry ADD COLUMN obsoletes TEXT NOT NULL DEFAULT '';
-UPDATE shard SET sum = 0;
-
--- The names of what entries obsolete, without versions.
-CREATE TABLE obsoleted (entry INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (entry, name)) WITHOUT ROWID;
-CREATE INDEX obsoleted_name ON obsoleted (name);
-CREATE TRIGGER obsoleted_removed AFTER DELETE ON entry BEGIN DELETE FROM obsoleted WHERE entry = old.id; END;
-`,
-}
-
-// migrate brings the schema up to date.
-func (r *Record) migrate(ctx context.Context) error {
+// prepareSchema makes the schema in a new file. The error is errOlder where there is an older one.
+func (r *Record) prepareSchema(ctx context.Context) error {
 	var version int
 	if err := r.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
 		return err
 	}
-	if version == schemaVersion {
+	switch {
+	case version == schemaVersion:
 		return nil
-	}
-	if version < 0 || version > 1000 { // nobody has written that
+	case version < 0 || version > 1000: // nobody has written that
 		return fmt.Errorf("%w: its version is %d", ErrDamaged, version)
-	}
-	if version > schemaVersion {
+	case version > schemaVersion:
 		return fmt.Errorf("it has version %d and this program knows up to %d: update packagekit-backend-presolve, or move the file away to start anew", version, schemaVersion)
+	case version > 0:
+		return errOlder
 	}
 	return r.write(ctx, func(tx *sql.Tx) error {
 		// Another process may have been faster.
-		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil || version > 0 {
 			return err
 		}
-		steps := []string{schema}
-		if version > 0 {
-			steps = migrations[min(version, schemaVersion)-1:]
-		}
-		for _, s := range steps {
-			if _, err := tx.ExecContext(ctx, s); err != nil {
-				return err
-			}
-		}
-		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", schemaVersion)) // which can't be bound
-		return err
+		return makeSchema(ctx, tx)
 	})
+}
+
+func makeSchema(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", schema, schemaVersion)) // which can't be bound
+	return err
 }

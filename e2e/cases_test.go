@@ -116,13 +116,19 @@ func buildGiven(t *testing.T, cases, name string, c given) (trees []string, unso
 		failed = out + err.Error()
 	}
 	published := filepath.Join(dir, "out/case-1-x86_64")
-	files, err := filepath.Glob(filepath.Join(published, "trees/*.json"))
+	files, err := filepath.Glob(filepath.Join(published, "trees/*.json.zst"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		var got tree.Tree
-		readJSON(t, file, &got)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := tree.KeptTree(data, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var packages []string
 		for _, p := range got.Packages {
 			packages = append(packages, p.NEVRA.String())

@@ -60,7 +60,7 @@ func TestDamagedRecord(t *testing.T) {
 		"why packages were installed": {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l, "own", "needed") }},
 		"the same and the journal":    {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l, "own", "needed", "journal") }},
 		"installed packages":          {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l, "installed", "installed_name") }},
-		"indexes of texts":            {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l, "installed_text_data", "entry_text_data") }},
+		"indexes of texts":            {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l, "installed_text_data") }},
 		"everything":                  {do: func(t *testing.T, l *testbed.Laptop) { laptoptest.Wipe(t, l) }, lost: true},
 		"emptied":                     {do: func(t *testing.T, l *testbed.Laptop) { os.Truncate(laptoptest.Record(l), 0) }, lost: true},
 		"another file": {do: func(t *testing.T, l *testbed.Laptop) {
@@ -143,7 +143,7 @@ func TestDamagedUnderHelpers(t *testing.T) {
 // repair-system finds what no query has stumbled over.
 func TestRepairOfTheRecord(t *testing.T) {
 	laptop := onStick(t, t.TempDir())
-	laptoptest.Wipe(t, laptop, "entry_grp", "own")
+	laptoptest.Wipe(t, laptop, "installed_name", "own")
 	h := start(t, laptop)
 	const told = "package\tcleanup\trecord;1;noarch;rebuilt\tThe record "
 	if lines := h.OK("repair-system", "simulate"); !has(lines, told) || laptoptest.Rebuilt(t, laptop) {
@@ -166,7 +166,7 @@ func TestRebuiltByAnother(t *testing.T) {
 	if err := os.Symlink(school.Published(), filepath.Join(dir, "stick")); err != nil {
 		t.Fatal(err)
 	}
-	laptoptest.Wipe(t, laptop, "entry_grp")
+	laptoptest.Wipe(t, laptop, "installed_name")
 	one, two := start(t, laptop), start(t, laptop)
 	one.OK("resolve", "none", "paint")
 	two.OK("repair-system", "none")

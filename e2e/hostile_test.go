@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -19,11 +21,11 @@ import (
 
 // A forgery is what the school publishes, changed by somebody who can make the digests right again.
 type forgery struct {
-	dir      string
-	platform *tree.Platform
-	entry    *tree.Entry // of hello, the only one
-	tree     map[string]any
-	packages []map[string]any
+	dir       string
+	platform  *tree.Platform
+	reference *tree.Reference // of hello, the only one; its line of the search file is made of it
+	tree      map[string]any
+	packages  []map[string]any
 }
 
 // forge copies what the school publishes, with hello alone in the catalogue, and lets change change
@@ -40,16 +42,27 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	if f.platform, err = tree.ParsePlatform(body, testbed.Platform); err != nil {
 		t.Fatal(err)
 	}
-	err = tree.ParseShard(f.read(t, f.platform.Catalogue[0].Path), f.platform.Catalogue[0], 0, 1, func(e *tree.Entry) error {
-		if e.Name == "hello" {
-			f.entry = e
+	number := f.platform.References.Shard("hello")
+	err = f.platform.References.Lines(number, f.read(t, f.platform.References.Path("references", number)), func(line []byte) error {
+		r, err := f.platform.References.ParseReference(number, line)
+		if err == nil && r.Name == "hello" {
+			f.reference = r
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(f.read(t, f.entry.Tree.Path), &f.tree); err != nil {
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	unpacked, err := z.DecodeAll(f.read(t, f.reference.Tree.Path), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(unpacked, &f.tree); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range f.tree["packages"].([]any) {
@@ -63,28 +76,42 @@ func forge(t *testing.T, change func(f *forgery)) (dir string) {
 	return f.dir
 }
 
-// seal makes the digests right: the tree's in the catalogue, the catalogue's in the platform.
+// seal makes the digests right: the tree's in the references, those of the catalogue in the platform.
 func (f *forgery) seal(t *testing.T) {
 	t.Helper()
-	body := f.encode(t, f.tree)
-	f.entry.Tree = tree.NewRef("trees/hello@", body, ".json")
-	f.write(t, f.entry.Tree.Path, body)
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	body := z.EncodeAll(f.encode(t, f.tree), nil)
+	f.reference.Tree = tree.NewRef("trees/hello@", body, ".json.zst")
+	f.write(t, f.reference.Tree.Path, body)
 	f.sealCatalogue(t)
 }
 
 func (f *forgery) sealCatalogue(t *testing.T) {
 	t.Helper()
-	shard, _, err := tree.EncodeShard([]*tree.Entry{f.entry})
+	r := f.reference
+	s, search, err := tree.EncodeSearch("search/", [][]byte{(&tree.Entry{NEVRA: r.NEVRA, Summary: r.Summary}).Line()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.sealShard(t, shard)
+	f.platform.Search = s
+	f.write(t, s.Path, search)
+	x, shards, err := tree.EncodeIndex([][][]byte{{append(f.encode(t, r), '\n')}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.platform.References = x
+	f.write(t, x.Path("references", 0), shards[0])
 }
 
-func (f *forgery) sealShard(t *testing.T, shard []byte) {
+// sealSearch has a search file of any bytes.
+func (f *forgery) sealSearch(t *testing.T, file []byte) {
 	t.Helper()
-	f.platform.Catalogue = []tree.ShardRef{{Ref: tree.NewRef("catalogue/", shard, ".jsonl.zst")}}
-	f.write(t, f.platform.Catalogue[0].Path, shard)
+	f.platform.Search.Ref = tree.NewRef("search/", file, ".zst")
+	f.write(t, f.platform.Search.Path, file)
 }
 
 func (f *forgery) encode(t *testing.T, v any) []byte {
@@ -110,6 +137,9 @@ func (f *forgery) write(t *testing.T, path string, body []byte) {
 	// A file may be a hard link into the school.
 	at := filepath.Join(f.dir, testbed.Platform, path)
 	os.Remove(at)
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(at, body, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -126,36 +156,41 @@ func TestHostile(t *testing.T) {
 		reason string
 	}{
 		{"another platform", func(t *testing.T, f *forgery) { f.platform.Platform = "fedora-18-i686" }, "refresh", "repo-not-available", "fedora-18-i686"},
-		{"a newer format", func(t *testing.T, f *forgery) { f.platform.Format = 2 }, "refresh", "repo-not-available", "update packagekit-backend-presolve"},
+		{"a newer format", func(t *testing.T, f *forgery) { f.platform.Format = tree.Format + 1 }, "refresh", "repo-not-available", "update packagekit-backend-presolve"},
 		{"no JSON", func(t *testing.T, f *forgery) { f.write(t, "platform.json", []byte("<html>")); f.platform = nil }, "refresh", "repo-not-available", "no platform.json"},
 		{"a platform of 2 MiB", func(t *testing.T, f *forgery) {
 			f.write(t, "platform.json", []byte(strings.Repeat(" ", 2<<20)))
 			f.platform = nil
 		}, "refresh", "repo-not-available", "1048576"},
 		{"an older serial", func(t *testing.T, f *forgery) { f.platform.Serial = 1 }, "refresh", "repo-not-available", "older than"},
-		{"three shards", func(t *testing.T, f *forgery) {
-			f.platform.Catalogue = append(f.platform.Catalogue, f.platform.Catalogue[0], f.platform.Catalogue[0])
-		}, "refresh", "repo-not-available", "power of two"},
-		{"a shard outside", func(t *testing.T, f *forgery) {
-			f.platform.Catalogue[0].Path = "catalogue/../../" + f.platform.Catalogue[0].SHA256[:16]
+		{"an older format", func(t *testing.T, f *forgery) { f.platform.Format = 1 }, "refresh", "repo-not-available", "presolver is older"},
+		{"three shards", func(t *testing.T, f *forgery) { f.platform.References.Shards = 3 }, "refresh", "repo-not-available", "power of two"},
+		{"a search file outside", func(t *testing.T, f *forgery) {
+			f.platform.Search.Path = "search/../../" + f.platform.Search.SHA256[:16]
 		}, "refresh", "repo-not-available", "plain relative path"},
-		{"a shard with another digest", func(t *testing.T, f *forgery) {
-			f.write(t, f.platform.Catalogue[0].Path, []byte(strings.Repeat("x", int(f.platform.Catalogue[0].Size))))
+		{"a search file with another digest", func(t *testing.T, f *forgery) {
+			f.write(t, f.platform.Search.Path, []byte(strings.Repeat("x", int(f.platform.Search.Size))))
 		}, "refresh", "repo-not-available", "SHA-256"},
-		{"a shard that is missing", func(t *testing.T, f *forgery) {
-			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.Catalogue[0].Path))
+		{"a search file that is missing", func(t *testing.T, f *forgery) {
+			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.Search.Path))
 		}, "refresh", "repo-not-available", "404"},
-		{"a shard that is no zstd", func(t *testing.T, f *forgery) { f.sealShard(t, []byte("hello")) }, "refresh", "repo-not-available", "shard"},
-		{"a shard whose size lies", func(t *testing.T, f *forgery) { f.platform.Catalogue[0].Size++ }, "refresh", "repo-not-available", "bytes"},
-		{"a name with a path", func(t *testing.T, f *forgery) { f.entry.Name = "../hello"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "../hello"},
-		{"a name with a tab", func(t *testing.T, f *forgery) { f.entry.Name = "hel\tlo"; f.sealCatalogue(t) }, "refresh", "repo-not-available", `hel\tlo`},
-		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.entry.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1,2"},
+		{"a search file that is no zstd", func(t *testing.T, f *forgery) { f.sealSearch(t, []byte("hello")) }, "refresh", "repo-not-available", "unpacking"},
+		{"a search file whose size lies", func(t *testing.T, f *forgery) { f.platform.Search.Size++ }, "refresh", "repo-not-available", "bytes"},
+		{"a search file of other lines", func(t *testing.T, f *forgery) { f.platform.Search.Content = strings.Repeat("0", 64) }, "refresh", "repo-not-available", ""},
+		{"a name with a path", func(t *testing.T, f *forgery) { f.reference.Name = "../hello"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "../hello"},
+		{"a version that breaks the protocol", func(t *testing.T, f *forgery) { f.reference.Version = "1;2"; f.sealCatalogue(t) }, "refresh", "repo-not-available", "1,2"},
+		{"references that are missing", func(t *testing.T, f *forgery) {
+			os.Remove(filepath.Join(f.dir, testbed.Platform, f.platform.References.Path("references", 0)))
+		}, "install", "repo-not-available", "404"},
+		{"references of another root", func(t *testing.T, f *forgery) {
+			f.write(t, f.platform.References.Path("references", 0), []byte("hello"))
+		}, "install", "repo-not-available", "platform.json leads to"},
 		{"a tree outside", func(t *testing.T, f *forgery) {
-			f.entry.Tree.Path = "trees/../../../etc/" + f.entry.Tree.SHA256[:16]
+			f.reference.Tree.Path = "trees/../../../etc/" + f.reference.Tree.SHA256[:16]
 			f.sealCatalogue(t)
-		}, "refresh", "repo-not-available", "plain relative path"},
+		}, "install", "repo-not-available", "plain relative path"},
 		{"a tree with another digest", func(t *testing.T, f *forgery) {
-			f.write(t, f.entry.Tree.Path, []byte(strings.Repeat(" ", int(f.entry.Tree.Size))))
+			f.write(t, f.reference.Tree.Path, []byte(strings.Repeat(" ", int(f.reference.Tree.Size))))
 		}, "install", "repo-not-available", "SHA-256"},
 		{"a tree of a newer format", func(t *testing.T, f *forgery) { f.tree["format"] = 7; f.seal(t) }, "install", "repo-not-available", "format 7"},
 		{"another name's tree", func(t *testing.T, f *forgery) { f.tree["name"] = "paint"; f.seal(t) }, "install", "repo-not-available", `"paint"`},
@@ -198,7 +233,7 @@ func TestHostile(t *testing.T) {
 			t.Parallel()
 			forged := forge(t, func(f *forgery) {
 				f.platform.Serial = 3
-				f.entry.Summary = "Says hello, they say" // another shard than the one that the laptop has
+				f.reference.Summary = "Says hello, they say" // another shard than the one that the laptop has
 				f.sealCatalogue(t)
 				test.change(t, f)
 			})

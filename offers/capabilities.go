@@ -6,23 +6,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
-
-// Indexed tells whether all sources whose catalogues are here publish an index of capabilities.
-// Without one only top-level packages are known by what they provide, and only where their shards
-// of the catalogue are here.
-func (o *Offers) Indexed() bool {
-	for _, s := range o.Sources {
-		if len(o.view.listed[s.ID]) > 0 && (o.view.platforms[s.ID] == nil || o.view.platforms[s.ID].Capabilities.IsZero()) {
-			return false
-		}
-	}
-	return true
-}
 
 // Capabilities gives the lines of the sources' indexes whose names match takes: of each source it
 // looks into the shards that these names are in, or would be. What a source has that can't be asked
@@ -53,57 +41,29 @@ func (o *Offers) capabilities(ctx context.Context, p Progress, s Source, names [
 	if platform == nil || platform.Capabilities.IsZero() {
 		return nil
 	}
-	var index []tree.ShardRef
-	err := o.capabilityFile(ctx, p, s, db.CapabilityList, platform.Capabilities.Ref, func(body []byte) (err error) {
-		index, err = tree.ParseCapabilities(body, platform.Capabilities)
-		return err
-	})
-	if err != nil {
-		return err
-	}
+	x := platform.Capabilities
 	var shards []int
 	for _, name := range names {
-		shards = append(shards, tree.CapabilityShard(name, len(index)))
+		shards = append(shards, x.CapabilityShards(name)...)
 	}
 	slices.Sort(shards)
-	for _, i := range slices.Compact(shards) {
-		ref := index[i]
-		var lines []*tree.Capability
-		err := o.capabilityFile(ctx, p, s, i, ref.Ref, func(body []byte) error {
-			lines = nil
-			return tree.ParseCapabilityShard(body, ref, i, len(index), func(c *tree.Capability) error {
-				if match(c.Name) {
-					lines = append(lines, c)
-				}
-				return ctx.Err()
-			})
+	for _, number := range slices.Compact(shards) {
+		found := make(map[string]*tree.Capability) // a try that fails has found the same
+		err := o.shard(ctx, p, s, capabilities, x, number, func(line []byte) error {
+			c, err := x.ParseCapability(number, line)
+			if err == nil && match(c.Name) {
+				found[c.Name] = c
+			}
+			return cmp.Or(err, ctx.Err())
 		})
 		if err != nil {
 			return err
 		}
-		for _, c := range lines {
-			yield(s.ID, c)
+		for _, name := range slices.Sorted(maps.Keys(found)) {
+			yield(s.ID, found[name])
 		}
 	}
 	return nil
-}
-
-// capabilityFile gives a file of a source's index to parse: from the record, else from the first
-// source that has it.
-func (o *Offers) capabilityFile(ctx context.Context, p Progress, s Source, number int, ref tree.Ref, parse func([]byte) error) error {
-	ok, err := o.Record.KeptCapability(s.ID, number, ref.SHA256, parse)
-	if ok || err != nil {
-		return err
-	}
-	p.Doing(LoadingCatalogue)
-	body, err := o.download(ctx, s.ID, ref)
-	if err != nil {
-		return err
-	}
-	if err := parse(body); err != nil {
-		return &SourceError{Source: s.ID, Err: err}
-	}
-	return o.Record.KeepCapability(ctx, s.ID, number, body)
 }
 
 // Member is a package that is in the tree of a top-level package, as Capabilities tells it. It is

@@ -3,24 +3,31 @@
 package offers
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// A view is what the record has of the sources' catalogues, in memory so that a warm command asks
-// the record once. Another process may refresh: then the record's version changes, and the view is
-// read again.
+// A view is what is here of what the sources offer, in memory so that a warm command asks the record
+// once. Another process may refresh: then the record's version changes, and the view is read again.
 type view struct {
 	version   int64
-	platforms map[string]*tree.Platform // by source id, of those whose catalogue is in shards
-	listed    map[string][]string       // by source id: the digests of its shards
-	loaded    map[string]bool           // by digest of a shard
+	platforms map[string]*tree.Platform  // by source id, of those that were asked
+	files     map[string]*catalogue.File // by source id, of those whose search files are here
+	texts     map[string]*catalogue.File // the same of those in the user's language
+	checked   map[string]time.Time       // by source id: when it was last asked
 }
 
 // readView reads the view where there is none or it is outdated.
@@ -29,43 +36,139 @@ func (o *Offers) readView(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changed := o.view.loaded == nil || o.view.version != version
+	changed := o.view.platforms == nil || o.view.version != version
 	if err := o.follow(ctx, changed); err != nil {
 		return err
 	}
-	if o.view.loaded != nil && !changed {
+	if o.view.platforms != nil && !changed {
 		return nil
 	}
-	v := view{version: version, platforms: make(map[string]*tree.Platform), listed: make(map[string][]string)}
-	if v.loaded, err = o.Record.Shards(); err != nil {
-		return err
-	}
+	v := view{version, make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File), make(map[string]time.Time)}
 	for _, source := range o.Sources {
-		if v.listed[source.ID], err = o.Record.Listed(source.ID); err != nil {
-			return err
-		}
-		if len(v.listed[source.ID]) == 0 {
-			continue
-		}
-		p, known, err := o.layout(source).kept(source)
+		p, err := o.layout(source).kept(source)
 		if err != nil {
 			return err
 		}
-		if !known { // the source's URL was changed: what it listed at the old one is not its any more
-			v.listed[source.ID] = nil
+		if p == nil {
+			continue
 		}
-		if p != nil {
-			v.platforms[source.ID] = p
+		v.platforms[source.ID] = p
+		remote, _, err := o.Record.Remote(o.layout(source).listURL(source), nil)
+		if err != nil {
+			return err
+		}
+		v.checked[source.ID] = remote.Checked
+		if f := o.file(p.Search); f != nil {
+			v.files[source.ID] = f
+		}
+		in, ok, err := o.keptTexts(source, p)
+		if err != nil {
+			return err
+		}
+		if f := o.file(in); ok && f != nil {
+			v.texts[source.ID] = f
 		}
 	}
 	o.view = v
+	for content, f := range o.open {
+		used := func(all map[string]*catalogue.File) bool {
+			return slices.Contains(slices.Collect(maps.Values(all)), f)
+		}
+		if !used(v.files) && !used(v.texts) {
+			f.Close()
+			delete(o.open, content)
+		}
+	}
 	return nil
 }
 
-// Ready makes sure that the record has what the sources offer under these names; nil means all
-// names. What is there is not asked for again, unless it is older than CacheAge. It is no error
-// that some sources can't be reached, as long as one has ever been; but one that publishes what
-// can't be trusted is.
+// outdated makes the next command read the view: this process has changed what it is read from.
+func (o *Offers) outdated() { o.view.platforms = nil }
+
+// folder is where search files are: beside the record.
+func (o *Offers) folder() string { return filepath.Join(o.Record.Folder(), "catalogue") }
+
+// path is where a search file is that has this content.
+func (o *Offers) path(content string) string { return filepath.Join(o.folder(), content) }
+
+// file is a search file that is here; nil where it isn't. One that is damaged goes: it is to be had
+// again.
+func (o *Offers) file(s tree.Search) *catalogue.File {
+	if f := o.open[s.Content]; f != nil {
+		return f
+	}
+	f, err := catalogue.Open(o.path(s.Content))
+	if err == nil && f.Content() != s.Content {
+		f.Close()
+		err = catalogue.ErrDamaged
+	}
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			o.Log.Warn("a catalogue can't be read: it is downloaded again", "error", err)
+			os.Remove(o.path(s.Content))
+		}
+		return nil
+	}
+	o.open[s.Content] = f
+	return f
+}
+
+// DropDamaged gets rid of the search files that aren't what was written: they are to be had again. It
+// tells whether there was one.
+func (o *Offers) DropDamaged(ctx context.Context) (dropped bool, err error) {
+	for content, f := range o.open {
+		damage := f.Check(ctx)
+		if ctx.Err() != nil {
+			return dropped, ctx.Err()
+		}
+		if damage == nil {
+			continue
+		}
+		o.Log.Warn("a catalogue is damaged: it is downloaded again", "error", damage)
+		f.Close()
+		delete(o.open, content)
+		if err := os.Remove(o.path(content)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return dropped, err
+		}
+		dropped = true
+	}
+	o.outdated()
+	return dropped, nil
+}
+
+// sweep removes the search files that no source names any more, a disabled one neither. Texts stay as
+// long as what led to them does.
+func (o *Offers) sweep() {
+	named := make(map[string]bool)
+	for _, source := range o.configured {
+		if p, err := o.layout(source).kept(source); err == nil && p != nil {
+			named[p.Search.Content] = true
+			all := make(map[string]tree.Search)
+			for number := range p.Texts.Shards {
+				o.Record.KeptShard(source.ID, texts, p.Texts, number, func(body []byte) error {
+					return p.Texts.Lines(number, body, languagesIn(p.Texts, number, all))
+				})
+			}
+			for _, s := range all {
+				named[s.Content] = true
+			}
+		}
+	}
+	all, err := os.ReadDir(o.folder())
+	if err != nil {
+		return // there are none yet
+	}
+	for _, e := range all {
+		if !named[e.Name()] && !strings.HasPrefix(e.Name(), ".") { // which another process may be writing
+			os.Remove(filepath.Join(o.folder(), e.Name()))
+		}
+	}
+}
+
+// Ready makes sure that it is known what the sources offer under these names; nil means all names.
+// What is here is not asked for again, unless it is older than CacheAge. It is no error that some
+// sources can't be reached, as long as one has ever been; but one that publishes what can't be
+// trusted is.
 func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	if err := o.readView(ctx); err != nil {
 		return err
@@ -77,7 +180,7 @@ func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	// usable.
 	var order, last []int
 	for i, source := range o.Sources {
-		if o.failedLately(attempt{source, true}) != nil || len(o.view.listed[source.ID]) == 0 && !source.local() {
+		if o.failedLately(attempt{source, true}) != nil || o.view.platforms[source.ID] == nil && !source.local() {
 			last = append(last, i)
 		} else {
 			order = append(order, i)
@@ -112,53 +215,51 @@ func (o *Offers) noSource() error {
 // ready is Ready for one source; another tells that there is another one that is.
 func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []string, another bool) error {
 	renew := func(ctx context.Context) error { return o.renew(ctx, p, source, names, false, nil) }
-	if len(o.view.listed[source.ID]) == 0 {
+	if o.view.platforms[source.ID] == nil {
 		return o.try(ctx, attempt{source, false}, another, renew)
 	}
-	old, err := o.tooOld(source)
-	if err != nil {
-		return err
-	}
-	if old {
+	if o.tooOld(source) {
 		err := o.try(ctx, attempt{source, false}, true, renew)
 		if err == nil || Ends(err) {
 			return err
 		}
 	}
 	platform := o.view.platforms[source.ID]
-	if platform == nil {
-		return nil // the catalogue came in one piece
-	}
-	wanted := o.shards(platform, names)
-	if !slices.ContainsFunc(wanted, func(i int) bool { return !o.view.loaded[platform.Catalogue[i].SHA256] }) {
+	if o.view.files[source.ID] != nil {
 		return nil
 	}
+	if names != nil {
+		missing, err := o.missing(source, platform, names)
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+	}
 	return o.try(ctx, attempt{source, true}, another, func(ctx context.Context) error {
-		err := o.load(ctx, p, source, platform.Catalogue, wanted, nil)
+		err := o.load(ctx, p, source, platform, names, nil)
 		if movedOn(err) {
 			return renew(ctx)
 		}
 		if err == nil && names == nil {
-			return o.loadTexts(ctx, source)
+			o.outdated()
+			err = o.readView(ctx)
 		}
 		return err
 	})
 }
 
-func (o *Offers) tooOld(source Source) (bool, error) {
+func (o *Offers) tooOld(source Source) bool {
 	if source.Stick != o.asked[source.ID] { // "" for what is no stick
-		return true, nil
+		return true
 	}
 	if o.CacheAge < 0 {
-		return false, nil
+		return false
 	}
-	remote, ok, err := o.Record.Remote(o.layout(source).listURL(source), nil)
-	age := time.Since(remote.Checked) // below 0 where the clock was ahead, or was set back
-	return ok && (age < 0 || age > o.CacheAge), err
+	age := time.Since(o.view.checked[source.ID]) // below 0 where the clock was ahead, or was set back
+	return age < 0 || age > o.CacheAge
 }
 
-// Refresh asks every source what it offers, and loads all of it. force takes a catalogue that is
-// older than the one that is here.
+// Refresh asks every source what it offers, and brings the search files of all of them. force takes
+// what is older than what is here.
 func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	clear(o.failed)
 	clear(o.caughtUp)
@@ -194,55 +295,97 @@ func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 
 func unreachable(err error) bool { return kindOf(err) == transport.NoNetwork }
 
-// renew asks a source what it offers, and loads what of it is new: under the names that are wanted
-// (nil: all), and wherever something was loaded before. Only when all of that is here does the new
-// catalogue take the place of the old one. done, if not nil, is told how many parts are loaded.
+// renew asks a source what it offers, and loads what of it is wanted: what is offered under these
+// names (nil: all), and the search file where there was one before. Only when all of that is here
+// does it take the place of what was offered before. done, if not nil, is told how many parts are
+// loaded.
 func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []string, force bool, done func(part, of int)) error {
-	var listing *db.Listing
+	var files map[string]db.Remote
+	var platform *tree.Platform
 	for again := false; ; again = true {
 		p.Doing(Asking)
-		var platform *tree.Platform
 		var err error
-		if listing, platform, err = o.layout(source).ask(ctx, source, force); err != nil {
+		if files, platform, err = o.layout(source).ask(ctx, source, force); err != nil {
 			return err
 		}
-		if platform == nil {
-			break
-		}
-		err = o.load(ctx, p, source, platform.Catalogue, o.wanted(source, platform, names), done)
-		if err == nil {
+		if err = o.load(ctx, p, source, platform, names, done); err == nil {
 			break
 		}
 		if again || !movedOn(err) { // another build may just have been published
 			return err
 		}
 	}
-	if err := o.Record.SetListing(ctx, *listing); err != nil {
+	if err := o.Record.SetListing(ctx, source.ID, files, []string{platform.References.Root, platform.Capabilities.Root, platform.Texts.Root}); err != nil {
 		return err
 	}
 	o.asked[source.ID] = source.Stick
-	o.view.loaded = nil // our own change doesn't show in the record's version
-	if err := o.readView(ctx); err != nil || names != nil {
+	o.outdated()
+	if err := o.readView(ctx); err != nil {
 		return err
 	}
-	return o.loadTexts(ctx, source)
+	o.sweep()
+	return nil
 }
 
-// wanted are the numbers of the shards of a new platform.json to be loaded: those that names are
-// in, and those that take the place of loaded ones; all of them where there are others now.
-func (o *Offers) wanted(source Source, p *tree.Platform, names []string) []int {
-	wanted := o.shards(p, names)
-	before := o.view.listed[source.ID]
-	for i, sha := range before {
-		switch {
-		case !o.view.loaded[sha]:
-		case len(before) != len(p.Catalogue):
-			return o.shards(p, nil)
-		default:
-			wanted = append(wanted, i)
+// load loads what a platform.json says is offered under these names; nil: all names.
+func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *tree.Platform, names []string, done func(part, of int)) error {
+	if had := o.view.files[source.ID]; names == nil || had != nil {
+		if err := o.bring(ctx, p, source, platform.Search, had, done); err != nil {
+			return err
+		}
+		return o.bringTexts(ctx, p, source, platform)
+	}
+	p.Doing(LoadingCatalogue)
+	return o.loadReferences(ctx, source, platform, names)
+}
+
+// bring brings a search file, unless it is here: by the difference from the one that is here, if it
+// has one, else whole.
+func (o *Offers) bring(ctx context.Context, p Progress, source Source, s tree.Search, had *catalogue.File, done func(part, of int)) error {
+	if o.file(s) != nil {
+		return nil
+	}
+	if err := o.fits(source, s.Unpacked); err != nil {
+		return err
+	}
+	if err := o.room(source, searchRoom(s)); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.folder(), 0o700); err != nil {
+		return err
+	}
+	p.Doing(LoadingCatalogue)
+	if had != nil {
+		if d := s.From(had.Content()); d != nil {
+			err := o.write(ctx, source, d.Ref, done, func(body []byte) error {
+				return catalogue.Merge(ctx, o.path(s.Content), s, had, bytes.NewReader(body))
+			})
+			if err == nil || Ends(err) || diskFull(err) || unreachable(err) {
+				return err
+			}
+			o.Log.Warn("a source's difference from its last catalogue can't be used: the whole is downloaded", "source", source.ID, "error", err)
 		}
 	}
-	return wanted
+	return o.write(ctx, source, s.Ref, done, func(body []byte) error {
+		return catalogue.Write(ctx, o.path(s.Content), s, bytes.NewReader(body))
+	})
+}
+
+func (o *Offers) write(ctx context.Context, source Source, ref tree.Ref, done func(part, of int), write func([]byte) error) error {
+	body, err := o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref)
+	if err != nil {
+		return err
+	}
+	if done != nil {
+		done(1, 2)
+	}
+	if err := write(body); err != nil {
+		return err
+	}
+	if done != nil {
+		done(2, 2)
+	}
+	return nil
 }
 
 // revalidate asks for a small file that changes in place, unless the one in the record is still
@@ -263,90 +406,4 @@ func (o *Offers) revalidate(ctx context.Context, at string, limit int64) (db.Rem
 		answer.Body, answer.ETag = old.Body, old.Validator
 	}
 	return db.Remote{Validator: answer.ETag, Body: answer.Body, Checked: time.Now()}, nil
-}
-
-// untilDone is add until ctx ends.
-func untilDone(ctx context.Context, add func(*tree.Entry) error) func(*tree.Entry) error {
-	return func(e *tree.Entry) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return add(e)
-	}
-}
-
-// shards are the numbers of the shards that names are in; nil means all names.
-func (o *Offers) shards(p *tree.Platform, names []string) []int {
-	var all []int
-	if names == nil {
-		for i := range p.Catalogue {
-			all = append(all, i)
-		}
-	}
-	for _, name := range names {
-		all = append(all, p.Shard(name))
-	}
-	return all
-}
-
-// manyShards are so many that the index of texts is worth settling after them.
-const manyShards = 16
-
-// load loads those of a catalogue's shards that are wanted and not loaded yet.
-func (o *Offers) load(ctx context.Context, p Progress, source Source, catalogue []tree.ShardRef, wanted []int, done func(part, of int)) error {
-	var missing []int
-	unpacked, largest := int64(0), int64(0)
-	seen := make([]bool, len(catalogue))
-	for _, i := range wanted {
-		if !o.view.loaded[catalogue[i].SHA256] && !seen[i] {
-			seen[i] = true
-			missing = append(missing, i)
-			_, bytes := catalogue[i].Most()
-			unpacked, largest = unpacked+bytes, max(largest, bytes)
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	if err := o.fits(source, unpacked); err != nil {
-		return err
-	}
-	if err := o.room(source, catalogueRoom(unpacked, largest)); err != nil {
-		return err
-	}
-	p.Doing(LoadingCatalogue)
-	bodies := inOrder(ctx, len(missing), func(ctx context.Context, i int) ([]byte, error) {
-		ref := catalogue[missing[i]]
-		return o.Net.Get(ctx, o.publishedURLs(source.ID, ref.Path), ref.Ref)
-	})
-	for n, got := range bodies {
-		if got.err != nil {
-			return got.err
-		}
-		i := missing[n]
-		sha := catalogue[i].SHA256
-		_, bytes := catalogue[i].Most()
-		if err := o.room(source, shardRoom(bytes)); err != nil {
-			return err
-		}
-		err := o.Record.AddShard(ctx, sha, func(add func(*tree.Entry) error) error {
-			return tree.ParseShard(got.value, catalogue[i], i, len(catalogue), untilDone(ctx, add))
-		})
-		if err != nil {
-			return err
-		}
-		o.view.loaded[sha] = true
-		if done != nil {
-			done(n+1, len(missing))
-		}
-	}
-	if len(missing) < manyShards {
-		return nil
-	}
-	// The whole index goes into the log. Without that all is as right, and slower to search.
-	size, err := o.Record.Size()
-	if err != nil || o.room(source, size+logRoom) != nil {
-		return err
-	}
-	return o.Record.Settle(ctx)
 }

@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
+
+// errEnough ends a search whose reader has enough.
+var errEnough = errors.New("enough")
 
 // What a caller can decide on.
 var (
@@ -25,9 +29,6 @@ var (
 	ErrUnknownSource = errors.New("there is no such source")
 	// ErrConfiguration is about the file that the sources are written in.
 	ErrConfiguration = errors.New("the configuration of the sources")
-	// ErrTooManyPaths says that the file lists that are missing are more than one command
-	// downloads.
-	ErrTooManyPaths = errors.New("too many file lists are missing")
 )
 
 // marked is an error that is one of those above too, and has a text of its own.
@@ -83,7 +84,7 @@ func sourceError(source Source, err error) error {
 
 // Ends tells whether an error ends a command whatever another source could give.
 func Ends(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) || errors.Is(err, db.ErrLocked)
+	return errors.Is(err, context.Canceled) || errors.Is(err, db.ErrDamaged) || errors.Is(err, db.ErrLocked) || errors.Is(err, catalogue.ErrDamaged)
 }
 
 // diskFull tells whether an error is about a disk of this computer.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -17,8 +16,7 @@ import (
 type Offer struct {
 	Source string // id
 	Tree   *tree.Tree
-	Index  int         // of the package in the tree
-	Entry  *tree.Entry // of the tree's top-level package
+	Index  int // of the package in the tree
 }
 
 // Package is the package itself.
@@ -40,23 +38,6 @@ func (w Wanted) Is(p tree.NEVRA) bool {
 
 func (w Wanted) from(source string) bool { return w.Source == "" || w.Source == source }
 
-// Entry is the line in the catalogue that is wanted, and the id of its source; nil where no source
-// offers it. Of several it is one for the platform's own architecture, the newest of those, of the
-// first source that has that. The catalogue must be Ready for the name.
-func (o *Offers) Entry(w Wanted) (*tree.Entry, string, error) {
-	all, err := o.Record.Offers(w.Name)
-	if err != nil {
-		return nil, "", err
-	}
-	slices.SortStableFunc(all, func(a, b db.Package) int { return o.prefer(w.Arch, a, b) })
-	for _, p := range all {
-		if w.Is(p.NEVRA) && w.from(p.Source) {
-			return p.Entry, p.Source, nil
-		}
-	}
-	return nil, "", nil
-}
-
 // Find is the package that is wanted: a top-level package, or, for whoever asks about what a tree or
 // the index of capabilities told, one of a tree: of those that this computer has seen, or, where the
 // version is known, of any. A name alone that another package has taken the place of means that one
@@ -65,23 +46,23 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 	if err := o.Ready(ctx, p, []string{w.Name}); err != nil {
 		return nil, err
 	}
-	entry, source, err := o.Entry(w)
+	line, err := o.Line(w)
 	if err != nil {
 		return nil, err
 	}
-	if entry != nil {
-		by, err := o.successor(ctx, p, w, entry)
+	if line != nil {
+		by, err := o.successor(ctx, p, w, line)
 		if err != nil {
 			return nil, err
 		}
 		if by != nil {
-			entry, source = by.Entry, by.Source
+			line = by
 		}
-		found, err := o.Offer(ctx, p, source, entry)
+		found, err := o.Offer(ctx, p, line)
 		if err == nil {
 			return found, nil
 		}
-		if err := o.CatchUp(ctx, p, source, []string{w.Name}, err); err != nil {
+		if err := o.CatchUp(ctx, p, line.Source, []string{w.Name}, err); err != nil {
 			return nil, err
 		}
 		if found, err = o.Find(ctx, p, w); errors.Is(err, ErrNotOffered) {
@@ -94,27 +75,18 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 		return nil, err
 	}
 	for _, sha := range trees {
-		t, err := o.Record.Tree(sha)
+		t, source, err := o.current(sha)
 		if err != nil {
 			return nil, err
 		}
-		if t == nil {
+		if t == nil || !w.from(source) {
 			continue
 		}
-		tops, err := o.Record.Offers(t.Name)
-		if err != nil {
-			return nil, err
+		i := slices.IndexFunc(t.Packages, func(p tree.Package) bool { return w.Is(p.NEVRA) })
+		if i < 0 {
+			return nil, o.Record.Damaged(fmt.Errorf("the tree %.12s… hasn't the package %s that the record says it has", sha, w.Name))
 		}
-		for _, top := range tops {
-			if top.Entry.Tree.SHA256 != sha || !w.from(top.Source) {
-				continue
-			}
-			i := slices.IndexFunc(t.Packages, func(p tree.Package) bool { return w.Is(p.NEVRA) })
-			if i < 0 {
-				return nil, o.Record.Damaged(fmt.Errorf("the tree %.12s… hasn't the package %s that the record says it has", sha, w.Name))
-			}
-			return &Offer{Source: top.Source, Tree: t, Index: i, Entry: top.Entry}, nil
-		}
+		return &Offer{Source: source, Tree: t, Index: i}, nil
 	}
 	if w.EVR != "" {
 		return o.unseen(ctx, p, w)
@@ -124,7 +96,7 @@ func (o *Offers) Find(ctx context.Context, p Progress, w Wanted) (*Offer, error)
 		return nil, err
 	}
 	if by != nil {
-		return o.Offer(ctx, p, by.Source, by.Entry)
+		return o.Offer(ctx, p, by)
 	}
 	return nil, ErrNotOffered
 }

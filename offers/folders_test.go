@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,12 @@ func TestTreesNameNoFilesOfThisComputer(t *testing.T) {
 		f := o.Download(test.source, &tree.Package{URLs: []string{test.url}})
 		if got := slices.Contains(f.URLs, test.url); got != test.counts {
 			t.Errorf("%s, %s: %v", test.source, test.url, got)
+		}
+		// The same as a mirror of a repository.
+		at := strings.LastIndex(test.url, "/")
+		o.view.platforms = map[string]*tree.Platform{test.source: {Repositories: []tree.Repository{{URLs: []string{test.url[:at]}}}}}
+		if f := o.Download(test.source, &tree.Package{Repository: 1, Location: test.url[at+1:]}); (len(f.URLs) == 1) != test.counts {
+			t.Errorf("%s, %s in a repository: %q", test.source, test.url, f.URLs)
 		}
 	}
 }

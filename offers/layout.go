@@ -47,16 +47,18 @@ type layout interface {
 	// asked for is how old the catalogue is.
 	listURL(Source) string
 
-	// ask asks the source what it offers. force takes what is older than what was seen. A catalogue
-	// in shards comes with the platform.json that lists them, and the shards are loaded by the
-	// caller; a catalogue without is in the record's shards already, and the platform is nil.
-	// Nothing counts before the caller keeps the listing.
-	ask(ctx context.Context, s Source, force bool) (*db.Listing, *tree.Platform, error)
+	// ask asks the source what it offers: its platform.json, or one that says what the source does. It
+	// gives the files, by URL, that kept makes this platform of. What the platform leads to is loaded
+	// by the caller, unless it is here already. force takes what is older than what was seen. Nothing
+	// counts before the caller keeps the files.
+	ask(ctx context.Context, s Source, force bool) (files map[string]db.Remote, p *tree.Platform, err error)
 
-	// kept is the platform.json that the record has of the source; nil where the layout has none.
-	// known is false where what the record has of the source is from another URL: it counts no
-	// more.
-	kept(Source) (p *tree.Platform, known bool, err error)
+	// kept is the platform that the record has of the source, at the URL that it has now; nil where it
+	// has none.
+	kept(Source) (*tree.Platform, error)
+
+	// tellsEpochs tells whether the versions that it offers have the epochs that the packages have.
+	tellsEpochs() bool
 
 	// publishedURL is where a file may be that a platform.json, or what hangs on it, names by a
 	// path in the platform's folder. It is empty where the layout has no such files.

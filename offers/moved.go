@@ -5,11 +5,9 @@ package offers
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // movedOn tells whether an error says that a source hasn't a file, or has another one, that its
@@ -30,14 +28,14 @@ func (o *Offers) CatchUp(ctx context.Context, p Progress, source string, names [
 	}
 	o.caughtUp[source] = time.Now()
 	o.Log.Info("a source hasn't what it named: it is asked what it offers now", "source", source, "error", err)
-	before := o.view.listed[source]
+	before := o.view.platforms[source]
 	if again := o.renew(ctx, p, s, names, false, nil); Ends(again) {
 		return again
 	} else if again != nil {
 		o.Log.Warn("a source can't be refreshed", "source", source, "error", again)
 		return err
 	}
-	if slices.Equal(before, o.view.listed[source]) {
+	if now := o.view.platforms[source]; before != nil && now != nil && before.Serial == now.Serial && before.References == now.References {
 		return fmt.Errorf("%w: what it publishes is incomplete, or is just being changed: try again later, or ask whoever runs it", err)
 	}
 	return nil
@@ -46,15 +44,14 @@ func (o *Offers) CatchUp(ctx context.Context, p Progress, source string, names [
 // Superseded is the newer version that the source of a package offers in its place; nil where it
 // still offers the package itself, or nothing of the name. The catalogue must be Ready for the
 // name.
-func (o *Offers) Superseded(w Wanted) (*tree.Entry, error) {
+func (o *Offers) Superseded(w Wanted) (*Line, error) {
 	if w.EVR == "" {
 		return nil, nil
 	}
-	e, _, err := o.Entry(w)
-	if e != nil || err != nil {
+	l, err := o.Line(w)
+	if l != nil || err != nil {
 		return nil, err
 	}
 	w.EVR = ""
-	e, _, err = o.Entry(w)
-	return e, err
+	return o.Line(w)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
@@ -34,6 +35,7 @@ type Config struct {
 type Offers struct {
 	Config // Sources: the enabled ones, and the sticks that are believed
 	view   view
+	open   map[string]*catalogue.File // search files, by their content
 
 	written    []Source // all sources of the configuration, the disabled ones too
 	configured []Source // and the sticks that are believed
@@ -49,7 +51,7 @@ type Offers struct {
 
 // New makes Offers, and tells the record which sources there are. The caller closes them.
 func New(ctx context.Context, c Config) (*Offers, error) {
-	o := &Offers{Config: c, asked: make(map[string]string), failed: make(map[attempt]failure), caughtUp: make(map[string]time.Time)}
+	o := &Offers{Config: c, open: make(map[string]*catalogue.File), asked: make(map[string]string), failed: make(map[attempt]failure), caughtUp: make(map[string]time.Time)}
 	c.Net.Folders = o.readable
 	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
 		o.watchMounts()
@@ -61,8 +63,11 @@ func New(ctx context.Context, c Config) (*Offers, error) {
 	return o, nil
 }
 
-// Close stops watching the configuration and the sticks.
+// Close closes what is open, and stops watching the configuration and the sticks.
 func (o *Offers) Close() {
+	for _, f := range o.open {
+		f.Close()
+	}
 	if o.follower != nil {
 		o.follower.stop()
 	}
@@ -87,7 +92,7 @@ func (o *Offers) readable() []string {
 }
 
 // Forget forgets what is held in memory of the record, which is another one now.
-func (o *Offers) Forget() { o.view = view{} }
+func (o *Offers) Forget() { o.outdated() }
 
 // Arch is the architecture of the platform: what the sources say, else what the platform's name
 // ends with.

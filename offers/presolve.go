@@ -22,19 +22,21 @@ func (l presolve) publishedURL(s Source, path string) string {
 
 func (l presolve) siteURL(s Source, path string) string { return s.URL + "/" + escape(path) }
 
-func (l presolve) kept(s Source) (*tree.Platform, bool, error) {
+func (l presolve) tellsEpochs() bool { return true }
+
+func (l presolve) kept(s Source) (*tree.Platform, error) { return l.keptPlatform(l.listURL(s)) }
+
+// keptPlatform is the platform.json that the record has of a URL; nil where it has none.
+func (o *Offers) keptPlatform(url string) (*tree.Platform, error) {
 	var p *tree.Platform
-	_, ok, err := l.Record.Remote(l.listURL(s), func(body []byte) (err error) {
-		p, err = tree.ParsePlatform(body, l.Platform)
+	_, _, err := o.Record.Remote(url, func(body []byte) (err error) {
+		p, err = tree.ParsePlatform(body, o.Platform)
 		return err
 	})
-	if err != nil || !ok {
-		return nil, false, err
-	}
-	return p, true, nil
+	return p, err
 }
 
-func (l presolve) ask(ctx context.Context, s Source, force bool) (*db.Listing, *tree.Platform, error) {
+func (l presolve) ask(ctx context.Context, s Source, force bool) (map[string]db.Remote, *tree.Platform, error) {
 	at := l.listURL(s)
 	file, err := l.revalidate(ctx, at, tree.MaxPlatform)
 	if err != nil {
@@ -47,9 +49,5 @@ func (l presolve) ask(ctx context.Context, s Source, force bool) (*db.Listing, *
 	if before := l.view.platforms[s.ID]; before != nil && p.Serial < before.Serial && !force && s.Stick == "" {
 		return nil, nil, fmt.Errorf("%s has the serial %d, older than the %d that this computer has seen: a server that was set back, or a copy that isn't kept up; a forced refresh takes it all the same", transport.Redacted(at), p.Serial, before.Serial)
 	}
-	listing := &db.Listing{Source: s.ID, Files: map[string]db.Remote{at: file}}
-	for _, shard := range p.Catalogue {
-		listing.Shards = append(listing.Shards, shard.SHA256)
-	}
-	return listing, p, nil
+	return map[string]db.Remote{at: file}, p, nil
 }

@@ -12,42 +12,232 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// Tree is the tree that an entry of the catalogue leads to: from the record, else from the first
-// source that has it.
-func (o *Offers) Tree(ctx context.Context, source string, e *tree.Entry) (*tree.Tree, error) {
-	t, err := o.Record.Tree(e.Tree.SHA256)
+// Tree is the tree that a reference leads to: from the record, else from the first source that has
+// it.
+func (o *Offers) Tree(ctx context.Context, source string, r *tree.Reference) (*tree.Tree, error) {
+	t, err := o.Record.Tree(r.Tree.SHA256)
 	if t != nil || err != nil {
 		return t, err
 	}
-	body, err := o.download(ctx, source, e.Tree)
+	body, dictionary, err := o.downloadTree(ctx, source, r)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = tree.ParseTree(body, o.Platform, e.Name); err != nil {
+	if t, err = tree.ParseTree(body, dictionary, o.Platform, r.Name); err != nil {
 		return nil, &SourceError{Source: source, Err: err}
 	}
-	return t, o.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages)
+	return t, o.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages)
+}
+
+// downloadTree brings a tree, and what it is compressed with. Where that isn't here yet it comes at the
+// same time, and is kept.
+func (o *Offers) downloadTree(ctx context.Context, source string, r *tree.Reference) (body, dictionary []byte, err error) {
+	refs := []tree.Ref{r.Tree}
+	if p := o.view.platforms[source]; p != nil && !p.Dictionary.IsZero() {
+		if dictionary, err = o.Record.Dictionary(p.Dictionary.SHA256); err != nil {
+			return nil, nil, err
+		}
+		if dictionary == nil {
+			refs = append(refs, p.Dictionary)
+		}
+	}
+	for i, got := range inOrder(ctx, len(refs), func(ctx context.Context, i int) ([]byte, error) { return o.download(ctx, source, refs[i]) }) {
+		switch {
+		case got.err != nil:
+			return nil, nil, got.err
+		case i == 0:
+			body = got.value
+		default:
+			dictionary = got.value
+			if err := o.Record.KeepPublished(ctx, refs[i].SHA256, dictionary, nil); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if of := tree.DictionaryOf(body); of == "" {
+		dictionary = nil
+	} else if dictionary == nil || !strings.HasPrefix(tree.NewRef("", dictionary, "").SHA256, of) { // an earlier build's tree
+		if dictionary, err = o.Record.Dictionary(of); err != nil {
+			return nil, nil, err
+		}
+	}
+	return body, dictionary, ctx.Err()
 }
 
 // KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty
 // where it isn't in the record.
 func (o *Offers) KeptTree(program string) (*tree.Tree, string, error) {
-	e, source, err := o.Entry(Wanted{Name: program})
-	if e == nil || err != nil {
+	l, err := o.Line(Wanted{Name: program})
+	if l == nil || err != nil {
 		return &tree.Tree{}, "", err
 	}
-	t, err := o.Record.Tree(e.Tree.SHA256)
-	if t == nil {
-		t = &tree.Tree{}
+	s := o.source(l.Source)
+	refs, _, err := o.keptReferences(s, o.view.platforms[s.ID], program)
+	if err != nil {
+		return nil, "", err
 	}
-	return t, source, err
+	for _, r := range refs {
+		if r.NEVRA == l.NEVRA {
+			t, err := o.Record.Tree(r.Tree.SHA256)
+			if t != nil || err != nil {
+				return t, l.Source, err
+			}
+		}
+	}
+	return &tree.Tree{}, l.Source, nil
 }
 
-// FileLists are the file lists of an entry's tree; nil where the platform publishes none.
-func (o *Offers) FileLists(ctx context.Context, source string, e *tree.Entry) (*tree.FileLists, error) {
-	return kept(ctx, o, source, e.Files, func(body []byte) (*tree.FileLists, error) {
-		return tree.ParseFileLists(body, o.Platform, e.Name)
+// current is a kept tree, and the source that offers it, as far as the record's shards tell; nil where
+// none does any more.
+func (o *Offers) current(sha256 string) (*tree.Tree, string, error) {
+	t, err := o.Record.Tree(sha256)
+	if t == nil || err != nil {
+		return nil, "", err
+	}
+	for _, s := range o.Sources {
+		platform := o.view.platforms[s.ID]
+		if platform == nil {
+			continue
+		}
+		refs, _, err := o.keptReferences(s, platform, t.Name)
+		if err != nil {
+			return nil, "", err
+		}
+		if slices.ContainsFunc(refs, func(r *tree.Reference) bool { return r.Tree.SHA256 == sha256 }) {
+			return t, s.ID, nil
+		}
+	}
+	return nil, "", nil
+}
+
+// KeptTrees gives the trees that are kept and that an enabled source offers now, as far as the
+// record's shards tell, with the source, until yield fails. It holds one tree in memory.
+func (o *Offers) KeptTrees(ctx context.Context, yield func(source string, t *tree.Tree) error) error {
+	if err := o.readView(ctx); err != nil {
+		return err
+	}
+	all, err := o.Record.Trees()
+	if err != nil {
+		return err
+	}
+	for _, sha := range all {
+		t, source, err := o.current(sha)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			if err := yield(source, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// A Details is what is to be said of a top-level package on offer.
+type Details struct {
+	Summary, Description, License, Group, URL string
+	Download                                  int64 // bytes of all RPMs in its tree; 0: unknown
+}
+
+// Details are what a line and what it leads to say. Where the search file is here, all but the size is
+// known without asking anybody.
+func (o *Offers) Details(ctx context.Context, l *Line) (*Details, error) {
+	d := &Details{Summary: l.Summary, Description: l.Description, License: l.License, Group: l.Group, URL: l.URL}
+	searched := l.ref == nil
+	r, err := o.reference(ctx, l)
+	if Ends(err) || err != nil && !searched {
+		return nil, err
+	}
+	if err == nil {
+		d.Download = r.Download
+	}
+	if searched {
+		return d, nil
+	}
+	t, err := o.Tree(ctx, l.Source, r)
+	if err != nil {
+		return nil, err
+	}
+	top := t.Top()
+	d.Summary, d.Description, d.License, d.Group, d.URL = top.Summary, top.Description, top.License, top.Group, top.URL
+	return d, nil
+}
+
+// Files are the paths of a package on offer; published is false where its source tells none of its
+// tree.
+func (o *Offers) Files(ctx context.Context, of *Offer) (paths []string, published bool, err error) {
+	p := of.Package()
+	list, err := kept(ctx, o, of.Source, p.Files, func(body []byte) (*tree.FileList, error) {
+		return tree.ParseFileList(body, p.Name)
 	})
+	if err != nil {
+		return nil, false, err
+	}
+	if list == nil {
+		return nil, slices.ContainsFunc(of.Tree.Packages, func(p tree.Package) bool { return !p.Files.IsZero() }), nil
+	}
+	return list.Files, true, nil
+}
+
+// Needed are the digests of the kept files that something leads to: the trees that are offered, those
+// of programs that are installed and may be offered still, what hangs on them, and the categories.
+func (o *Offers) Needed(ctx context.Context) ([]string, error) {
+	if err := o.readView(ctx); err != nil {
+		return nil, err
+	}
+	installed, err := o.Record.InstalledVersions()
+	if err != nil {
+		return nil, err
+	}
+	trees, err := o.Record.Trees()
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, sha := range trees {
+		t, err := o.Record.Tree(sha)
+		if err != nil {
+			return nil, err
+		}
+		if t == nil {
+			continue
+		}
+		now, _, err := o.current(sha)
+		if err != nil {
+			return nil, err
+		}
+		if now == nil && installed[t.Name] == nil {
+			continue
+		}
+		dictionary, err := o.Record.DictionaryOf(sha)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, sha, dictionary, t.Notices.SHA256)
+		for _, p := range t.Packages {
+			if !p.Files.IsZero() {
+				all = append(all, p.Files.SHA256)
+			}
+		}
+	}
+	for _, p := range o.view.platforms {
+		all = append(all, p.Categories.SHA256, p.Dictionary.SHA256)
+		_, err := o.Record.Kept(p.Categories.SHA256, func(body []byte) error {
+			c, err := tree.ParseCategories(body, o.Platform)
+			if err != nil {
+				return err
+			}
+			for _, t := range c.Texts {
+				all = append(all, t.SHA256)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Notices are what a source's repositories say of why a tree's versions came; nil where they say
@@ -126,11 +316,15 @@ func (o *Offers) publishedURLs(source, path string) []string {
 // it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, Digest: p.RPMDigest()}
-	if p.Location != "" {
+	if p.Location != "" && p.Repository == 0 {
 		f.URLs = o.publishedURLs(source, p.Location)
 	}
 	s := o.source(source)
-	for _, u := range p.URLs {
+	elsewhere := p.URLs
+	if platform := o.view.platforms[source]; platform != nil {
+		elsewhere = platform.URLs(p)
+	}
+	for _, u := range elsewhere {
 		// A tree has no business with this computer's files, but that of a folder of the
 		// configuration with those in it.
 		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {

@@ -17,69 +17,88 @@ import (
 // that, too, and it doesn't obsolete them in turn. This is what "dnf upgrade" goes by. One of each
 // name, ordered by name; more than one after a split.
 //
-// Nobody but those who obsolete a name knows that it was replaced, so where it isn't offered itself
-// all of the catalogues are loaded. What can't be loaded counts as if it weren't there.
-func (o *Offers) Successors(ctx context.Context, p Progress, old tree.NEVRA) ([]db.Package, error) {
-	unready := o.Ready(ctx, p, []string{old.Name})
-	if Ends(unready) {
-		return nil, unready
+// What can't be loaded counts as if it weren't there.
+func (o *Offers) Successors(ctx context.Context, p Progress, old tree.NEVRA) ([]Line, error) {
+	if err := o.Ready(ctx, p, []string{old.Name}); Ends(err) {
+		return nil, err
 	}
-	offered, _, err := o.Entry(Wanted{Name: old.Name})
+	offered, err := o.Line(Wanted{Name: old.Name})
 	if err != nil {
 		return nil, err
 	}
-	if offered == nil && unready == nil {
-		if err := o.Ready(ctx, p, nil); Ends(err) {
-			return nil, err
-		}
-	}
-	return o.successors(old, offered)
+	return o.successors(ctx, p, old, offered)
 }
 
 // Replaced are those of some names that no source offers and that have successors, without those of
-// the base. All of the catalogues are loaded for that, where there is a name that no source offers.
-// The installed packages must be known.
-func (o *Offers) Replaced(ctx context.Context, p Progress, names []string) ([]string, error) {
-	missing, err := o.Record.Missing(names)
-	if err != nil {
-		return nil, err
+// the base. The installed packages must be known, and the catalogue be Ready for the names.
+func (o *Offers) Replaced(names []string) ([]string, error) {
+	var all []string
+	for _, name := range names {
+		by, err := o.by(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(by) == 0 || slices.Contains(all, name) {
+			continue
+		}
+		offered, err := o.lines(name)
+		if err != nil {
+			return nil, err
+		}
+		installed, err := o.Record.InstalledByName(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(offered) == 0 && !slices.ContainsFunc(installed, func(p db.Package) bool { return p.Source == "" }) {
+			all = append(all, name)
+		}
 	}
-	missing = slices.DeleteFunc(missing, func(name string) bool { return tree.CheckName(name) != nil })
-	if len(missing) == 0 {
-		return nil, nil
-	}
-	if err := o.Ready(ctx, p, nil); Ends(err) {
-		return nil, err
-	}
-	return o.Record.Obsoleted(missing)
+	return all, nil
 }
 
-// successors is Successors in the catalogues that are loaded. offered is the line of the package
-// itself, nil where there is none.
-func (o *Offers) successors(old tree.NEVRA, offered *tree.Entry) ([]db.Package, error) {
-	all, err := o.Record.Obsoleting(old.Name)
-	if err != nil {
+// successors is Successors where the catalogue is Ready for the name. offered is the line of the
+// package itself, nil where there is none.
+func (o *Offers) successors(ctx context.Context, p Progress, old tree.NEVRA, offered *Line) ([]Line, error) {
+	by, err := o.by(old.Name)
+	if err != nil || len(by) == 0 {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(p db.Package) bool {
-		return p.Name == old.Name || old.Version != "" && !takes(p.Entry, old) ||
-			offered != nil && (!takes(p.Entry, offered.NEVRA) || takes(offered, p.NEVRA))
+	if err := o.Ready(ctx, p, by); Ends(err) {
+		return nil, err
+	}
+	var all []Line
+	for _, name := range by {
+		lines, err := o.lines(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lines...)
+	}
+	all = slices.DeleteFunc(all, func(l Line) bool {
+		return l.Name == old.Name || !slices.ContainsFunc(l.Obsoletes, func(dependency string) bool { return about(dependency, old.Name) }) ||
+			old.Version != "" && !takes(&l, old) || offered != nil && (!takes(&l, offered.NEVRA) || takes(offered, l.NEVRA))
 	})
 	if old.Version == "" && offered == nil {
 		all = latest(all, old.Name)
 	}
-	slices.SortStableFunc(all, func(a, b db.Package) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), o.prefer(old.Arch, a, b))
+	slices.SortStableFunc(all, func(a, b Line) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), o.prefer(old.Arch, &a, &b))
 	})
-	return slices.CompactFunc(all, func(a, b db.Package) bool { return a.Name == b.Name }), nil
+	return slices.CompactFunc(all, func(a, b Line) bool { return a.Name == b.Name }), nil
+}
+
+// about tells whether what is obsoleted is of a name.
+func about(dependency, name string) bool {
+	is, _, _ := strings.Cut(dependency, " ")
+	return is == name
 }
 
 // latest are those of some packages that obsolete the latest versions of a name: what took the place
 // of an earlier version only has nothing to do with what came after that.
-func latest(all []db.Package, name string) []db.Package {
+func latest(all []Line, name string) []Line {
 	// below is the version that a package obsoletes older ones of; all: all that there are.
-	below := func(p db.Package) (evr string, all bool) {
-		for _, dependency := range p.Entry.Obsoletes {
+	below := func(l *Line) (evr string, all bool) {
+		for _, dependency := range l.Obsoletes {
 			f := strings.Fields(dependency)
 			switch {
 			case len(f) == 0 || f[0] != name:
@@ -91,9 +110,9 @@ func latest(all []db.Package, name string) []db.Package {
 		}
 		return evr, false
 	}
-	compare := func(a, b db.Package) int {
-		of, every := below(a)
-		than, everyOther := below(b)
+	compare := func(a, b Line) int {
+		of, every := below(&a)
+		than, everyOther := below(&b)
 		switch {
 		case every && everyOther:
 			return 0
@@ -108,19 +127,19 @@ func latest(all []db.Package, name string) []db.Package {
 		return all
 	}
 	most := slices.MaxFunc(all, compare)
-	return slices.DeleteFunc(all, func(p db.Package) bool { return compare(p, most) < 0 })
+	return slices.DeleteFunc(all, func(l Line) bool { return compare(l, most) < 0 })
 }
 
 // takes tells whether what a line of the catalogue offers takes the place of a package.
-func takes(e *tree.Entry, old tree.NEVRA) bool {
-	return !old.Beside(e.NEVRA) && slices.ContainsFunc(e.Obsoletes, func(dependency string) bool { return old.Meets(dependency) })
+func takes(l *Line, old tree.NEVRA) bool {
+	return !old.Beside(l.NEVRA) && slices.ContainsFunc(l.Obsoletes, func(dependency string) bool { return old.Meets(dependency) })
 }
 
 // prefer orders two packages of a name by which is to be had where none of them is named: first
 // that of an architecture, which may be empty, then the platform's own, the newest, and that of the
 // first source.
-func (o *Offers) prefer(arch string, a, b db.Package) int {
-	rank := func(p db.Package) int {
+func (o *Offers) prefer(arch string, a, b *Line) int {
+	rank := func(p *Line) int {
 		switch {
 		case p.Arch == arch:
 			return 0
@@ -133,30 +152,28 @@ func (o *Offers) prefer(arch string, a, b db.Package) int {
 }
 
 // successor is what is meant by a name that has a successor; nil where it has none, or more is said
-// than a name.
-func (o *Offers) successor(ctx context.Context, p Progress, w Wanted, offered *tree.Entry) (*db.Package, error) {
+// than a name. offered is the line of the package itself, nil where there is none.
+func (o *Offers) successor(ctx context.Context, p Progress, w Wanted, offered *Line) (*Line, error) {
 	if w != (Wanted{Name: w.Name}) {
 		return nil, nil
 	}
-	var all []db.Package
-	var err error
-	if old := (tree.NEVRA{Name: w.Name}); offered != nil {
-		all, err = o.successors(old, offered)
-	} else {
-		all, err = o.Successors(ctx, p, old)
-	}
+	all, err := o.successors(ctx, p, tree.NEVRA{Name: w.Name}, offered)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
 	return &all[0], nil
 }
 
-// Offer is what a line of a source's catalogue offers.
-func (o *Offers) Offer(ctx context.Context, p Progress, source string, e *tree.Entry) (*Offer, error) {
+// Offer is what a line of a source's catalogue leads to.
+func (o *Offers) Offer(ctx context.Context, p Progress, l *Line) (*Offer, error) {
 	p.Doing(LoadingTree)
-	t, err := o.Tree(ctx, source, e)
+	r, err := o.reference(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	return &Offer{Source: source, Tree: t, Index: len(t.Packages) - 1, Entry: e}, nil
+	t, err := o.Tree(ctx, l.Source, r)
+	if err != nil {
+		return nil, err
+	}
+	return &Offer{Source: l.Source, Tree: t, Index: len(t.Packages) - 1}, nil
 }

@@ -9,42 +9,31 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// maxLoaded is how many bytes, unpacked, the catalogues of all sources, sticks too, may have in the
-// record: two of the largest that may be. Sources that publish the same are counted once.
+// maxLoaded is how many bytes the lines of all sources' search files, sticks' too, may have: two of
+// the largest that may be. Sources that publish the same are counted once.
 const maxLoaded = 2 * tree.MaxUnpacked
 
-// fits tells whether so many bytes more may come into the record.
-func (o *Offers) fits(source Source, more int64) error {
+// fits tells whether a source's search file with so many bytes may be here.
+func (o *Offers) fits(source Source, bytes int64) error {
 	counted := make(map[string]bool)
-	for _, p := range o.view.platforms {
-		for _, shard := range p.Catalogue {
-			if o.view.loaded[shard.SHA256] && !counted[shard.SHA256] {
-				counted[shard.SHA256] = true
-				_, unpacked := shard.Most()
-				more += unpacked
-			}
+	for id, f := range o.view.files {
+		if id != source.ID && !counted[f.Content()] {
+			counted[f.Content()] = true
+			bytes += f.Size()
 		}
 	}
-	if more > maxLoaded {
-		return fmt.Errorf("the catalogues of all sources would have %s with that of %s, more than the %s that are taken: switch a source off", Size(more), source.ID, Size(maxLoaded))
+	if bytes > maxLoaded {
+		return fmt.Errorf("the catalogues of all sources would have %s with that of %s, more than the %s that are taken: switch a source off", Size(bytes), source.ID, Size(maxLoaded))
 	}
 	return nil
 }
 
-// logRoom is how much the log of the record may have of what loading a shard changes beside adding
-// it: SQLite merges parts of the index of texts.
-const logRoom = 8 << 20
+// logRoom is how much the log of the record may have of what changes beside what is added.
+const logRoom = 1 << 20
 
-// catalogueRoom is how much the record and its log grow by for shards of so many bytes in all,
-// unpacked, the largest of which has so many, where they are what packages are. Debian's catalogue
-// takes 2.4 times its size. A shard of nothing but noise takes more, see shardRoom: what that comes
-// to in all is only known when the shards come.
-func catalogueRoom(all, largest int64) int64 { return max(3*all+logRoom, shardRoom(largest)) }
-
-// shardRoom is how much the record and its log grow by for one shard at the most. The worst that
-// TestRecordShare finds is noise in ASCII: the index of its trigrams takes nine times as much, and
-// both are written to the log first, with a part of the index that is there, 15 times as much.
-func shardRoom(unpacked int64) int64 { return 24*unpacked + logRoom }
+// searchRoom is how much of the disk a search file takes: its lines, and their index. The earlier one
+// stays until it is whole.
+func searchRoom(s tree.Search) int64 { return s.Unpacked + s.Unpacked/2 + 64*int64(s.Lines) + 1<<20 }
 
 // fileRoom is how much they grow by for a file that is kept, or the texts in it: as it is, in lower
 // case, and both once more in the log.

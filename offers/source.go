@@ -92,12 +92,11 @@ func (o *Offers) use(ctx context.Context, written []Source) error {
 		}
 	}
 	o.folders.Store(&folders)
-	changed, err := o.Record.KeepSources(ctx, on, off)
-	if err != nil {
+	if err := o.Record.KeepSources(ctx, slices.Concat(on, off)); err != nil {
 		return err
 	}
 	o.written = written
-	if changed || !slices.Equal(all, o.configured) {
+	if !slices.Equal(all, o.configured) {
 		o.configured, o.Sources, o.view = all, enabled, view{}
 	}
 	return nil

@@ -7,9 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -34,15 +36,20 @@ type nodePackage struct {
 // digests nor sizes.
 type sugarNetwork struct{ *Offers }
 
-func (sugarNetwork) listURL(s Source) string                   { return s.URL + "/" }
-func (sugarNetwork) publishedURL(Source, string) string        { return "" }
-func (sugarNetwork) siteURL(Source, string) string             { return "" }
-func (sugarNetwork) kept(Source) (*tree.Platform, bool, error) { return nil, true, nil }
+func (sugarNetwork) listURL(s Source) string            { return s.URL + "/" }
+func (sugarNetwork) publishedURL(Source, string) string { return "" }
+func (sugarNetwork) siteURL(Source, string) string      { return "" }
+func (sugarNetwork) tellsEpochs() bool                  { return false }
+
+// platformURL is what the platform.json is kept by that ask makes: nobody has a file there.
+func (l sugarNetwork) platformURL(s Source) string { return l.listURL(s) + "#platform.json" }
+
+func (l sugarNetwork) kept(s Source) (*tree.Platform, error) { return l.keptPlatform(l.platformURL(s)) }
 
 // ask reads what a node offers: the list of names, and for each name the packages of its tree. It
-// makes them the catalogue and trees that the rest of the program knows: versions come from the
-// names of the RPM files; sizes, digests and summaries are not to be had.
-func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listing, *tree.Platform, error) {
+// makes of them what a server with the layout Presolve publishes: versions come from the names of the
+// RPM files; sizes, digests and summaries are not to be had.
+func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[string]db.Remote, *tree.Platform, error) {
 	if err := l.room(source, logRoom); err != nil {
 		return nil, nil, err
 	}
@@ -59,10 +66,10 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 		return nil, nil, fmt.Errorf("%s is no list of names: %w", transport.Redacted(at), err)
 	}
 	total := len(list.Body)
-	listing := &db.Listing{Source: source.ID, Files: map[string]db.Remote{at: list}}
+	files := map[string]db.Remote{at: list}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	var entries []*tree.Entry
+	var search, refs [][]byte
 	for _, name := range names {
 		if err := tree.CheckName(name); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
@@ -89,7 +96,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 			t.Packages[i].URLs = []string{source.URL + "/" + escape(t.Packages[i].Location)}
 			t.Packages[i].Location = ""
 		}
-		listing.Files[at] = file
+		files[at] = file
 		body, err := t.Encode()
 		if err == nil {
 			err = l.room(source, fileRoom(int64(len(file.Body)+len(body))))
@@ -97,29 +104,50 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*db.Listi
 		if err != nil {
 			return nil, nil, err
 		}
-		e := &tree.Entry{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json")}
-		if err := l.Record.KeepPublished(ctx, e.Tree.SHA256, body, t.Packages); err != nil {
+		r := &tree.Reference{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json.zst")}
+		if err := l.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages); err != nil {
 			return nil, nil, err
 		}
-		entries = append(entries, e)
+		line, err := r.Line()
+		if err != nil {
+			return nil, nil, err
+		}
+		e := &tree.Entry{NEVRA: r.NEVRA, Summary: name}
+		search, refs = append(search, e.Line()), append(refs, line)
 	}
-	lines, err := json.Marshal(entries)
+	p, err := l.publish(ctx, source, search, refs)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := l.room(source, shardRoom(int64(len(lines)))); err != nil {
-		return nil, nil, err
+	body, err := p.Encode()
+	files[l.platformURL(source)] = db.Remote{Body: body, Checked: list.Checked}
+	return files, p, err
+}
+
+// publish makes and keeps what hangs on a platform.json.
+func (l sugarNetwork) publish(ctx context.Context, source Source, search, refs [][]byte) (*tree.Platform, error) {
+	p := &tree.Platform{Format: tree.Format, Platform: l.Platform, Arch: l.Arch(), Serial: 1}
+	s, whole, err := tree.EncodeSearch("search/", search)
+	if err != nil {
+		return nil, err
 	}
-	shard := tree.NewRef(source.ID, lines, "").SHA256
-	listing.Shards = []string{shard}
-	return listing, nil, l.Record.AddShard(ctx, shard, func(add func(*tree.Entry) error) error {
-		for _, e := range entries {
-			if err := add(e); err != nil {
-				return err
-			}
+	p.Search = s
+	var shards [][]byte
+	if p.References, shards, err = tree.EncodeIndex([][][]byte{refs}); err != nil {
+		return nil, err
+	}
+	if err := l.room(source, searchRoom(s)+fileRoom(int64(len(shards[0])))); err != nil {
+		return nil, err
+	}
+	if l.file(s) == nil {
+		if err := os.MkdirAll(l.folder(), 0o700); err != nil {
+			return nil, err
 		}
-		return nil
-	})
+		if err := catalogue.Write(ctx, l.path(s.Content), s, bytes.NewReader(whole)); err != nil {
+			return nil, err
+		}
+	}
+	return p, l.Record.KeepShard(ctx, source.ID, references, p.References, 0, shards[0])
 }
 
 // nodeTree reads one name's packages: the lists of the platform's architectures. It is nil where

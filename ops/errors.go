@@ -51,7 +51,6 @@ var codes = map[error]wire.Code{
 	offers.ErrNoSource:      wire.RepoNotAvailable,
 	offers.ErrUnknownSource: wire.RepoNotFound,
 	offers.ErrConfiguration: wire.RepoConfigurationError,
-	offers.ErrTooManyPaths:  wire.CannotGetFilelist,
 }
 
 func codeOf(err error) wire.Code {

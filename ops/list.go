@@ -3,19 +3,28 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
+// A Query is offers.Query for what is installed, too.
+type Query struct {
+	offers.Query
+	// Installed, where Among isn't nil, are the digests of headers that an installed package has one of.
+	Installed []string
+}
+
 // List reports the packages that a query is for and that pass the filters, the installed ones
 // first, as PackageKit wants it; found tells how many they are. own is false where this backend
 // installed none that the query is for. The catalogue must be Ready.
-func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.Query) (found int, own bool, err error) {
+func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q Query) (found int, own bool, err error) {
 	if err := s.SyncInstalled(ctx); err != nil {
 		return 0, false, err
 	}
@@ -26,9 +35,9 @@ func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.
 		if !f.Pass(wire.Installed, installed) {
 			continue
 		}
-		list, info := s.Record.Available, wire.InfoAvailable
+		info := wire.InfoAvailable
 		if installed {
-			list, info = s.Record.Installed, wire.InfoInstalled
+			info = wire.InfoInstalled
 		}
 		var same []*db.Package // of one name
 		flush := func() {
@@ -38,20 +47,66 @@ func (s *System) List(ctx context.Context, w *wire.Writer, f wire.Filters, q db.
 			}
 			same = same[:0]
 		}
-		err := list(q, func(p *db.Package) error {
+		add := func(p *db.Package) error {
 			if len(same) > 0 && same[0].Name != p.Name {
 				flush()
 			}
 			same = append(same, p)
 			own = own || installed && p.Source != ""
 			return ctx.Err()
-		})
+		}
+		if installed {
+			err = s.installed(ctx, q, add)
+		} else {
+			err = s.Offers.Available(q.Query, add)
+		}
 		if err != nil {
 			return found, own, err
 		}
 		flush()
 	}
 	return found, own, nil
+}
+
+// installed gives the installed packages that a query is for, ordered by name. A package is in the
+// group that a source has it in.
+func (s *System) installed(ctx context.Context, q Query, yield func(*db.Package) error) error {
+	of := db.Query{Name: q.Name, In: q.In, Text: q.Text}
+	if q.Among != nil {
+		of.Among = append([]string{}, q.Installed...)
+	}
+	var err error
+	if len(q.Text) > 0 {
+		if of.Or, err = s.Offers.Translated(ctx, q.Text); err != nil {
+			return err
+		}
+	}
+	var all []*db.Package // nothing else may be read from the record meanwhile
+	if err := s.Record.Installed(of, func(p *db.Package) error {
+		all = append(all, p)
+		return ctx.Err()
+	}); err != nil {
+		return err
+	}
+	for _, p := range all {
+		if err := s.Offers.Translate(ctx, p); err != nil {
+			return err
+		}
+		ok := len(q.Group)+len(q.Source)+len(q.Names) == 0 || slices.Contains(q.Source, p.Source) || slices.Contains(q.Names, p.Name)
+		if !ok && len(q.Group) > 0 {
+			group, err := s.Offers.Group(p.Name)
+			if err != nil {
+				return err
+			}
+			ok = slices.Contains(q.Group, cmp.Or(group, p.Group, "unknown"))
+		}
+		if ok {
+			if err := yield(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // ListMembers reports packages of trees as available, those that pass the filters and that aren't

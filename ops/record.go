@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
@@ -37,6 +38,12 @@ func OpenRecord(ctx context.Context, path string, log hclog.Logger) (*db.Record,
 // record is damaged. f must bear being run twice.
 func (s *System) RebuildingRecord(ctx context.Context, f func() error) error {
 	err := f()
+	if errors.Is(err, catalogue.ErrDamaged) {
+		if _, failed := s.Offers.DropDamaged(ctx); failed != nil {
+			return errors.Join(err, failed)
+		}
+		return f()
+	}
 	if !errors.Is(err, db.ErrDamaged) {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -49,8 +51,16 @@ func (m members) add(r solve.Result) {
 // users are who provides a thing, and who requires it. Some are there a thousand times.
 type users struct{ provides, requires []*tree.Member }
 
-// capabilities adds the index of what the packages in all trees provide, and who requires them.
-func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
+func copies(all []*tree.Member) (members []tree.Member) {
+	for _, m := range all {
+		members = append(members, *m)
+	}
+	return members
+}
+
+// capabilities adds the index of what the packages in all trees provide, what files they have, and
+// who requires them.
+func (p *presolve) capabilities(ctx context.Context) error {
 	byName := make(map[string]*users)
 	at := func(name string) *users {
 		u := byName[name]
@@ -60,18 +70,30 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 		}
 		return u
 	}
-	for pkg, x := range p.members {
+	all := &allPaths{}
+	packages := slices.SortedFunc(maps.Keys(p.members), func(x, y *solve.Package) int { return cmp.Compare(x.NEVRA.String(), y.NEVRA.String()) })
+	for _, pkg := range packages {
 		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
+		x := p.members[pkg]
 		who := &tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
 		if x.in != pkg.Name {
 			who.In = x.in
 		}
+		var paths []string
 		for _, name := range p.solved.Capabilities(pkg) {
+			if strings.HasPrefix(name, "/") {
+				paths = append(paths, name)
+				continue
+			}
 			u := at(name)
 			u.provides = append(u.provides, who)
 		}
+		if p.solved.HasFiles() {
+			paths = append(paths, p.solved.Files(pkg)...)
+		}
+		all.add(*who, paths)
 		for _, required := range x.requires {
 			if required.Name != pkg.Name {
 				u := at(required.Name)
@@ -79,72 +101,66 @@ func (p *presolve) capabilities(ctx context.Context) (tree.ShardRef, error) {
 			}
 		}
 	}
-	var names []string
-	lines := make(map[string][]byte)
-	unpacked := 0
-	for name, u := range byName {
+	all.spread()
+	var lines [tree.MaxShards][][]byte
+	unpacked := all.unpacked
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
 		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
+		u := byName[name]
 		delete(byName, name)
-		c := tree.Capability{Name: name, Provides: few(u.provides), Requires: few(u.requires)}
+		c := &tree.Capability{Name: name, Provides: few(copies(u.provides)), Requires: few(copies(u.requires))}
 		line, err := c.Line()
 		if err != nil {
-			return tree.ShardRef{}, err
+			return err
 		}
 		if line != nil {
-			names, lines[name] = append(names, name), bytes.Clone(line) // which had room for more
+			i := tree.CapabilityShard(name, len(lines))
+			lines[i] = append(lines[i], bytes.Clone(line)) // which had room for more
 			unpacked += len(line)
 		}
 	}
-	slices.Sort(names)
-	n := tree.CapabilityShards(unpacked)
-	shards := make([][][]byte, n)
-	for _, name := range names {
-		i := tree.CapabilityShard(name, n)
-		shards[i] = append(shards[i], lines[name])
-	}
-	var index []tree.ShardRef
-	for _, s := range shards {
-		if ctx.Err() != nil {
-			return tree.ShardRef{}, context.Cause(ctx)
+	for n := tree.CapabilityShards(unpacked); ; n *= 2 {
+		x, shards, err := tree.EncodeLargeIndex(n, func(number int) ([]byte, error) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			per := len(lines) / n
+			begin, end := number*per, (number+1)*per
+			these, err := all.lines(begin, end)
+			if err != nil {
+				return nil, err
+			}
+			return bytes.Join(append(these, slices.Concat(lines[begin:end]...)...), nil), nil
+		})
+		switch {
+		case errors.Is(err, tree.ErrLargeShard) && n < tree.MaxShards:
+			continue
+		case errors.Is(err, tree.ErrLargeShard):
+			p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
+			return nil
+		case err != nil:
+			return err
 		}
-		content, ref, err := tree.EncodeCapabilityShard(s)
-		if err != nil {
-			return tree.ShardRef{}, err
-		}
-		if err := p.folder.add(ref.Path, content); err != nil {
-			return tree.ShardRef{}, err
-		}
-		index = append(index, ref)
+		p.next.Capabilities = x
+		return p.folder.addAll(x.Folder("capabilities"), shards)
 	}
-	content, ref, err := tree.EncodeCapabilities(index)
-	if err != nil {
-		return tree.ShardRef{}, err
-	}
-	if _, err := tree.ParseCapabilities(content, ref); err != nil {
-		p.report.Warnings = append(p.report.Warnings, solve.Warning{Problem: "laptops would refuse the index of capabilities, so that there is none: " + err.Error()})
-		return tree.ShardRef{}, nil
-	}
-	return ref, p.folder.add(ref.Path, content)
 }
 
 // few sorts packages, and takes each once; where there are more than a laptop reads it takes those
 // that are offered by themselves, and as many of the others as fit.
-func few(all []*tree.Member) (taken []tree.Member) {
-	order := func(x, y *tree.Member) int {
+func few(all []tree.Member) []tree.Member {
+	order := func(x, y tree.Member) int {
 		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Compare(x.NEVRA), strings.Compare(x.Arch, y.Arch),
 			strings.Compare(x.In, y.In), strings.Compare(x.Summary, y.Summary)) // two repositories may have a package of the same version
 	}
 	if len(all) > tree.MaxMembers {
-		slices.SortFunc(all, func(x, y *tree.Member) int {
+		slices.SortFunc(all, func(x, y tree.Member) int {
 			return cmp.Or(cmp.Compare(min(1, len(x.In)), min(1, len(y.In))), order(x, y))
 		})
 		all = all[:tree.MaxMembers]
 	}
 	slices.SortFunc(all, order)
-	for _, m := range slices.CompactFunc(all, func(x, y *tree.Member) bool { return x.NEVRA == y.NEVRA }) {
-		taken = append(taken, *m)
-	}
-	return taken
+	return slices.CompactFunc(all, func(x, y tree.Member) bool { return x.NEVRA == y.NEVRA })
 }

@@ -18,23 +18,10 @@ func clip(p *tree.Package) {
 	p.Description = text(p.Description, tree.MaxPackageDescription)
 	p.License = text(p.License, tree.MaxLicense)
 	p.Group = text(p.Group, tree.MaxGroup)
-	if len(p.URL) > tree.MaxURL { // half of one leads nowhere
+	if len(p.URL) > tree.MaxURL || !utf8.ValidString(p.URL) { // half of one leads nowhere
 		p.URL = ""
 	}
 	p.Obsoletes = p.Obsoletes[:min(len(p.Obsoletes), tree.MaxObsoletes):min(len(p.Obsoletes), tree.MaxObsoletes)]
-}
-
-// provides are those of the things that a package provides that an Entry takes.
-func provides(all []string) []string {
-	bytes := 0
-	all = slices.DeleteFunc(slices.Clone(all), func(s string) bool {
-		if tree.CheckProvided(s) != nil || bytes+len(s) > tree.MaxProvidesText {
-			return true
-		}
-		bytes += len(s)
-		return false
-	})
-	return all[:min(len(all), tree.MaxProvides)]
 }
 
 // files are those of a package's paths that a FileList takes: a name in another encoding than UTF-8

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,8 +24,10 @@ const aside = ".new-"
 // A folder collects new files beside those that readers see, until commit makes them appear. Its
 // methods but lock, commit and abandon may be called by several goroutines.
 type folder struct {
-	dir    string
-	subs   []string                // the folders in it that have files; "" is itself
+	dir string
+	// subs are the folders in it that have files; "" is itself. One that ends with a slash has folders,
+	// too, each of which appears and goes as a whole.
+	subs   []string
 	before func(what string) error // called before each change
 
 	mu      sync.Mutex
@@ -74,11 +77,12 @@ func (f *folder) removeLeftovers() error {
 		if !strings.HasPrefix(filepath.Base(name), aside) {
 			return nil
 		}
-		return os.Remove(f.path(name))
+		return os.RemoveAll(f.path(name))
 	})
 }
 
-// each calls do with the name of each file in the folder and those in it that have files.
+// each calls do with the name of each file, and each folder that appears and goes as a whole, in the
+// folder and those in it that have files.
 func (f *folder) each(do func(name string) error) error {
 	for _, sub := range f.subs {
 		entries, err := os.ReadDir(f.path(sub))
@@ -86,7 +90,7 @@ func (f *folder) each(do func(name string) error) error {
 			return fmt.Errorf("looking into the platform's folder: %w", err)
 		}
 		for _, e := range entries {
-			if e.IsDir() {
+			if e.IsDir() && !strings.HasSuffix(sub, "/") {
 				continue
 			}
 			if err := do(filepath.ToSlash(filepath.Join(sub, e.Name()))); err != nil {
@@ -97,11 +101,13 @@ func (f *folder) each(do func(name string) error) error {
 	return nil
 }
 
-// holds notes that the build has a file.
-func (f *folder) holds(name string) {
+// holds notes that the build has a file, and tells whether that was known.
+func (f *folder) holds(name string) (known bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	known = f.has[name]
 	f.has[name] = true
+	return known
 }
 
 // holdsOther notes that the build has a file that isn't named by its content.
@@ -114,7 +120,9 @@ func (f *folder) holdsOther(o otherFile) {
 
 // add writes a file that is named by its content, where it isn't there already.
 func (f *folder) add(name string, content []byte) error {
-	f.holds(name)
+	if f.holds(name) {
+		return nil
+	}
 	if info, err := os.Stat(f.path(name)); err == nil && info.Size() == int64(len(content)) {
 		return nil
 	}
@@ -124,6 +132,32 @@ func (f *folder) add(name string, content []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending = append(f.pending, name)
+	return nil
+}
+
+// addAll writes a folder that is named by its content, where it isn't there already: its files are
+// called by their numbers.
+func (f *folder) addAll(name string, files [][]byte) error {
+	if f.holds(name) || exists(f.path(name)) {
+		return nil
+	}
+	if err := f.makeDir(name); err != nil {
+		return err
+	}
+	if err := f.before("write " + name); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.pending = append(f.pending, name)
+	f.mu.Unlock()
+	if err := os.Mkdir(f.aside(name), 0o755); err != nil {
+		return fmt.Errorf("making a folder in the platform's: %w", err)
+	}
+	for i, content := range files {
+		if err := os.WriteFile(filepath.Join(f.aside(name), strconv.Itoa(i)), content, 0o644); err != nil {
+			return fmt.Errorf("writing to the platform's folder: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -227,17 +261,22 @@ func (f *folder) sync() error {
 // abandon removes what was written and has not appeared.
 func (f *folder) abandon() {
 	for _, name := range slices.Concat(f.pending, f.last) {
-		os.Remove(f.aside(name))
+		os.RemoveAll(f.aside(name))
 	}
 	f.pending, f.last = nil, nil
 }
 
-// remove removes a file that readers may have seen.
+// remove removes what readers may have seen. A folder goes out of sight at once: what would be left
+// of one wouldn't be told from a whole one.
 func (f *folder) remove(name string) error {
 	if err := f.before("remove " + name); err != nil {
 		return err
 	}
-	if err := os.Remove(f.path(name)); err != nil {
+	err := os.Rename(f.path(name), f.aside(name))
+	if err == nil {
+		err = os.RemoveAll(f.aside(name))
+	}
+	if err != nil {
 		return fmt.Errorf("removing what is no longer needed: %w", err)
 	}
 	return nil

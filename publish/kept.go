@@ -46,6 +46,8 @@ type builtFolder struct {
 type namedFile struct {
 	Name string
 	Size int64
+	// Shards are the sizes of the files 0, 1, … of a folder that is named by the content of all.
+	Shards []int64
 }
 
 // An otherFile is a file whose content is known as long as it looks the same.
@@ -90,22 +92,15 @@ type made struct {
 	Trees   []madeTree
 }
 
-// A madeTree is what was written of one tree.
+// A madeTree is a tree that the layout Presolve has.
 type madeTree struct {
 	Name, Arch string
 	// From is the digest of all that it is made of.
 	From [16]byte
-	// What the layout Presolve has; zero where there is no such.
-	Tree, Files, Notices tree.Ref
-
-	encoded []byte // nil: it was taken over
+	Tree tree.Ref
 }
 
 func (m *madeTree) is() nameArch { return nameArch{m.Name, m.Arch} }
-
-func (m *madeTree) refs() []tree.Ref {
-	return slices.DeleteFunc([]tree.Ref{m.Tree, m.Files, m.Notices}, tree.Ref.IsZero)
-}
 
 // readKept reads what a build kept. False: it is missing or damaged.
 func (f *folder) readKept(name string, v any) bool {

@@ -24,7 +24,7 @@ type Layout struct {
 	FileLists bool
 
 	dir  func(o *Options) string // its folder, no other layout's
-	subs []string                // the folders of that which have its files; "" is itself
+	subs []string                // the folders of that which have its files: see folder
 	rpms string                  // where in it RPMs are: "" or a name that ends with a slash
 	// open looks at what is published, and says so in the builder.
 	open func(b *builder, f *folder) (writer, error)
@@ -35,10 +35,12 @@ type Layout struct {
 // A writer writes the files of a layout into its folder, with the folder's add and replace. What
 // these weren't called with, new or not, the build doesn't have, and fate decides.
 type writer interface {
-	// add takes a tree, which laptops would read as m has it encoded, or which is there as the last
-	// build made it where that is nil. Several goroutines call it at once.
-	add(t *tree.Tree, m *madeTree, r solve.Result) error
-	// stay is called in place of add and index where all is as it is published.
+	// begin is called before the first add, with the names that are going to be solved.
+	begin(ctx context.Context, names []string) error
+	// add takes a tree. The error is refused where laptops wouldn't take it. Several goroutines call
+	// it at once.
+	add(t *tree.Tree, r solve.Result) error
+	// stay is called in place of begin, add and index where all is as it is published.
 	stay()
 	// index is called after the last add: it adds what leads to the trees, and tells whether
 	// anything but an expiry differs from what is published.

@@ -23,7 +23,9 @@ type names struct {
 	all    []string
 }
 
-func (n *names) add(t *tree.Tree, _ *madeTree, _ solve.Result) error {
+func (n *names) begin(context.Context, []string) error { return nil }
+
+func (n *names) add(t *tree.Tree, _ solve.Result) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.all = append(n.all, t.Name)

@@ -24,7 +24,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -174,7 +173,7 @@ type builder struct {
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
-	entries sync.Map // *solve.Package: func() *entry
+	entries sync.Map // *solve.Package: func() (tree.Package, error)
 }
 
 // open looks at what is published, and removes what a build that was killed wrote aside.
@@ -245,6 +244,11 @@ func (b *builder) nothing() error {
 
 // solve makes and writes the trees of all names. They don't appear yet.
 func (b *builder) solve(ctx context.Context, names []string) error {
+	for _, t := range b.targets {
+		if err := t.begin(ctx, names); err != nil {
+			return err
+		}
+	}
 	done := 0
 	err := b.solved.Solve(ctx, names, func(r solve.Result) error {
 		err := b.add(ctx, r)
@@ -320,43 +324,82 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		return nil
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
-	from := sha256.New()
 	for i, pkg := range r.Packages {
-		e := b.entry(ctx, pkg)
+		entry, err := b.entry(ctx, pkg)
+		var lacks lacksRPM
+		var refused refused
 		switch {
-		case e.err != nil:
-			return e.err
-		case e.lacks != "":
-			b.lacks(r.Name, pkg, e.lacks)
+		case errors.As(err, &lacks):
+			b.lacks(r.Name, pkg, lacks.Error())
 			return nil
-		case e.unsolved != "":
-			b.unsolved(r.Name, e.unsolved)
+		case errors.As(err, &refused):
+			b.unsolved(r.Name, refused.Error())
 			return nil
+		case err != nil:
+			return err
 		}
-		t.Packages = append(t.Packages, e.Package)
-		t.Packages[i].Requires = r.Requires[i]
-		from.Write(e.from[:])
-		fmt.Fprintln(from, r.Requires[i])
-	}
-	m, err := b.make(t, from, b.solved.Notices(r.Packages))
-	if err != nil || m == nil {
-		return err
+		entry.Requires = r.Requires[i]
+		t.Packages = append(t.Packages, entry)
 	}
 	for _, target := range b.targets {
-		if err := target.add(t, m, r); err != nil {
+		err := target.add(t, r)
+		var refused refused
+		if errors.As(err, &refused) {
+			b.unsolved(r.Name, "laptops would refuse it: "+refused.Error())
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	b.reportMu.Lock()
 	defer b.reportMu.Unlock()
-	if m.encoded == nil {
-		b.report.Totals.TakenOver++
-	}
-	m.encoded = nil
-	b.made = append(b.made, *m)
-	b.offered[m.is()] = true
+	b.offered[nameArch{t.Name, t.Top().Arch}] = true
 	b.report.Solved = append(b.report.Solved, Solved{Name: t.Name, Version: t.Top().EVR(), Packages: len(t.Packages), Download: download(t)})
 	return nil
+}
+
+// Errors of a single tree, which the report tells.
+type (
+	lacksRPM struct{ error } // an RPM can't be had
+	refused  struct{ error } // laptops can't use it
+)
+
+// entry is a package as trees have it, but for what it requires. Its RPM is in the layouts' folders
+// where these have copies. The error may be lacksRPM or refused.
+func (b *builder) entry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
+	once, _ := b.entries.LoadOrStore(pkg, sync.OnceValues(func() (tree.Package, error) { return b.makeEntry(ctx, pkg) }))
+	return once.(func() (tree.Package, error))()
+}
+
+func (b *builder) makeEntry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
+	entry := pkg.Package
+	clip(&entry)
+	if pkg.Nowhere != "" {
+		return entry, lacksRPM{errors.New(pkg.Nowhere + ": correct the repository")}
+	}
+	if b.Copy {
+		rpm, err := b.rpm(ctx, pkg)
+		if errors.Is(err, solve.ErrNoRPM) {
+			b.reportMu.Lock()
+			b.lacksRPM = true
+			b.reportMu.Unlock()
+			return entry, lacksRPM{err}
+		}
+		if err != nil {
+			return entry, fmt.Errorf("copying the RPM of %s: %w", pkg.NEVRA, err)
+		}
+		entry.Location, entry.SHA256, entry.Digest, entry.URLs = rpms+rpm.name, rpm.sha256, "", nil
+		entry.Unsigned = rpm.unsigned
+		return entry, nil
+	}
+	if entry.RPMDigest() == "" {
+		return entry, refused{fmt.Errorf(`the repository has a checksum of the kind %q for %s and laptops need its sha256, sha384 or sha512: run createrepo_c --checksum sha256 on the repository, or build with rpms = "copy"`, pkg.ChecksumKind, entry.NEVRA)}
+	}
+	if n, location := pkg.InRepository(); n > 0 {
+		entry.Repository, entry.Location, entry.URLs = n, location, nil
+	}
+	return entry, nil
 }
 
 // download is how many bytes the RPMs of a tree have.

@@ -83,10 +83,13 @@ func mustBuild(t testing.TB, p *solve.Platform, o Options) *Report {
 
 // published is all that a reader finds when it follows platform.json and checks every digest.
 type published struct {
-	platform *tree.Platform
-	entries  map[string]*tree.Entry
-	trees    map[string]*tree.Tree
-	files    map[string]*tree.FileLists
+	platform   *tree.Platform
+	lines      map[string][]string // of the search file, by name
+	references map[string]*tree.Reference
+	texts      map[string]tree.Search
+	by         map[string][]string // of names that are obsoleted
+	trees      map[string]*tree.Tree
+	files      map[string][]string // by name
 }
 
 // follow reads as a laptop does.
@@ -95,7 +98,7 @@ func follow(dir, platform string) (*published, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &published{entries: map[string]*tree.Entry{}, trees: map[string]*tree.Tree{}, files: map[string]*tree.FileLists{}}
+	r := &published{references: map[string]*tree.Reference{}, texts: map[string]tree.Search{}, by: map[string][]string{}, trees: map[string]*tree.Tree{}, files: map[string][]string{}}
 	if r.platform, err = tree.ParsePlatform(data, platform); err != nil {
 		return nil, err
 	}
@@ -106,30 +109,73 @@ func follow(dir, platform string) (*published, error) {
 		}
 		return data, ref.Check(data)
 	}
-	for i, ref := range r.platform.Catalogue {
-		data, err := read(ref.Ref)
+	if r.lines, err = searchLines(read, r.platform.Search); err != nil {
+		return r, err
+	}
+	for i := range r.platform.Texts.Shards {
+		data, err := os.ReadFile(filepath.Join(dir, r.platform.Texts.Path("texts", i)))
 		if err != nil {
 			return r, err
 		}
-		if err := tree.ParseShard(data, ref, i, len(r.platform.Catalogue), func(e *tree.Entry) error {
-			r.entries[e.Name] = e
-			return nil
+		if err := r.platform.Texts.Lines(i, data, func(line []byte) error {
+			l, err := r.platform.Texts.ParseLanguage(i, line)
+			if err == nil {
+				r.texts[l.Language] = l.Search
+				_, err = searchLines(read, l.Search)
+			}
+			return err
 		}); err != nil {
 			return r, err
 		}
 	}
-	for name, e := range r.entries {
-		data, err := read(e.Tree)
+	for i := range r.platform.References.Shards {
+		data, err := os.ReadFile(filepath.Join(dir, r.platform.References.Path("references", i)))
 		if err != nil {
 			return r, err
 		}
-		t, err := tree.ParseTree(data, platform, name)
+		if err := r.platform.References.Lines(i, data, func(line []byte) error {
+			x, err := r.platform.References.ParseReference(i, line)
+			switch {
+			case err != nil:
+			case len(x.By) > 0:
+				r.by[x.Name] = x.By
+			default:
+				r.references[x.Name] = x
+			}
+			return err
+		}); err != nil {
+			return r, err
+		}
+	}
+	var dictionary []byte
+	if ref := r.platform.Dictionary; !ref.IsZero() {
+		if dictionary, err = read(ref); err != nil {
+			return r, err
+		}
+	}
+	for name, x := range r.references {
+		data, err := read(x.Tree)
+		if err != nil {
+			return r, err
+		}
+		t, err := tree.ParseTree(data, dictionary, platform, name)
 		if err != nil {
 			return r, err
 		}
 		r.trees[name] = t
 		for _, pkg := range t.Packages {
-			if pkg.Location == "" {
+			if !pkg.Files.IsZero() {
+				data, err := read(pkg.Files)
+				if err != nil {
+					return r, err
+				}
+				f, err := tree.ParseFileList(data, pkg.Name)
+				if err != nil {
+					return r, err
+				}
+				r.files[pkg.Name] = f.Files
+			}
+			if pkg.Location == "" || pkg.Repository > 0 {
 				continue
 			}
 			rpm, err := os.ReadFile(filepath.Join(dir, pkg.Location))
@@ -140,17 +186,56 @@ func follow(dir, platform string) (*published, error) {
 				return r, fmt.Errorf("%s is not the RPM that the tree of %s wants", pkg.Location, name)
 			}
 		}
-		if e.Files.IsZero() {
-			continue
-		}
-		if data, err = read(e.Files); err != nil {
-			return r, err
-		}
-		if r.files[name], err = tree.ParseFileLists(data, platform, name); err != nil {
-			return r, err
-		}
 	}
 	return r, nil
+}
+
+// searchLines are the lines of a search file by name, which its differences lead to as well: each of
+// them has for its names what the file has.
+func searchLines(read func(tree.Ref) ([]byte, error), s tree.Search) (map[string][]string, error) {
+	data, err := read(s.Ref)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string][]string)
+	var lines [][]byte
+	if err := tree.SearchLines(bytes.NewReader(data), s.Unpacked, func(line []byte) error {
+		e, err := tree.ParseEntry(line)
+		if err == nil {
+			all[e.Name] = append(all[e.Name], string(line))
+			lines = append(lines, bytes.Clone(line))
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if tree.ContentOf(lines) != s.Content || len(lines) != s.Lines {
+		return nil, fmt.Errorf("%s hasn't the content that is promised", s.Path)
+	}
+	for _, d := range s.Differences {
+		data, err := read(d.Ref)
+		if err != nil {
+			return nil, err
+		}
+		changed := make(map[string][]string)
+		if err := tree.SearchLines(bytes.NewReader(data), tree.MaxUnpacked, func(line []byte) error {
+			name := string(tree.NameOf(line))
+			changed[name] = append(changed[name], string(line))
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+		for name, lines := range changed {
+			want := all[name]
+			if want == nil {
+				want = []string{name}
+			}
+			if !slices.Equal(lines, want) {
+				return nil, fmt.Errorf("the difference from %s has of %s %q, and the file %q", d.From, name, lines, want)
+			}
+		}
+	}
+	return all, nil
 }
 
 func mustFollow(t testing.TB, o Options) *published {
@@ -174,26 +259,21 @@ func TestBuild(t *testing.T) {
 	if sum := sha256.Sum256([]byte("base-1-1.noarch\n")); p.Base.SHA256 != hex.EncodeToString(sum[:]) {
 		t.Errorf("the base's digest is %s", p.Base.SHA256)
 	}
-	e, tr := r.entries["write"], r.trees["write"]
-	if len(r.entries) != 3 || e == nil {
-		t.Fatalf("the catalogue has %d entries", len(r.entries))
+	x, tr := r.references["write"], r.trees["write"]
+	if len(r.references) != 3 || len(r.lines) != 3 || x == nil || len(r.lines["write"]) != 1 {
+		t.Fatalf("the catalogue has %d references and %q", len(r.references), r.lines)
 	}
-	if e.Group != "education" || e.Summary != "the summary of write" || e.Download != tr.Packages[0].Size+tr.Packages[1].Size || !slices.Equal(e.Provides, []string{"mimehandler(text/plain)"}) {
+	if e, err := tree.ParseEntry([]byte(r.lines["write"][0])); err != nil || e.Group != "education" || e.Summary != "the summary of write" || e.NEVRA != x.NEVRA || e.Size != tr.Top().Installed {
 		t.Errorf("the entry is %+v", e)
+	}
+	if x.Download != tr.Packages[0].Size+tr.Packages[1].Size || x.Summary != "the summary of write" {
+		t.Errorf("the reference is %+v", x)
 	}
 	if got := fmt.Sprint(tr.Packages[0].NEVRA, tr.Packages[1].NEVRA, tr.Packages[1].Requires, tr.Needs); got != "lib-1-1.x86_64 write-1-1.noarch [0] [base-1-1.noarch]" {
 		t.Errorf("the tree is %s", got)
 	}
-	if got, want := tr.Packages[0].URLs, []string{repotest.URL(dir) + "/lib-1-1.x86_64.rpm"}; !slices.Equal(got, want) || tr.Packages[0].Location != "" {
+	if got, want := p.URLs(&tr.Packages[0]), []string{repotest.URL(dir) + "/lib-1-1.x86_64.rpm"}; !slices.Equal(got, want) || tr.Packages[0].Repository != 1 || tr.Packages[0].URLs != nil {
 		t.Errorf("the RPM is at %q", got)
-	}
-	var files []string
-	for _, list := range r.files["write"].Packages {
-		files = append(files, list.NEVRA.String())
-		files = append(files, list.Files...)
-	}
-	if got, want := strings.Join(files, " "), "lib-1-1.x86_64 /usr/lib/lib.so write-1-1.noarch /usr/bin/write /usr/share/write/a"; got != want {
-		t.Errorf("the files are %s and should be %s", got, want)
 	}
 	data, err := os.ReadFile(filepath.Join(o.Output, o.Platform, "report.json"))
 	if err != nil {
@@ -208,7 +288,7 @@ func TestBuild(t *testing.T) {
 		!strings.Contains(published.Unsolved[0].Reason, "nothing provides missing needed by bad-1-1.noarch") || published.InBase[0] != "base" {
 		t.Errorf("the report is %s", data)
 	}
-	if published.Solved[2].Name != "write" || published.Solved[2].Packages != 2 || published.Solved[2].Download != e.Download || published.Solved[2].Version != "1-1" {
+	if published.Solved[2].Name != "write" || published.Solved[2].Packages != 2 || published.Solved[2].Download != x.Download || published.Solved[2].Version != "1-1" {
 		t.Errorf("the report says of write %+v", published.Solved[2])
 	}
 }
@@ -288,13 +368,14 @@ func TestTheLastSerialStaysUntilTheBuildAfter(t *testing.T) {
 				t.Errorf("build %d: changed %v, serial %d", i+1, r.Changed, r.Serial)
 			}
 			r := mustFollow(t, o)
-			for _, ref := range r.platform.Catalogue {
-				paths[i] = append(paths[i], ref.Path)
-			}
-			for name, e := range r.entries {
-				paths[i] = append(paths[i], e.Tree.Path)
+			paths[i] = append(paths[i], r.platform.Search.Path, r.platform.References.Folder("references"), r.platform.Capabilities.Folder("capabilities"))
+			for name, x := range r.references {
+				paths[i] = append(paths[i], x.Tree.Path)
 				for _, pkg := range r.trees[name].Packages {
-					if pkg.Location != "" {
+					if !pkg.Files.IsZero() {
+						paths[i] = append(paths[i], pkg.Files.Path)
+					}
+					if pkg.Repository == 0 {
 						paths[i] = append(paths[i], pkg.Location, "../packages/presolve/"+o.Platform+"/"+filepath.Base(pkg.Location))
 					}
 				}
@@ -327,7 +408,7 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 		mustBuild(t, p1, o)
 		told := snapshot(t, o.Output) // what the first platform.json leads to, and more
 		for name := range told {
-			if base := filepath.Base(name); strings.HasSuffix(base, ".json") && !strings.Contains(base, "@") || base[0] == '.' || !strings.Contains(base, ".") {
+			if base := filepath.Base(name); strings.HasSuffix(base, ".json") && !strings.Contains(base, "@") || base[0] == '.' || !strings.ContainsAny(base, ".0") && strings.HasPrefix(name, "packages/") {
 				delete(told, name) // changes in place
 			}
 		}
@@ -363,7 +444,8 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 			delete(told, name)
 		}
 		for name := range told {
-			if stem := filepath.Base(name); !strings.HasPrefix(stem, "same") { // that is still published
+			// What is still published: lib has the same files as ever.
+			if stem := filepath.Base(name); !strings.HasPrefix(stem, "same") && !strings.HasPrefix(stem, "lib@") {
 				t.Errorf("%s is still there when nobody can ask for it", name)
 			}
 		}
@@ -383,7 +465,7 @@ func TestWhatHasNotExpiredIsKept(t *testing.T) {
 func TestDamagedWaiting(t *testing.T) {
 	o := options(t)
 	mustBuild(t, openRepo(t, first), o)
-	old := mustFollow(t, o).entries["write"].Tree.Path
+	old := mustFollow(t, o).references["write"].Tree.Path
 	mustBuild(t, openRepo(t, second), o)
 	dir := filepath.Join(o.Output, o.Platform)
 	for i, there := range []bool{true, true, false} {
@@ -615,7 +697,11 @@ func TestLongerChecksums(t *testing.T) {
 			if err := schema.Validate(doc); err != nil {
 				t.Error(err)
 			}
-			tr, err := tree.ParseTree(data, o.Platform, "write")
+			packed, err := os.ReadFile(all[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := tree.ParseTree(packed, nil, o.Platform, "write")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -624,7 +710,7 @@ func TestLongerChecksums(t *testing.T) {
 				if pkg.SHA256 != "" || d.Algorithm() != kind || len(d.Hex()) != digits {
 					t.Errorf("%s: %s has the digests %q and %q", kind, pkg.Name, pkg.SHA256, pkg.Digest)
 				}
-				rpm, err := os.ReadFile(strings.TrimPrefix(pkg.URLs[0], "file://"))
+				rpm, err := os.ReadFile(filepath.Join(dir, pkg.Location))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -754,7 +840,7 @@ func TestABuildEndsWithItsContext(t *testing.T) {
 	}
 	p := openRepo(t, second)
 	defer time.AfterFunc(time.Minute, func() { panic("a build waits for ever") }).Stop()
-	for i, at := range []string{"write trees/", "write catalogue/", "rename platform.json"} {
+	for i, at := range []string{"write trees/", "write references/", "rename platform.json"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		_, err := build(ctx, p, p.Names(), o, func(what string) error {
 			if strings.HasPrefix(what, at) {

@@ -3,8 +3,8 @@
 package publish
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,9 +77,10 @@ func TestRenames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for old, by := range map[string]string{"foo < 2": "bar", "whole < 2": "rest", "gone < 2": "heir", "second < 3": "third"} {
-				if e := found.entries[by]; e != nil && !slices.Contains(e.Obsoletes, old) {
-					t.Errorf("%s isn't found by %s: %q", by, old, e.Obsoletes)
+			for old, by := range map[string][]string{"foo": {"bar"}, "whole": {"half", "rest"}, "gone": {"heir"}, "second": {"third"}} {
+				by = slices.DeleteFunc(by, func(name string) bool { return found.references[name] == nil })
+				if !slices.Equal(found.by[old], by) || len(by) > 0 && !slices.Contains(found.lines[old], old+strings.Repeat("\t", 10)+strings.Join(by, ",")) {
+					t.Errorf("%s is obsoleted by %q, said are %q and %q", old, by, found.by[old], found.lines[old])
 				}
 			}
 			for name, tr := range found.trees {
@@ -93,39 +94,25 @@ func TestRenames(t *testing.T) {
 	}
 }
 
-// entriesOf are the lines of the catalogue, sorted.
-func entriesOf(t *testing.T, dir, platform string) []*tree.Entry {
+// entriesOf are the packages of the search file, sorted.
+func entriesOf(t *testing.T, dir, platform string) (all []*tree.Entry) {
 	t.Helper()
-	all := map[string]*tree.Entry{}
-	paths, err := filepath.Glob(filepath.Join(dir, "catalogue", "*"))
+	found, err := follow(dir, platform)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range paths {
-		data := documents(t, path)
-		for _, line := range data {
-			e := new(tree.Entry)
-			if err := json.Unmarshal(line, e); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(found.lines)) {
+		for _, line := range slices.Backward(found.lines[name]) {
+			e, err := tree.ParseEntry([]byte(line))
+			if err != nil {
 				t.Fatal(err)
 			}
-			key := fmt.Sprint(e.Name, ".", e.Arch)
-			if all[key] != nil {
-				t.Errorf("%s is there twice", key)
+			if len(e.By) == 0 {
+				all = append(all, e)
 			}
-			all[key] = e
 		}
 	}
-	var sorted []*tree.Entry
-	for _, e := range all {
-		sorted = append(sorted, e)
-	}
-	slices.SortFunc(sorted, func(a, b *tree.Entry) int {
-		if a.Name != b.Name {
-			return strings.Compare(a.Name, b.Name)
-		}
-		return strings.Compare(b.Arch, a.Arch)
-	})
-	return sorted
+	return all
 }
 
 // A repository's list of obsoletes is clipped to what laptops take.
@@ -140,6 +127,9 @@ func TestManyObsoletes(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	e := entriesOf(t, filepath.Join(o.Output, o.Platform), o.Platform)[0]
+	if e.Name != "texlive" {
+		t.Fatalf("%+v", e)
+	}
 	if len(e.Obsoletes) == 0 || len(strings.Join(e.Obsoletes, "")) > tree.MaxObsoletesText {
 		t.Errorf("%d are told", len(e.Obsoletes))
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -115,6 +116,34 @@ func TestCopyFromTheNextMirror(t *testing.T) {
 	mustFollow(t, o)
 }
 
+// Other mirrors change platform.json, and nothing that laptops have already.
+func TestOtherMirrors(t *testing.T) {
+	dir := repotest.New(t, first...)
+	o := options(t)
+	var before map[string]string
+	for i := range 2 {
+		s := httptest.NewServer(http.FileServer(http.Dir(dir)))
+		defer s.Close()
+		if r := mustBuild(t, openRepositories(t, solve.Repository{URL: s.URL + "/"}), o); !r.Changed || r.Serial != int64(i+1) {
+			t.Errorf("build %d: changed %v, serial %d", i, r.Changed, r.Serial)
+		}
+		r := mustFollow(t, o)
+		if got := r.platform.URLs(&r.trees["write"].Packages[0]); !slices.Equal(got, []string{s.URL + "/lib-1-1.x86_64.rpm"}) {
+			t.Errorf("build %d: an RPM is at %q", i, got)
+		}
+		is := make(map[string]string)
+		for name, content := range snapshot(t, o.Output) {
+			if base := filepath.Base(name); base != "platform.json" && base != "report.json" && base != "platforms.json" {
+				is[name] = content
+			}
+		}
+		if before != nil && !maps.Equal(before, is) {
+			t.Errorf("there was %q\nand is %q", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(is)))
+		}
+		before = is
+	}
+}
+
 // A mirror list in another order changes nothing.
 func TestMirrorsStay(t *testing.T) {
 	dir := repotest.New(t, first...)
@@ -132,8 +161,9 @@ func TestMirrorsStay(t *testing.T) {
 		if r := mustBuild(t, p, o); r.Changed != (i == 0) || r.Serial != 1 {
 			t.Errorf("build %d: changed %v, serial %d", i, r.Changed, r.Serial)
 		}
-		if got := mustFollow(t, o).trees["same"].Packages[0].URLs; len(got) != 3 || len(Mirrors(o.Output, o.Platform)["main"]) != 3 {
-			t.Errorf("a tree names %q", got)
+		r := mustFollow(t, o)
+		if got := r.platform.URLs(&r.trees["same"].Packages[0]); len(got) != 3 || len(Mirrors(o.Output, o.Platform)["main"]) != 3 {
+			t.Errorf("an RPM is at %q", got)
 		}
 		slices.Reverse(mirrors)
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,14 +51,20 @@ func schemas(t *testing.T) func(name string) *jsonschema.Schema {
 	}
 }
 
-// documents are the JSON documents in a published file.
+// documents are the JSON documents in a published file, or the lines of a search file.
 func documents(t *testing.T, path string) (all [][]byte) {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasSuffix(path, ".zst") {
+	if shards := filepath.Dir(path); slices.Contains([]string{"references", "capabilities", "texts"}, filepath.Base(filepath.Dir(shards))) {
+		all, err := os.ReadDir(shards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = data[bits.TrailingZeros(uint(len(all)))*32:] // the hashes
+	} else if !strings.HasSuffix(path, ".zst") {
 		return [][]byte{data}
 	}
 	z, err := zstd.NewReader(bytes.NewReader(data))
@@ -86,7 +93,7 @@ func TestSchemas(t *testing.T) {
 	o := options(t)
 	repository := repotest.New(t, append(slices.Clone(first),
 		repotest.Package{NEVRA: "asks-1-1.noarch", Requires: []string{"(lib if write)"}, Conflicts: []string{"old < 2"}, Provides: []string{"asked = 2"}},
-		repotest.Package{NEVRA: "foe-1-1.noarch", Conflicts: []string{"asked"}})...)
+		repotest.Package{NEVRA: "foe-1-1.noarch", Conflicts: []string{"asked"}, Obsoletes: []string{"enemy < 2"}})...)
 	withTexts(t, repository, `<component type="desktop"><id>write</id><pkgname>write</pkgname><name>Write</name><summary xml:lang="de">Schreiben</summary></component>`)
 	withComps(t, repository, `<group><id>words</id><name>Words</name><name xml:lang="de">Wörter</name><packagelist><packagereq>write</packagereq></packagelist></group>`+
 		`<category><id>apps</id><name>Apps</name><grouplist><groupid>words</groupid></grouplist></category>`)
@@ -98,14 +105,19 @@ func TestSchemas(t *testing.T) {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			return err
 		}
-		kind := map[string]string{"catalogue": "entry", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories"}[filepath.Base(filepath.Dir(path))]
+		in, err := filepath.Rel(filepath.Join(o.Output, o.Platform), path)
+		if err != nil || strings.HasSuffix(path, ".zst") && !strings.HasSuffix(path, ".json.zst") { // lines of no JSON
+			checked[strings.Split(in, "/")[0]+" lines"]++
+			return err
+		}
+		kind := map[string]string{"references": "reference", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories"}[strings.Split(in, "/")[0]]
+		if strings.HasPrefix(in, "texts/") && strings.Count(in, "/") == 2 {
+			kind = "language"
+		}
 		if kind == "" {
 			kind = strings.TrimSuffix(e.Name(), ".json")
 		}
 		for _, d := range documents(t, path) {
-			if filepath.Base(filepath.Dir(path)) == "capabilities" && !bytes.Contains(d, []byte(`"name"`)) {
-				kind = "capabilities"
-			}
 			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(d))
 			if err != nil {
 				t.Errorf("%s: %v", path, err)
@@ -140,7 +152,7 @@ func TestSchemas(t *testing.T) {
 	if !names["asks"] {
 		t.Error("nothing with conditions was published")
 	}
-	for _, kind := range []string{"platform", "entry", "tree", "files", "texts", "capabilities", "capability", "categories", "platforms", "report"} {
+	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "platforms", "report"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

@@ -47,9 +47,14 @@ type nodeRPM struct {
 	Path string `json:"path"` // an RPM in the same folder
 }
 
-func (s *sugarNetwork) add(t *tree.Tree, _ *madeTree, _ solve.Result) error {
+func (s *sugarNetwork) begin(context.Context, []string) error { return nil }
+
+func (s *sugarNetwork) add(t *tree.Tree, _ solve.Result) error {
 	n := make(node)
 	for _, pkg := range t.Packages {
+		if err := pkg.NEVRA.Check(); err != nil {
+			return refused{err}
+		}
 		n[pkg.Arch] = append(n[pkg.Arch], nodeRPM{pkg.Name, path.Base(pkg.Location)})
 	}
 	s.mu.Lock()

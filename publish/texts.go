@@ -5,24 +5,70 @@ package publish
 import (
 	"cmp"
 	"context"
+	"os"
 	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
-// texts adds what the repositories say of the packages on offer in other languages: a file for
-// each. It gives references by language.
-func (p *presolve) texts(ctx context.Context) (refs map[string]tree.Ref, err error) {
-	offered := p.offered()
-	all := make(map[string][]tree.Text)
+// texts adds what the repositories say of the packages on offer in other languages: a search file
+// for each, and the index that leads to them. A language that has more than laptops take is left
+// out.
+func (p *presolve) texts(ctx context.Context) error {
+	offered, was := p.offered(), p.textsBefore()
+	lines := make(map[string][][]byte) // of the index
 	for language, texts := range p.solved.Texts() {
+		var of [][]byte
 		for name, x := range texts {
 			if offered[name] && (x.Summary != "" || x.Description != "") {
-				all[language] = append(all[language], *x)
+				of = append(of, (&tree.Entry{NEVRA: tree.NEVRA{Name: name}, Summary: x.Summary, Description: x.Description}).Line())
 			}
 		}
+		if len(of) == 0 {
+			continue
+		}
+		s, err := p.searchFile(ctx, "texts", "texts/"+language+"@", of, was[language])
+		if err != nil {
+			return err
+		}
+		if s.Lines > tree.MaxEntries || s.Unpacked > tree.MaxUnpacked || s.Size > tree.MaxSearchFile {
+			continue
+		}
+		line, err := (&tree.Language{Language: language, Search: s}).Line()
+		if err != nil {
+			return err
+		}
+		lines[language] = [][]byte{line}
 	}
-	return p.addTexts(ctx, all)
+	if len(lines) == 0 {
+		return nil
+	}
+	var err error
+	p.next.Texts, err = p.addIndex(ctx, "texts", lines, tree.LanguageShards(len(lines)), tree.LanguageShard)
+	return err
+}
+
+// textsBefore are the search files of languages that were published last, as far as they are there.
+func (p *presolve) textsBefore() map[string]tree.Search {
+	all := make(map[string]tree.Search)
+	if p.was == nil || p.was.Texts.IsZero() {
+		return all
+	}
+	for i := range p.was.Texts.Shards {
+		file, err := os.ReadFile(p.folder.path(p.was.Texts.Path("texts", i)))
+		if err != nil {
+			continue
+		}
+		// What is damaged has no differences, and is told by whoever reads it.
+		_ = p.was.Texts.Lines(i, file, func(line []byte) error {
+			l, err := p.was.Texts.ParseLanguage(i, line)
+			if err == nil {
+				all[l.Language] = l.Search
+			}
+			return err
+		})
+	}
+	return all
 }
 
 // offered are the names of the top-level packages.
@@ -34,7 +80,7 @@ func (p *presolve) offered() map[string]bool {
 	return all
 }
 
-// addTexts adds a file for each language that has texts.
+// addTexts adds a file for each language in which categories have texts.
 func (p *presolve) addTexts(ctx context.Context, all map[string][]tree.Text) (refs map[string]tree.Ref, err error) {
 	refs = make(map[string]tree.Ref)
 	for language, texts := range all {

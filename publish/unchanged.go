@@ -9,7 +9,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
@@ -91,7 +93,7 @@ func (b *builder) isWhole(ctx context.Context, was *built) (bool, error) {
 			return false, nil
 		}
 		for _, n := range was.Folders[i].Named {
-			if info, err := os.Lstat(f.path(n.Name)); err != nil || !info.Mode().IsRegular() || info.Size() != n.Size {
+			if is, err := f.named(n.Name); err != nil || is.Size != n.Size || !slices.Equal(is.Shards, n.Shards) {
 				return false, nil
 			}
 			f.holds(n.Name)
@@ -114,6 +116,31 @@ func (b *builder) isWhole(ctx context.Context, was *built) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// named looks at what is named by its content: a file, or a folder of shards.
+func (f *folder) named(name string) (namedFile, error) {
+	n := namedFile{Name: name}
+	info, err := os.Lstat(f.path(name))
+	if err != nil {
+		return n, err
+	}
+	if !info.IsDir() {
+		n.Size = info.Size()
+		if !info.Mode().IsRegular() {
+			err = fmt.Errorf("%s is no regular file", f.path(name))
+		}
+		return n, err
+	}
+	entries, err := os.ReadDir(f.path(name))
+	for i := range entries {
+		info, err := os.Lstat(filepath.Join(f.path(name), strconv.Itoa(i)))
+		if err != nil || !info.Mode().IsRegular() {
+			return n, fmt.Errorf("%s is no folder of shards", f.path(name))
+		}
+		n.Shards = append(n.Shards, info.Size())
+	}
+	return n, err
 }
 
 // isStill tells whether a file surely is what it was. Its bytes are read again now and then: disks
@@ -158,11 +185,11 @@ func (b *builder) built(key string) (*built, error) {
 				is.Others = append(is.Others, o)
 				continue
 			}
-			info, err := os.Lstat(f.path(name))
+			n, err := f.named(name)
 			if err != nil {
 				return nil, err
 			}
-			is.Named = append(is.Named, namedFile{name, info.Size()})
+			is.Named = append(is.Named, n)
 		}
 		slices.SortFunc(is.Named, func(x, y namedFile) int { return cmp.Compare(x.Name, y.Name) })
 		slices.SortFunc(is.Others, func(x, y otherFile) int { return cmp.Compare(x.Name, y.Name) })

@@ -126,7 +126,7 @@ func TestUnchangedRemovesWhatHasExpired(t *testing.T) {
 	dir := t.TempDir()
 	a := newAgain(t, dir, first)
 	a.build(t)
-	old := mustFollow(t, a.options).entries["write"].Tree.Path
+	old := mustFollow(t, a.options).references["write"].Tree.Path
 	repotest.Write(t, dir, second...)
 	a.build(t)
 	there := func() bool { return exists(filepath.Join(a.options.home(), old)) }
@@ -196,7 +196,7 @@ func TestChangesAreNoticed(t *testing.T) {
 		"valid_for":           {func(_ *testing.T, a *again, _ string) { a.options.ValidFor *= 2 }, true},
 		"a tree is gone":      {file("trees/write*", gone), false},
 		"a tree is cut":       {file("trees/write*", cut), false},
-		"a shard is gone":     {file("catalogue/*", gone), false},
+		"a shard is gone":     {file("references/*/*", gone), false},
 		"report.json":         {file("report.json", flip), false},
 		"report.json is gone": {file("report.json", gone), false},
 		"platform.json":       {file("platform.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"serial":1`), []byte(`"serial":7`), 1) }), false},
@@ -399,7 +399,7 @@ func TestNothingKept(t *testing.T) {
 // Whatever bytes there are, they are what was kept or count as none.
 func FuzzKept(f *testing.F) {
 	dir := newFolder(f.TempDir(), []string{""}, func(string) error { return nil })
-	for _, kept := range []*built{{Key: "k"}, {Key: "k", Folders: []builtFolder{{Dir: "d", Named: []namedFile{{"a", 1}}, Others: []otherFile{{Name: "b", SHA256: "c", Looks: looks{1, 2, 3, 4}}}}}}} {
+	for _, kept := range []*built{{Key: "k"}, {Key: "k", Folders: []builtFolder{{Dir: "d", Named: []namedFile{{Name: "a", Size: 1}}, Others: []otherFile{{Name: "b", SHA256: "c", Looks: looks{1, 2, 3, 4}}}}}}} {
 		if err := dir.keep(builtFile, kept); err != nil {
 			f.Fatal(err)
 		}

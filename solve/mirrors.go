@@ -25,7 +25,7 @@ const (
 	maxMirrors    = 20      // of one repository, the first: each may take half a minute to fail
 	maxListed     = 1000    // that are read of a list
 	maxSums       = 100     // of the versions of repomd.xml that a metalink names
-	// maxTreeURLs is how many of them a tree names for an RPM.
+	// maxTreeURLs is how many of them are published for laptops.
 	maxTreeURLs = 3
 )
 

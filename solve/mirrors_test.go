@@ -20,6 +20,7 @@ import (
 	"testing"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A mirror serves a folder, and keeps what it was asked for.
@@ -311,6 +312,37 @@ func checkMirrors(t *testing.T, all []string) {
 		u, err := fileURL(at, "", "repodata/repomd.xml")
 		if err != nil || len(at) > maxMirrorURL || !strings.HasPrefix(u, "http") {
 			t.Errorf("the mirror %q: %v", at, err)
+		}
+	}
+}
+
+// What a tree tells of a package in a repository leads to the same URLs, with those that
+// platform.json tells of the repositories.
+func TestInRepository(t *testing.T) {
+	m := &mirrors{urls: []string{"https://a.example.org/a%20b/os/", "http://b.example.org/?token=1", "file:///srv/repo"}}
+	p := &Platform{mirrors: []*mirrors{{urls: []string{"http://other.example.org/"}}, m}}
+	published := tree.Platform{Repositories: p.Repositories()}
+	for _, tt := range []struct{ base, location, want string }{
+		{"", "Packages/a/a-1-1.noarch.rpm", "Packages/a/a-1-1.noarch.rpm"},
+		{"", "Packages/g++%2B1 ü.rpm", "Packages/g+++1 ü.rpm"},
+		{"", "what?is#this%41.rpm", "what?is#thisA.rpm"},
+		{"", "../pool/a.rpm", ""},
+		{"", "./a.rpm", ""},
+		{"", "/a.rpm", ""},
+		{"", "http://c.example.org/a.rpm", ""},
+		{"http://c.example.org/", "a.rpm", ""},
+	} {
+		pkg := &Package{repository: 1, base: tt.base, location: tt.location}
+		var err error
+		if pkg.URLs, err = m.places(tt.base, tt.location, maxTreeURLs); err != nil {
+			t.Fatal(err)
+		}
+		n, location := pkg.InRepository()
+		if location != tt.want || (n == 2) != (tt.want != "") || n != 0 && n != 2 {
+			t.Errorf("%q at %q is at %q in repository %d", tt.location, tt.base, location, n)
+		}
+		if got := published.URLs(&tree.Package{Repository: n, Location: location}); n > 0 && !slices.Equal(got, pkg.URLs) {
+			t.Errorf("%q is at %q and not at %q", tt.location, got, pkg.URLs)
 		}
 	}
 }

@@ -335,6 +335,16 @@ func (p *Platform) Names() []string {
 // repositories have them, so they need Visible before people see them. There are no trees of them.
 func (p *Platform) Misnamed() []string { return p.misnamed }
 
+// Has tells how many of these packages the repositories have.
+func (p *Platform) Has(packages []tree.NEVRA) (n int) {
+	for _, pkg := range p.packages {
+		if pkg != nil && slices.Contains(packages, pkg.NEVRA) {
+			n++
+		}
+	}
+	return n
+}
+
 // Private lists the ids of the repositories that need a user name and a password. Package.URLs
 // doesn't have these.
 func (p *Platform) Private() []string { return p.private }
@@ -342,7 +352,7 @@ func (p *Platform) Private() []string { return p.private }
 // Warnings are what is wrong with the repositories and kept no tree from being made.
 func (p *Platform) Warnings() []Warning { return p.warnings }
 
-// Mirrors are the mirrors whose URLs trees name, by the id of the repository, where they are from a
+// Mirrors are the mirrors that are published, by the id of the repository, where they are from a
 // MirrorList or Metalink: see Repository.Prefer.
 func (p *Platform) Mirrors() map[string][]string {
 	all := make(map[string][]string)
@@ -352,6 +362,17 @@ func (p *Platform) Mirrors() map[string][]string {
 		}
 		urls := m.order()
 		all[p.listed[i]] = urls[:min(len(urls), maxTreeURLs)]
+	}
+	return all
+}
+
+// Repositories are the places of the repositories, each at its first mirrors: see
+// Package.InRepository.
+func (p *Platform) Repositories() []tree.Repository {
+	var all []tree.Repository
+	for _, m := range p.mirrors[:min(len(p.mirrors), tree.MaxRepositories)] {
+		urls := m.order()
+		all = append(all, tree.Repository{URLs: urls[:min(len(urls), maxTreeURLs)]})
 	}
 	return all
 }

@@ -131,7 +131,7 @@ func (u *update) notice() (*tree.Notice, error) {
 			kind = "vendor"
 		}
 		if (strings.HasPrefix(r.Href, "http://") || strings.HasPrefix(r.Href, "https://")) && len(r.Href) < 400 && len(n.References) < tree.MaxReferences && withoutUser(r.Href) == r.Href {
-			n.References = append(n.References, tree.Reference{Kind: kind, URL: r.Href})
+			n.References = append(n.References, tree.Link{Kind: kind, URL: r.Href})
 		}
 	}
 	if wrong != nil {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"path"
 	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // Errors about places where presolver doesn't go. They don't name the place, which may have a
@@ -38,13 +40,31 @@ func fileURL(repository, base, location string) (string, error) {
 		}
 		u = b
 	}
+	u.User = nil // passwords are the configuration's business: see credentials
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + pathOf(location)
+	return escaped(u), nil
+}
+
+// pathOf is the path that a relative location means.
+func pathOf(location string) string {
 	location = strings.NewReplacer("?", "%3F", "#", "%23").Replace(location)
 	if path, err := url.PathUnescape(location); err == nil {
-		location = path
+		return path
 	}
-	u.User = nil // passwords are the configuration's business: see credentials
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
-	return escaped(u), nil
+	return location
+}
+
+// InRepository is where the RPM is below each of the mirrors of its repository, of which this is the
+// number in Platform.Repositories, counted from 1; 0 where URLs alone tell.
+func (pkg *Package) InRepository() (repository int, location string) {
+	if pkg.Nowhere != "" || pkg.base != "" || strings.Contains(pkg.location, "://") || pkg.repository >= tree.MaxRepositories {
+		return 0, ""
+	}
+	location = pathOf(pkg.location)
+	if tree.CheckLocation(location) != nil {
+		return 0, ""
+	}
+	return pkg.repository + 1, location
 }
 
 // absolute is fileURL for a location that is a URL itself.

@@ -5,20 +5,19 @@ package tree
 import (
 	"encoding/json"
 	"fmt"
-	"math/bits"
 	"path"
+	"slices"
 	"strings"
 )
 
-// The index of what the packages in all trees provide, and of who requires them, is in shards, so
-// that a question costs one shard. Platform.Capabilities leads to a list of these: a line for each,
-// a ShardRef. It is asked for only when somebody asks a question.
+// The index of what the packages in all trees provide, what files they have, and who requires them,
+// is asked for only when somebody asks a question, and a question costs a shard.
 
 // A Capability is a line of a shard: a name, and the packages that provide it, in whatever version.
 type Capability struct {
 	// Name is a name as packages require it, without a version, e.g. "libz.so.1()(64bit)", "zlib",
-	// or the path of a file in a folder of programs or below /etc, which are those that
-	// repositories' primary.xml have.
+	// or the path of a file: of any, where the repository has file lists, else of one in a folder of
+	// programs or below /etc, which are those that its primary.xml has.
 	Name     string   `json:"name"`
 	Provides []Member `json:"provides,omitempty"`
 	// Requires, where Name is that of packages in trees, are the packages that require one of those
@@ -45,7 +44,22 @@ func (m *Member) Program() string {
 // CapabilityShard is the number of the shard, of n, that has a capability. What may be asked for
 // without saying all of its name is found by what is known: a file by its name without folders, a
 // codec without its details, and drivers of devices, which have patterns, are all in one shard.
+//
+// Some names of files many packages have. Of those that have such a name only MaxAlike are found by
+// it, and each of them by all of its path: in the shard Shard(path, n).
 func CapabilityShard(name string, n int) int { return Shard(foundBy(name), n) }
+
+// MaxAlike is how many paths that end with the same name of a file are found by that.
+const MaxAlike = 256
+
+// CapabilityShards are the numbers of the shards that may have a capability.
+func (x Index) CapabilityShards(name string) []int {
+	all := []int{CapabilityShard(name, x.Shards)}
+	if strings.HasPrefix(name, "/") && path.Dir(name) != "/" && Shard(name, x.Shards) != all[0] {
+		all = append(all, Shard(name, x.Shards))
+	}
+	return all
+}
 
 // IsCommand tells whether a path is in every index of capabilities that is about its package: in a
 // folder of programs, or below /etc. These are the files that createrepo_c has in primary.xml, too.
@@ -76,71 +90,22 @@ func CapabilityShards(unpacked int) int {
 	return n
 }
 
-// ParseCapabilities reads the list of the shards.
-func ParseCapabilities(data []byte, ref ShardRef) ([]ShardRef, error) {
-	var shards []ShardRef
-	size := int64(0)
-	err := lines(data, ref, func(line []byte) error {
-		var s ShardRef
-		if err := json.Unmarshal(line, &s); err != nil {
-			return fmt.Errorf("reading the list of shards: %w", err)
-		}
-		if shards = append(shards, s); len(shards) > MaxShards {
-			return fmt.Errorf("the index of capabilities has more than %d shards", MaxShards)
-		}
-		if err := s.check("capabilities"); err != nil {
-			return err
-		}
-		if _, unpacked := s.Most(); unpacked > maxCapabilityShard {
-			return fmt.Errorf("%s has %d bytes unpacked, more than %d", s.Path, unpacked, maxCapabilityShard)
-		}
-		if size += s.Size; size > maxCapabilities {
-			return fmt.Errorf("the index of capabilities has more than %d bytes", maxCapabilities)
-		}
-		return nil
-	})
-	if err != nil {
+// ParseCapability reads and checks a line of the index of capabilities, of the shard of this number.
+func (x Index) ParseCapability(number int, line []byte) (*Capability, error) {
+	if err := capabilityLimit.check("line", line); err != nil {
 		return nil, err
 	}
-	if bits.OnesCount(uint(len(shards))) != 1 {
-		return nil, fmt.Errorf("the index of capabilities has %d shards, which is no power of two", len(shards))
+	c := new(Capability)
+	if err := json.Unmarshal(line, c); err != nil {
+		return nil, fmt.Errorf("reading a shard: %w", err)
 	}
-	return shards, nil
-}
-
-// EncodeCapabilities writes the list of the shards as it is published, and the ShardRef that leads
-// to it.
-func EncodeCapabilities(shards []ShardRef) ([]byte, ShardRef, error) {
-	var lines [][]byte
-	for _, s := range shards {
-		line, err := encode(s)
-		if err != nil {
-			return nil, ShardRef{}, err
-		}
-		lines = append(lines, line)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
-	return encodeLines("capabilities/", lines)
-}
-
-// ParseCapabilityShard reads shard i of n, and gives each line to yield until yield fails. It holds
-// one line in memory, and ends as soon as there is more than ref says.
-func ParseCapabilityShard(data []byte, ref ShardRef, i, n int, yield func(*Capability) error) error {
-	return lines(data, ref, func(line []byte) error {
-		if err := capabilityLimit.check("line", line); err != nil {
-			return err
-		}
-		c := new(Capability)
-		if err := json.Unmarshal(line, c); err != nil {
-			return fmt.Errorf("reading the shard: %w", err)
-		}
-		if err := c.check(); err != nil {
-			return err
-		}
-		if at := CapabilityShard(c.Name, n); at != i {
-			return fmt.Errorf("%.80q is in shard %d of %d and belongs into %d", c.Name, i, n, at)
-		}
-		return yield(c)
-	})
+	if at := x.CapabilityShards(c.Name); !slices.Contains(at, number) {
+		return nil, fmt.Errorf("%.80q is in shard %d of %d and belongs into %d", c.Name, number, x.Shards, at)
+	}
+	return c, nil
 }
 
 func (c *Capability) check() error {
@@ -170,12 +135,6 @@ func (m *Member) check() error {
 		}
 	}
 	return checkTexts(m.Summary, "", "", "", "")
-}
-
-// EncodeCapabilityShard writes a shard as it is published, of lines that Capability.Line made, and
-// the ShardRef that leads to it. The same lines give the same bytes.
-func EncodeCapabilityShard(lines [][]byte) ([]byte, ShardRef, error) {
-	return encodeLines("capabilities/", lines)
 }
 
 // Line writes a line of a shard. It is nil where no reader would take it.

@@ -3,13 +3,10 @@
 package tree
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 func lineOf(t testing.TB, c *Capability) []byte {
@@ -39,52 +36,33 @@ func TestCapabilities(t *testing.T) {
 		i := CapabilityShard(name, n)
 		shards[i] = append(shards[i], lineOf(t, c))
 	}
-	var refs []ShardRef
-	contents := make([][]byte, n)
-	for i, lines := range shards {
-		content, ref, err := EncodeCapabilityShard(lines)
-		if err != nil {
-			t.Fatal(err)
-		}
-		contents[i], refs = content, append(refs, ref)
-	}
-	list, ref, err := EncodeCapabilities(refs)
+	x, files, err := EncodeIndex(shards)
 	if err != nil {
 		t.Fatal(err)
 	}
-	index, err := ParseCapabilities(list, ref)
-	if err != nil || !slices.Equal(index, refs) {
-		t.Fatal(index, err)
-	}
 	var got []string
-	for i, content := range contents {
-		if err := ParseCapabilityShard(content, index[i], i, n, func(c *Capability) error {
+	for i, file := range files {
+		if err := x.Lines(i, file, func(line []byte) error {
+			c, err := x.ParseCapability(i, line)
+			if err != nil {
+				return err
+			}
 			got = append(got, c.Name)
 			if c.Provides[0].Program() != "hello" || c.Requires[0].Program() != "hello" || c.Provides[0].Epoch != 2 {
 				t.Errorf("%+v", c)
 			}
+			if _, err := x.ParseCapability((i+1)%n, line); err == nil {
+				t.Error("a line in a shard that nobody would look into is taken")
+			}
 			return nil
 		}); err != nil {
 			t.Fatal(err)
-		}
-		if err := ParseCapabilityShard(content, index[i], (i+1)%n, n, func(*Capability) error { return nil }); err == nil && len(shards[i]) > 0 {
-			t.Error("a line in a shard that nobody would look into is taken")
 		}
 	}
 	slices.Sort(got)
 	slices.Sort(names)
 	if !slices.Equal(got, names) {
 		t.Errorf("%q, want %q", got, names)
-	}
-	if _, err := ParseCapabilities(list, ShardRef{ref.Ref, 3, ref.Unpacked}); err == nil {
-		t.Error("a list of more shards than it says is taken")
-	}
-	three, ref, err := EncodeCapabilities(refs[:3])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := ParseCapabilities(three, ref); err == nil || !strings.Contains(err.Error(), "no power of two") {
-		t.Error(err)
 	}
 }
 
@@ -124,11 +102,7 @@ func TestCapabilityIsChecked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		content, ref, err := EncodeCapabilityShard([][]byte{encoded})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := ParseCapabilityShard(content, ref, 0, 1, func(*Capability) error { return nil }); err == nil {
+		if _, err := (Index{Shards: 1}).ParseCapability(0, encoded); err == nil {
 			t.Errorf("%s is taken", what)
 		}
 	}
@@ -142,24 +116,17 @@ func TestCapabilityShards(t *testing.T) {
 	}
 }
 
-func FuzzParseCapabilityShard(f *testing.F) {
+func FuzzParseCapability(f *testing.F) {
 	f.Add(lineOf(f, greet()))
 	f.Add([]byte(`{"name":"a","provides":[{},{}]}`))
-	f.Add([]byte(`{"path":"capabilities/` + strings.Repeat("0", 16) + `.jsonl.zst","sha256":"` + strings.Repeat("0", 64) + `","size":1}`))
 	f.Add([]byte(fmt.Sprintf(`{"name":%q}`, strings.Repeat("é", 300))))
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		content := z.EncodeAll(text, nil)
-		ref := ShardRef{NewRef("capabilities/", content, ".jsonl.zst"), 1 + bytes.Count(text, []byte("\n")), int64(len(text))}
-		_ = ParseCapabilityShard(content, ref, 0, 1, func(c *Capability) error {
-			if line, err := c.Line(); line == nil || err != nil {
-				t.Errorf("%q was read and can't be written: %v", text, err)
-			}
-			return nil
-		})
-		_, _ = ParseCapabilities(content, ref)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		c, err := Index{Shards: 1}.ParseCapability(0, line)
+		if err != nil {
+			return
+		}
+		if again, err := c.Line(); again == nil || err != nil {
+			t.Errorf("%q was read and can't be written: %v", line, err)
+		}
 	})
 }

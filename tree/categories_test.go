@@ -10,7 +10,7 @@ import (
 )
 
 func someCategories() *Categories {
-	return &Categories{Format: 1, Platform: "p", Categories: []Category{
+	return &Categories{Format: Format, Platform: "p", Categories: []Category{
 		{ID: "apps", Name: "Apps", Groups: []string{"games", "3d-printing"}},
 		{ID: "games", Name: "Games", Summary: "To play", Icon: "pattern-games", Names: []string{"chess", "go"}},
 		{ID: "3d-printing", Name: "3D", Names: []string{"cura"}},
@@ -24,7 +24,7 @@ func TestCategories(t *testing.T) {
 	}
 	for name, change := range map[string]func(c *Categories){
 		"another platform":    func(c *Categories) { c.Platform = "q" },
-		"a newer format":      func(c *Categories) { c.Format = 2 },
+		"a newer format":      func(c *Categories) { c.Format = 3 },
 		"no id":               func(c *Categories) { c.Categories[1].ID = "" },
 		"an id with &":        func(c *Categories) { c.Categories[2].ID = "a&b" },
 		"a long id":           func(c *Categories) { c.Categories[0].ID = strings.Repeat("a", maxCategoryID+1) },
@@ -61,8 +61,8 @@ func TestCategories(t *testing.T) {
 
 func FuzzParseCategories(f *testing.F) {
 	f.Add(mustEncode(f, someCategories()))
-	f.Add([]byte(`{"format":1,"platform":"p","categories":[` + strings.Repeat(`{},`, 1000) + `{}]}`))
-	f.Add([]byte(`{"format":1,"platform":"p","categories":[{"id":"a","name":"\u202e","groups":["a"]}],"texts":{"de":{}}}`))
+	f.Add([]byte(`{"format":2,"platform":"p","categories":[` + strings.Repeat(`{},`, 1000) + `{}]}`))
+	f.Add([]byte(`{"format":2,"platform":"p","categories":[{"id":"a","name":"\u202e","groups":["a"]}],"texts":{"de":{}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseCategories(data, "p")
 		if err != nil {

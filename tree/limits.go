@@ -5,37 +5,34 @@ package tree
 import "fmt"
 
 // Bounds on what a reader takes. They are far above what real platforms need and far below what
-// would hurt a laptop of 256 MB. The largest that is known, Debian 12 with 63,440 packages, has 256
-// shards of 40 KB, 10 MB in all, which are 37 MB unpacked; its longest summary has 348 bytes, one
-// package provides 1604 things in 48 KB.
+// would hurt a laptop of 256 MB. The largest that is known is Debian 12 with 63,440 packages; its
+// longest summary has 348 bytes, one package provides 1604 things in 48 KB.
 const (
-	MaxPlatform  = 1 << 20  // bytes of platform.json, and of platforms.json
-	MaxShardFile = 4 << 20  // bytes of a shard, as it is downloaded
-	MaxShard     = 8 << 20  // bytes of a shard, unpacked
-	MaxTreeFile  = 8 << 20  // bytes of a tree
-	MaxFilesFile = 32 << 20 // bytes of the file lists of a tree: 300,000 paths
-	MaxFile      = MaxFilesFile
+	MaxPlatform  = 1 << 20 // bytes of platform.json, and of platforms.json
+	MaxShardFile = 4 << 20 // bytes of a shard, as it is downloaded
+	MaxShard     = 8 << 20 // bytes of a shard, unpacked
+	MaxTreeFile  = 8 << 20 // bytes of a tree, unpacked
+	MaxFilesFile = 8 << 20 // bytes of a file list, unpacked: 80,000 paths
+	MaxFile      = MaxSearchFile
 	MaxRPM       = 16 << 30 // bytes of an RPM
 
-	// Of all shards of a platform together.
-	MaxEntries   = 300000
-	MaxUnpacked  = 128 << 20 // bytes
-	MaxCatalogue = 24 << 20  // bytes, as they are downloaded
-	MaxShards    = 2048
+	// Of a search file.
+	MaxEntries    = 300000
+	MaxUnpacked   = 128 << 20 // bytes
+	MaxSearchFile = 24 << 20  // bytes, as it is downloaded
 
-	// Of the index of capabilities: of a shard, and of all. Debian 12's largest has 400 KiB, all of
-	// them 8.5 MB to download.
-	maxCapabilityShard = 2 << 20 // bytes, unpacked
-	maxCapabilities    = 64 << 20
-	maxEntry           = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
-	minEntry           = 64      // bytes of the shortest: a digest alone has as many
-	unknownGrowth      = 16      // how many times its size a shard may have unpacked where platform.json doesn't say
+	MaxShards = 4096 // of an index
+
+	MaxDictionary   = 64 << 10 // bytes of a dictionary, unpacked
+	MaxRepositories = 64       // of a platform
+
+	maxEntry = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
 
 	MaxPackages  = 20000 // packages in a tree
 	MaxPaths     = 1 << 20
 	maxLanguages = 256
 	maxPlatforms = 4096
-	maxURLs      = 64  // of a package
+	maxURLs      = 64  // of a package, and mirrors of a repository
 	maxName      = 255 // bytes of a name
 	maxPath      = 1024
 	maxFilePath  = 4096 // bytes: Linux's PATH_MAX
@@ -51,8 +48,6 @@ const (
 	MaxURL                = 2048
 	MaxGroup              = 64
 	MaxProvided           = 512       // of one thing that is provided
-	MaxProvides           = 4096      // how many
-	MaxProvidesText       = 128 << 10 // of all of them
 	MaxObsoletes          = 8192      // how many
 	MaxMembers            = 2048      // packages that provide, or require, one thing
 	MaxConditions         = 2048      // how many of each kind, and how many things are met
@@ -61,11 +56,11 @@ const (
 )
 
 // maxSizes are the bytes that a file in each folder may have.
-var maxSizes = map[string]int64{"catalogue": MaxShardFile, "capabilities": MaxShardFile, "trees": MaxTreeFile, "files": MaxFilesFile, "notices": MaxNoticesFile, "texts": MaxTexts, "categories": MaxCategoriesFile}
+var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "files": MaxFilesFile, "dictionary": MaxDictionary, "notices": MaxNoticesFile, "texts": MaxSearchFile, "categories": MaxCategoriesFile}
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true}
+var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
@@ -81,15 +76,22 @@ const minObject = 24
 
 // The limits of the kinds of files.
 var (
-	platformLimit   = limit{MaxPlatform, MaxShards + maxLanguages + 64, 1 << 16}
+	platformLimit   = limit{MaxPlatform, MaxDifferences + MaxRepositories + 64, 1 << 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
-	treeLimit       = limit{MaxTreeFile, 3*MaxPackages + 64, 1 << 20}
-	filesLimit      = limit{MaxFilesFile, MaxPackages + 64, MaxPaths}
+	filesLimit      = limit{MaxFilesFile, 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
+	referenceLimit  = limit{maxEntry, 8, MaxObsoletes + MaxBy + 64}
+	languageLimit   = limit{maxEntry, MaxDifferences + 8, 8 * MaxDifferences}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
 	categoriesLimit = limit{MaxCategoriesFile, MaxCategories + maxLanguages + 64, 1 << 17}
 	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
 )
+
+// treeLimit is that of a tree: what is in one is large, and longer than other files' objects, of which
+// {"name":"a","version":"1","release":"1","arch":"x"} is the shortest but for a package's conditions.
+func treeLimit(data []byte) limit {
+	return limit{MaxTreeFile, min(4*MaxPackages, len(data)/40) + 64, 1 << 20}
+}
 
 func (l limit) check(what string, data []byte) error {
 	if len(data) > l.bytes {

@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -16,30 +17,30 @@ func TestMemoryIsBounded(t *testing.T) {
 		return []byte(head + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + tail)
 	}
 	nested := []byte(strings.Repeat(`{"a":[`, 1<<17))
-	numbers := many(`{"format":1,"catalogue":[`, "0", "]}", 1<<15)
+	numbers := many(`{"format":2,"keys":[`, "0", "]}", 1<<15)
 	parse := map[string]func([]byte) error{
 		"platform":   func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
 		"platforms":  func(b []byte) error { _, err := ParsePlatforms(b); return err },
-		"tree":       func(b []byte) error { _, err := ParseTree(b, "p", "n"); return err },
-		"file lists": func(b []byte) error { _, err := ParseFileLists(b, "p", "n"); return err },
+		"tree":       func(b []byte) error { _, err := ParseTree(compress(t, string(b)), nil, "p", "n"); return err },
+		"file lists": func(b []byte) error { _, err := ParseFileList(compress(t, string(b)), "n"); return err },
 		"notices":    func(b []byte) error { _, err := ParseNotices(b, "p", "n"); return err },
 		"categories": func(b []byte) error { _, err := ParseCategories(b, "p"); return err },
 		"texts":      func(b []byte) error { _, err := ParseTexts(b, "p", "de"); return err },
 	}
-	lists := map[string]string{"platform": "catalogue", "platforms": "platforms", "tree": "packages", "file lists": "packages", "notices": "notices", "texts": "texts", "categories": "categories"}
+	lists := map[string]string{"platform": "texts", "platforms": "platforms", "tree": "packages", "file lists": "packages", "notices": "notices", "texts": "texts", "categories": "categories"}
 	for kind, parse := range parse {
 		for what, b := range map[string][]byte{
-			"empty objects":  many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), "{}", "]}", 300_000),
-			"spaced objects": many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `{"name":"a","summary":"b"}`, "]}", 20_000),
-			"empty lists":    many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `[]`, "]}", 300_000),
-			"nulls":          many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `null`, "]}", 180_000),
-			"zeros":          many(fmt.Sprintf(`{"format":1,%q:[`, lists[kind]), `0`, "]}", 400_000),
-			"capitals":       many(fmt.Sprintf(`{"format":1,%q:[`, strings.ToUpper(lists[kind])), `0`, "]}", 400_000),
-			"empty texts":    many(fmt.Sprintf(`{"format":1,%q:[{"files":[`, lists[kind]), `""`, "]}]}", 300_000),
-			"empty URLs":     many(fmt.Sprintf(`{"format":1,%q:[{"urls":[`, lists[kind]), `""`, "]}]}", 300_000),
-			"empty names":    many(fmt.Sprintf(`{"format":1,%q:[{"names":[`, lists[kind]), `""`, "]}]}", 300_000),
-			"numbers":        many(fmt.Sprintf(`{"format":1,%q:[{"requires":[`, lists[kind]), `0`, "]}]}", 300_000),
-			"other fields":   many(`{"format":1,`, `"x":0`, "}", 100_000),
+			"empty objects":  many(fmt.Sprintf(`{"format":2,%q:[`, lists[kind]), "{}", "]}", 300_000),
+			"spaced objects": many(fmt.Sprintf(`{"format":2,%q:[`, lists[kind]), `{"name":"a","summary":"b"}`, "]}", 20_000),
+			"empty lists":    many(fmt.Sprintf(`{"format":2,%q:[`, lists[kind]), `[]`, "]}", 300_000),
+			"nulls":          many(fmt.Sprintf(`{"format":2,%q:[`, lists[kind]), `null`, "]}", 180_000),
+			"zeros":          many(fmt.Sprintf(`{"format":2,%q:[`, lists[kind]), `0`, "]}", 400_000),
+			"capitals":       many(fmt.Sprintf(`{"format":2,%q:[`, strings.ToUpper(lists[kind])), `0`, "]}", 400_000),
+			"empty texts":    many(fmt.Sprintf(`{"format":2,%q:[{"files":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"empty URLs":     many(fmt.Sprintf(`{"format":2,%q:[{"urls":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"empty names":    many(fmt.Sprintf(`{"format":2,%q:[{"names":[`, lists[kind]), `""`, "]}]}", 300_000),
+			"numbers":        many(fmt.Sprintf(`{"format":2,%q:[{"requires":[`, lists[kind]), `0`, "]}]}", 300_000),
+			"other fields":   many(`{"format":2,`, `"x":0`, "}", 100_000),
 			"nested":         nested, "numbers for objects": numbers,
 		} {
 			if got, most := allocated(func() { parse(b) }), 1<<20+80*uint64(len(b)); got > most {
@@ -48,16 +49,39 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 	for what, text := range map[string]string{
-		"zeros":          strings.Repeat("\x00", MaxShard),
-		"empty entries":  strings.Repeat("{}\n", MaxShard/3),
-		"newlines":       strings.Repeat("\n", MaxShard),
-		"one line":       `{"name":"` + strings.Repeat("a", MaxShard-20) + `"}`,
-		"short provides": `{"provides":[` + strings.Repeat(`"",`, maxEntry/4) + `""]}`,
+		"zeros":           strings.Repeat("\x00", MaxShard),
+		"empty entries":   strings.Repeat("{}\n", MaxShard/3),
+		"newlines":        strings.Repeat("\n", MaxShard),
+		"tabs":            strings.Repeat(strings.Repeat("\t", 99)+"\n", MaxShard/100),
+		"one line":        `{"name":"` + strings.Repeat("a", MaxShard-20) + `"}`,
+		"short obsoletes": `{"obsoletes":[` + strings.Repeat(`"",`, maxEntry/4) + `""]}` + "\n",
+		"empty lists":     `{"by":[` + strings.Repeat(`[],`, maxEntry/4) + `""]}` + "\n",
+		"short lists":     "a" + strings.Repeat("\t", 9) + strings.Repeat(",", maxEntry/2) + "\n",
+		"sorted names":    strings.Repeat("a", 99) + "\n",
 	} {
-		data := compress(t, text)
-		got := allocated(func() { ParseShard(data, large, 0, 1, func(*Entry) error { return nil }) })
-		if most := 8*uint64(MaxShard) + 32*uint64(min(len(text), maxEntry)); got > most {
-			t.Errorf("a shard, %s: %d bytes were allocated for %d that are %d unpacked", what, got, len(data), len(text))
+		file := compress(t, text)
+		most := 8*uint64(MaxShard) + 80*uint64(min(len(text), maxEntry))
+		for kind, read := range map[string]func(){
+			"an index": func() {
+				x := Index{fmt.Sprintf("%x", leaf(file)), 1}
+				x.Lines(0, file, func(line []byte) error {
+					if _, err := x.ParseReference(0, line); err != nil {
+						_, err = x.ParseCapability(0, line)
+						return err
+					}
+					return nil
+				})
+			},
+			"a search file": func() {
+				SearchLines(bytes.NewReader(file), MaxUnpacked, func(line []byte) error {
+					_, err := ParseEntry(line)
+					return err
+				})
+			},
+		} {
+			if got := allocated(read); got > most {
+				t.Errorf("%s, %s: %d bytes were allocated for %d that are %d unpacked", kind, what, got, len(file), len(text))
+			}
 		}
 	}
 }

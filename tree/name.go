@@ -15,11 +15,20 @@ const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 // (rpm's build/rpmbuild_internal.h, ALLOWED_CHARS_NAME and ALLOWED_CHARS_VERREL;
 // build/parsePreamble.c checks them). None of them means anything in a path, a package id, a list
 // of the protocol, a URL's path, a pattern, or to a terminal.
-const (
-	inName    = letters + "-._+"
-	inVersion = letters + "._+~^"
-	inArch    = letters + "_"
+var (
+	inName    = characters(letters + "-._+")
+	inID      = characters(letters + "-._+:")
+	inVersion = characters(letters + "._+~^")
+	inArch    = characters(letters + "_")
 )
+
+func characters(all string) *[utf8.RuneSelf]bool {
+	var is [utf8.RuneSelf]bool
+	for _, r := range all {
+		is[r] = true
+	}
+	return &is
+}
 
 // CheckName tells whether a text may be the name of a package, or of a platform: ASCII letters,
 // digits and "-._+", of which the first is a letter, a digit or "_", as rpm wants it. So it is
@@ -37,7 +46,7 @@ func CheckName(s string) error {
 // CheckID tells whether a text may be the id of a repository: what a name has, and ":", as in the
 // ids that dnf makes.
 func CheckID(s string) error {
-	if err := checkOnly("id", s, inName+":"); err != nil {
+	if err := checkOnly("id", s, inID); err != nil {
 		return err
 	}
 	if strings.IndexByte("-.+:", s[0]) >= 0 {
@@ -55,7 +64,10 @@ func (p NEVRA) Check() error {
 	if err := CheckName(p.Name); err != nil {
 		return err
 	}
-	for _, f := range [...]struct{ what, text, allowed string }{{"version", p.Version, inVersion}, {"release", p.Release, inVersion}, {"architecture", p.Arch, inArch}} {
+	for _, f := range [...]struct {
+		what, text string
+		allowed    *[utf8.RuneSelf]bool
+	}{{"version", p.Version, inVersion}, {"release", p.Release, inVersion}, {"architecture", p.Arch, inArch}} {
 		if err := checkOnly(f.what, f.text, f.allowed); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
@@ -67,12 +79,12 @@ func (p NEVRA) Check() error {
 }
 
 // checkOnly tells the first character of a text that isn't among the allowed ones.
-func checkOnly(what, s, allowed string) error {
+func checkOnly(what, s string, allowed *[utf8.RuneSelf]bool) error {
 	if s == "" || len(s) > maxName {
 		return fmt.Errorf("the %s %.40q has %d bytes: not between 1 and %d", what, s, len(s), maxName)
 	}
 	for i, r := range s {
-		if r >= utf8.RuneSelf || strings.IndexByte(allowed, byte(r)) < 0 {
+		if r >= utf8.RuneSelf || !allowed[r] {
 			return fmt.Errorf("the %s %.80q has the character %q (number %d), which rpm takes in none", what, s, r, 1+utf8.RuneCountInString(s[:i]))
 		}
 	}

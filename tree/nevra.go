@@ -38,18 +38,28 @@ func ParseNEVRA(s string) (NEVRA, error) {
 	if !ok || !ok2 || !ok3 || name == "" || evr == "" || release == "" || arch == "" {
 		return NEVRA{}, fmt.Errorf("%q is not of the form name-version-release.arch", s)
 	}
-	p := NEVRA{Name: name, Version: evr, Release: release, Arch: arch}
-	if epoch, version, ok := strings.Cut(evr, ":"); ok {
-		n, err := strconv.ParseUint(epoch, 10, 31)
-		if err != nil {
-			return NEVRA{}, fmt.Errorf("%q has the epoch %q, which is not a number", s, epoch)
-		}
-		p.Epoch, p.Version = int(n), version
-	}
-	if p.Version == "" || strings.Contains(p.Version+p.Release, ":") {
-		return NEVRA{}, fmt.Errorf("%q is not of the form name-version-release.arch", s)
+	p := NEVRA{Name: name, Arch: arch}
+	if err := p.setEVR(evr + "-" + release); err != nil {
+		return NEVRA{}, err
 	}
 	return p, nil
+}
+
+// setEVR sets epoch, version and release from "[epoch:]version-release".
+func (p *NEVRA) setEVR(s string) error {
+	version, release, _ := cutLast(s, "-")
+	if epoch, rest, ok := strings.Cut(version, ":"); ok {
+		n, err := strconv.ParseUint(epoch, 10, 31)
+		if err != nil {
+			return fmt.Errorf("%q has the epoch %q, which is not a number", s, epoch)
+		}
+		p.Epoch, version = int(n), rest
+	}
+	if version == "" || release == "" || strings.Contains(version, ":") || strings.Contains(release, ":") {
+		return fmt.Errorf("%q is not of the form [epoch:]version-release", s)
+	}
+	p.Version, p.Release = version, release
+	return nil
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {

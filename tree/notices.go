@@ -37,17 +37,17 @@ type Notice struct {
 	State    string `json:"state,omitempty"` // "stable", "testing", …
 	// Restart is what has to be started anew for the update to count: "application", "session",
 	// "system"; empty: nothing.
-	Restart    string      `json:"restart,omitempty"`
-	Issued     time.Time   `json:"issued,omitzero"`
-	Updated    time.Time   `json:"updated,omitzero"`
-	References []Reference `json:"references,omitempty"`
+	Restart    string    `json:"restart,omitempty"`
+	Issued     time.Time `json:"issued,omitzero"`
+	Updated    time.Time `json:"updated,omitzero"`
+	References []Link    `json:"references,omitempty"`
 	// Packages are those of the tree that it is about, each in the version that it brought: the
 	// tree's, or an older one that a laptop may have missed.
 	Packages []NEVRA `json:"packages"`
 }
 
-// A Reference is an address to read more at.
-type Reference struct {
+// A Link is an address to read more at.
+type Link struct {
 	Kind string `json:"kind"` // "bugzilla", "cve", "vendor"
 	URL  string `json:"url"`
 }

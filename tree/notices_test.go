@@ -25,7 +25,7 @@ func TestMeets(t *testing.T) {
 func notices() *Notices {
 	return &Notices{Format: Format, Platform: "p", Name: "hello", Notices: []Notice{{
 		ID: "N-1", Type: "security", Title: "hello", Text: "Why.", Restart: "system", Issued: time.Unix(1e9, 0).UTC(),
-		References: []Reference{{"cve", "http://cve.example.org/1"}}, Packages: []NEVRA{{Name: "hello", Version: "2", Release: "1", Arch: "noarch"}},
+		References: []Link{{"cve", "http://cve.example.org/1"}}, Packages: []NEVRA{{Name: "hello", Version: "2", Release: "1", Arch: "noarch"}},
 	}}}
 }
 
@@ -45,7 +45,7 @@ func TestNoticesRoundTrip(t *testing.T) {
 
 func TestNoticesRefused(t *testing.T) {
 	for want, change := range map[string]func(*Notices){
-		"format 2":                    func(n *Notices) { n.Format = 2 },
+		"format 3":                    func(n *Notices) { n.Format = 3 },
 		"not of \"hello\"":            func(n *Notices) { n.Name = "other" },
 		"has the id":                  func(n *Notices) { n.Notices[0].ID = "a\nb" },
 		"a restart of \"everything\"": func(n *Notices) { n.Notices[0].Restart = "everything" },

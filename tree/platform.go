@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -18,15 +20,24 @@ type Platform struct {
 	Arch     string `json:"arch"`     // as RPM names it
 	// Serial grows with each build whose content differs. A reader takes a lower one than it has seen
 	// only when it is forced to, or from a stick.
-	Serial    int64      `json:"serial"`
-	Created   time.Time  `json:"created"`
-	Expires   time.Time  `json:"expires"` // publishers keep what it names until then; readers don't look at it yet
-	Base      Base       `json:"base"`
-	Catalogue []ShardRef `json:"catalogue"` // the shards: 2ⁿ of them, see Shard
-	// Texts are summaries and descriptions by language; none where the repositories have none.
-	Texts map[string]Ref `json:"texts,omitempty"`
-	// Capabilities leads to the index of what the packages in all trees provide.
-	Capabilities ShardRef `json:"capabilities,omitzero"`
+	Serial  int64     `json:"serial"`
+	Created time.Time `json:"created"`
+	Expires time.Time `json:"expires"` // publishers keep what it names until then; readers don't look at it yet
+	Base    Base      `json:"base"`
+	// Search is what searching needs of all top-level packages.
+	Search Search `json:"search"`
+	// References leads from the names of top-level packages to their trees (Reference).
+	References Index `json:"references"`
+	// Texts leads from languages to search files with summaries and descriptions (Language); there is
+	// no such index where the repositories have none.
+	Texts Index `json:"texts,omitzero"`
+	// Capabilities is the index of what the packages in all trees provide (Capability).
+	Capabilities Index `json:"capabilities,omitzero"`
+	// Dictionary is what trees are compressed with (DictionaryOf); none where that doesn't pay.
+	Dictionary Ref `json:"dictionary,omitzero"`
+	// Repositories are where RPMs are that aren't in the platform's folder: packages of trees tell
+	// the repository by its number. So another mirror changes no tree.
+	Repositories []Repository `json:"repositories,omitempty"`
 	// Categories are menus of the packages; none where the repositories have none.
 	Categories Ref      `json:"categories,omitzero"`
 	Keys       []string `json:"keys,omitempty"`
@@ -39,34 +50,31 @@ type Base struct {
 	Packages int    `json:"packages"`
 }
 
-// A ShardRef is a shard, with how much is in it. An older server says neither: both are 0.
-type ShardRef struct {
-	Ref
-	Entries  int   `json:"entries,omitempty"`
-	Unpacked int64 `json:"unpacked,omitempty"` // bytes
+// A Repository is the places that have the same RPMs, the best first.
+type Repository struct {
+	URLs []string `json:"urls"`
 }
 
-// Most is how many entries and bytes the shard has unpacked at the most.
-func (s ShardRef) Most() (entries int, unpacked int64) {
-	if s.Entries == 0 && s.Unpacked == 0 {
-		unpacked = min(s.Size*unknownGrowth, MaxShard)
-		return int(unpacked / minEntry), unpacked
+// URLs are where the RPM of a package of a tree is, but for the platform's folder.
+func (p *Platform) URLs(pkg *Package) []string {
+	var all []string
+	if i := pkg.Repository - 1; i >= 0 && i < len(p.Repositories) {
+		for _, at := range p.Repositories[i].URLs {
+			if u, err := url.Parse(at); err == nil { // it was checked
+				all = append(all, below(u, pkg.Location))
+			}
+		}
 	}
-	return s.Entries, s.Unpacked
+	return append(all, pkg.URLs...)
 }
 
-func (s ShardRef) check(folder string) error {
-	if err := s.Ref.check(folder); err != nil {
-		return err
-	}
-	entries, unpacked := s.Most()
-	if unpacked < 1 || unpacked > MaxShard {
-		return fmt.Errorf("%s: %d bytes unpacked are not between 1 and %d", s.Path, unpacked, MaxShard)
-	}
-	if entries < 0 || int64(entries) > unpacked/minEntry {
-		return fmt.Errorf("%s: %d entries can't be in %d bytes", s.Path, entries, unpacked)
-	}
-	return nil
+// below is the URL of a file below another one. "+" is escaped too, as the name of half of the C++
+// libraries has it: Amazon S3, and what speaks like it, takes a "+" in a path for a space.
+func below(u *url.URL, location string) string {
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
+	u.RawPath = ""
+	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
+	return u.String()
 }
 
 // ParsePlatform reads and checks a platform.json of the platform that the caller wants.
@@ -84,26 +92,35 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	if p.Serial < 1 {
 		return nil, fmt.Errorf("platform.json has the serial %d", p.Serial)
 	}
-	if n := len(p.Catalogue); n == 0 || n&(n-1) != 0 {
-		return nil, fmt.Errorf("the catalogue has %d shards, which is no power of two", n)
-	}
-	if err := checkCatalogue(p.Catalogue); err != nil {
+	if err := p.Search.check("search"); err != nil {
 		return nil, err
 	}
-	if len(p.Texts) > maxLanguages {
-		return nil, fmt.Errorf("platform.json has texts in %d languages, more than %d", len(p.Texts), maxLanguages)
+	if err := p.References.check(); err != nil {
+		return nil, err
 	}
-	for language, ref := range p.Texts {
-		if err := CheckLanguage(language); err != nil {
-			return nil, fmt.Errorf("platform.json has texts: %w", err)
+	for _, x := range []Index{p.Texts, p.Capabilities} {
+		if !x.IsZero() {
+			if err := x.check(); err != nil {
+				return nil, err
+			}
 		}
-		if err := ref.check("texts"); err != nil {
+	}
+	if !p.Dictionary.IsZero() {
+		if err := p.Dictionary.check("dictionary"); err != nil {
 			return nil, err
 		}
 	}
-	if !p.Capabilities.IsZero() {
-		if err := p.Capabilities.check("capabilities"); err != nil {
-			return nil, err
+	if len(p.Repositories) > MaxRepositories {
+		return nil, fmt.Errorf("platform.json has %d repositories, more than %d", len(p.Repositories), MaxRepositories)
+	}
+	for i, r := range p.Repositories {
+		if len(r.URLs) == 0 || len(r.URLs) > maxURLs {
+			return nil, fmt.Errorf("repository %d of platform.json has %d mirrors: not between 1 and %d", i+1, len(r.URLs), maxURLs)
+		}
+		for _, u := range r.URLs {
+			if err := checkURL(u); err != nil {
+				return nil, fmt.Errorf("repository %d of platform.json: %w", i+1, err)
+			}
 		}
 	}
 	if !p.Categories.IsZero() {
@@ -114,50 +131,14 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	return p, nil
 }
 
-// checkCatalogue checks the shards, each and all together.
-func checkCatalogue(shards []ShardRef) error {
-	if len(shards) > MaxShards {
-		return fmt.Errorf("the catalogue has %d shards, more than %d", len(shards), MaxShards)
-	}
-	entries, unpacked, size := 0, int64(0), int64(0)
-	for _, s := range shards { // none of which is so large that the sums could overflow
-		if err := s.check("catalogue"); err != nil {
-			return err
-		}
-		n, bytes := s.Most()
-		size, unpacked = size+s.Size, unpacked+bytes
-		if s.Entries > 0 {
-			entries += n
-		}
-	}
-	if entries > MaxEntries || unpacked > MaxUnpacked || size > MaxCatalogue {
-		return fmt.Errorf("the catalogue has %d entries in %d bytes, %d unpacked: more than the %d in %d, %d unpacked, that a laptop can use",
-			entries, size, unpacked, MaxEntries, MaxCatalogue, MaxUnpacked)
-	}
-	return nil
-}
-
 // Encode writes platform.json as it is published.
 func (p *Platform) Encode() ([]byte, error) { return encode(p) }
-
-// Shard is the index in Catalogue of the shard that has a name.
-func (p *Platform) Shard(name string) int { return Shard(name, len(p.Catalogue)) }
 
 // Shard tells which of n shards, a power of two, has a name: the one whose number is the first
 // log2(n) bits of the name's SHA-256.
 func Shard(name string, n int) int {
 	sum := sha256.Sum256([]byte(name))
 	return int(uint64(binary.BigEndian.Uint32(sum[:4])) >> (32 - bits.TrailingZeros(uint(n))))
-}
-
-// Shards is how many shards a catalogue of so many entries is published in: as many as keep one at
-// about 256.
-func Shards(entries int) int {
-	n := 1
-	for entries > n*384 {
-		n *= 2
-	}
-	return n
 }
 
 // unmarshal decodes a published file: its format first, so that a newer one is refused by its

@@ -9,18 +9,18 @@ import (
 )
 
 func TestPlatforms(t *testing.T) {
-	want := &Platforms{Format: 1, Platforms: []PlatformEntry{{"fedora-18-i686", "i686"}, {"fedora-19-i686", "i686"}}}
+	want := &Platforms{Format: Format, Platforms: []PlatformEntry{{"fedora-18-i686", "i686"}, {"fedora-19-i686", "i686"}}}
 	data := mustEncode(t, want)
 	if got, err := ParsePlatforms(data); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("ParsePlatforms: %+v, %v", got, err)
 	}
 	for name, text := range map[string]string{
 		"no JSON":             "<html>",
-		"a newer format":      `{"format":2,"platforms":[]}`,
-		"a name with a path":  `{"format":1,"platforms":[{"platform":"../x","arch":"i686"}]}`,
-		"a name with a tab":   `{"format":1,"platforms":[{"platform":"a\tb","arch":"i686"}]}`,
-		"no architecture":     `{"format":1,"platforms":[{"platform":"a"}]}`,
-		"larger than any is":  `{"format":1,"x":"` + strings.Repeat("x", MaxPlatform) + `"}`,
+		"a newer format":      `{"format":3,"platforms":[]}`,
+		"a name with a path":  `{"format":2,"platforms":[{"platform":"../x","arch":"i686"}]}`,
+		"a name with a tab":   `{"format":2,"platforms":[{"platform":"a\tb","arch":"i686"}]}`,
+		"no architecture":     `{"format":2,"platforms":[{"platform":"a"}]}`,
+		"larger than any is":  `{"format":2,"x":"` + strings.Repeat("x", MaxPlatform) + `"}`,
 		"a list of something": `[]`,
 	} {
 		if p, err := ParsePlatforms([]byte(text)); err == nil {
@@ -30,9 +30,9 @@ func TestPlatforms(t *testing.T) {
 }
 
 func FuzzParsePlatforms(f *testing.F) {
-	f.Add([]byte(`{"format":1,"platforms":[{"platform":"fedora-18-i686","arch":"i686"},{"platform":"fedora-20-i686","arch":"i686"}]}`))
-	f.Add([]byte(`{"format":1,"platforms":[{"platform":"../x","arch":"i686"}]}`))
-	f.Add([]byte(`{"format":1,"platforms":[` + strings.Repeat(`{},`, maxPlatforms) + `{}]}`))
+	f.Add([]byte(`{"format":2,"platforms":[{"platform":"fedora-18-i686","arch":"i686"},{"platform":"fedora-20-i686","arch":"i686"}]}`))
+	f.Add([]byte(`{"format":2,"platforms":[{"platform":"../x","arch":"i686"}]}`))
+	f.Add([]byte(`{"format":2,"platforms":[` + strings.Repeat(`{},`, maxPlatforms) + `{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := ParsePlatforms(data)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // Format is the version of the published formats that this package reads and writes.
-const Format = 1
+const Format = 2
 
 // FormatError reports a published file of a format that this version can't read.
 type FormatError struct {
@@ -21,6 +21,9 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string {
+	if e.Format < Format {
+		return fmt.Sprintf("this %s has format %d, and this version reads format %d: the server's presolver is older, whoever runs it has to update it and build again", e.What, e.Format, Format)
+	}
 	return fmt.Sprintf("this %s has format %d and this version reads format %d: update packagekit-backend-presolve", e.What, e.Format, Format)
 }
 
@@ -77,6 +80,9 @@ func checkDigest(s string) error {
 	}
 	return nil
 }
+
+// CheckLocation tells whether a text may be a Package's Location.
+func CheckLocation(s string) error { return checkPath(s) }
 
 // checkPath tells whether a path stays within the folder that it is relative to.
 func checkPath(s string) error {

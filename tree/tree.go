@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -36,9 +37,14 @@ type Package struct {
 	// tree points to has another one, a SHA-384 or SHA-512. RPMDigest is the one that is there.
 	SHA256 string `json:"sha256,omitempty"`
 	Digest Digest `json:"digest,omitempty"`
-	// Location is relative to the platform's folder, URLs are absolute: tried in this order.
-	Location string   `json:"location,omitempty"`
-	URLs     []string `json:"urls,omitempty"`
+	// Location is relative to the mirrors of a repository, of which Repository is the number in
+	// Platform.Repositories, counted from 1; where that is 0, to the platform's folder. URLs are
+	// absolute, of what is in neither.
+	Repository int      `json:"repository,omitempty"`
+	Location   string   `json:"location,omitempty"`
+	URLs       []string `json:"urls,omitempty"`
+	// Files is the package's FileList, absent where the repository has none.
+	Files Ref `json:"files,omitzero"`
 	// Requires are indexes of the tree's Packages, each lower than the package's own. Where
 	// packages require each other in a loop, the edge that closes it is left out.
 	Requires []int `json:"requires,omitempty"`
@@ -90,28 +96,21 @@ func (t *Tree) Closure(index int) []int {
 	return all
 }
 
-// ParseTree reads and checks the tree of a top-level package.
-func ParseTree(data []byte, platform, name string) (*Tree, error) {
+// ParseTree reads and checks the tree of a top-level package. dictionary is the one that
+// DictionaryOf tells, as it is published.
+func ParseTree(data, dictionary []byte, platform, name string) (*Tree, error) {
 	t := new(Tree)
-	if err := unmarshal("tree", data, treeLimit, &t.Format, t); err != nil {
+	data, err := unpacked(data, dictionary, MaxTreeFile)
+	if err != nil {
+		return nil, fmt.Errorf("the tree of %s: %w", name, err)
+	}
+	if err := unmarshal("tree", data, treeLimit(data), &t.Format, t); err != nil {
 		return nil, err
 	}
 	if err := t.check(platform, name); err != nil {
 		return nil, err
 	}
 	return t, nil
-}
-
-// CheckEncoded tells what ParseTree would refuse in what Encode has made of the tree, without
-// decoding that: what is encoded is decoded as it was, but for texts that aren't UTF-8.
-func (t *Tree) CheckEncoded(data []byte, platform, name string) error {
-	if err := treeLimit.check("tree", data); err != nil {
-		return err
-	}
-	if t.Format != Format {
-		return &FormatError{What: "tree", Format: t.Format}
-	}
-	return t.check(platform, name)
 }
 
 func (t *Tree) check(platform, name string) error {
@@ -148,8 +147,31 @@ func (t *Tree) check(platform, name string) error {
 	return nil
 }
 
-// Encode writes the tree as it is published.
-func (t *Tree) Encode() ([]byte, error) { return encode(t) }
+// KeptTree reads what ParseTree has read before, or what Encode has written of a source that tells
+// less than a tree needs.
+func KeptTree(data, dictionary []byte) (*Tree, error) {
+	t := new(Tree)
+	data, err := unpacked(data, dictionary, MaxTreeFile)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, t); err != nil {
+		return nil, err
+	}
+	if len(t.Packages) == 0 {
+		return nil, errors.New("this is no tree")
+	}
+	return t, nil
+}
+
+// Encode writes a tree without a dictionary, whether readers would take it or not.
+func (t *Tree) Encode() ([]byte, error) {
+	data, err := encode(t)
+	if err != nil {
+		return nil, err
+	}
+	return compressed(data)
+}
 
 // RPMDigest is the digest of the RPM; "" where its source has none.
 func (p *Package) RPMDigest() Digest {
@@ -197,6 +219,14 @@ func (p *Package) check(index int) error {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
+	if p.Repository < 0 || p.Repository > MaxRepositories || p.Repository > 0 && p.Location == "" {
+		return fmt.Errorf("%s is at %.80q in repository %d of at most %d", p.Name, p.Location, p.Repository, MaxRepositories)
+	}
+	if !p.Files.IsZero() {
+		if err := p.Files.check("files"); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+	}
 	for _, u := range p.URLs {
 		if err := checkURL(u); err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
@@ -215,41 +245,47 @@ func (p *Package) check(index int) error {
 	return p.checkConditions()
 }
 
-// FileLists are the paths of the files in a tree's packages.
-type FileLists struct {
-	Format   int        `json:"format"`
-	Platform string     `json:"platform"`
-	Name     string     `json:"name"`
-	Packages []FileList `json:"packages"` // of those in the tree that have any, in its order
-}
-
-// A FileList is the files and folders of one package, absolute paths, sorted.
+// A FileList is the files and folders of one package. It doesn't tell the version: a package that was
+// built anew with the same files has the same list.
 type FileList struct {
-	NEVRA
-	Files []string `json:"files"`
+	Format int      `json:"format"`
+	Name   string   `json:"name"`
+	Files  []string `json:"files"` // absolute paths, sorted
 }
 
-// ParseFileLists reads and checks the file lists of a top-level package's tree.
-func ParseFileLists(data []byte, platform, name string) (*FileLists, error) {
-	f := new(FileLists)
+// ParseFileList reads and checks the file list of a package.
+func ParseFileList(data []byte, name string) (*FileList, error) {
+	f := new(FileList)
+	data, err := unpacked(data, nil, MaxFilesFile)
+	if err != nil {
+		return nil, fmt.Errorf("the files of %s: %w", name, err)
+	}
 	if err := unmarshal("file list", data, filesLimit, &f.Format, f); err != nil {
 		return nil, err
 	}
-	if f.Platform != platform || f.Name != name {
-		return nil, fmt.Errorf("these are the files of %.80q on %.80q and not of %q on %q", f.Name, f.Platform, name, platform)
-	}
-	for _, p := range f.Packages {
-		if err := p.NEVRA.Check(); err != nil {
-			return nil, fmt.Errorf("the files of %s: %w", name, err)
-		}
-		for _, file := range p.Files {
-			if err := CheckFile(file); err != nil {
-				return nil, fmt.Errorf("the files of %s: %w", p.Name, err)
-			}
-		}
+	if err := f.check(name); err != nil {
+		return nil, err
 	}
 	return f, nil
 }
 
-// Encode writes the file lists as they are published.
-func (f *FileLists) Encode() ([]byte, error) { return encode(f) }
+func (f *FileList) check(name string) error {
+	if f.Name != name {
+		return fmt.Errorf("these are the files of %.80q and not of %q", f.Name, name)
+	}
+	for _, file := range f.Files {
+		if err := CheckFile(file); err != nil {
+			return fmt.Errorf("the files of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Encode writes a file list, whether readers would take it or not.
+func (f *FileList) Encode() ([]byte, error) {
+	data, err := encode(f)
+	if err != nil {
+		return nil, err
+	}
+	return compressed(data)
+}

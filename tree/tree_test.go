@@ -20,11 +20,22 @@ func good() *Tree {
 		return Package{NEVRA: NEVRA{Name: name, Epoch: 1, Version: "1.0~rc1", Release: "2.fc18", Arch: "noarch"}, Summary: "Ü",
 			Size: 100, Installed: 200, SHA256: digest, Location: "rpms/" + name + ".rpm", Requires: requires}
 	}
-	t := &Tree{Format: 1, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
+	t := &Tree{Format: Format, Platform: "p", Name: "top", Packages: []Package{p("a"), p("b", 0), p("top", 0, 1)}, Needs: []NEVRA{{Name: "glibc", Version: "2", Release: "1", Arch: "i686"}}}
 	t.Packages[1].Location, t.Packages[1].URLs = "", []string{"https://example.org/b.rpm", "http://[::1]:80/b.rpm", "file:///srv/b.rpm"}
 	t.Packages[2].Conditions = Conditions{Requires: []string{"(a if b)"}, Conflicts: []string{"c < 2"}, Recommends: []string{"(d unless e)"}}
 	t.Packages[1].Provided = []string{"b-api = 2", "/usr/bin/b"}
+	t.Packages[0].Repository, t.Packages[0].Location = 2, "Packages/a/a+1.rpm"
+	t.Packages[0].Files = NewRef("files/a@", []byte("files"), ".json.zst")
 	return t
+}
+
+func packer(t testing.TB) *Packer {
+	t.Helper()
+	p, err := NewPacker(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func mustEncode(t testing.TB, v interface{ Encode() ([]byte, error) }) []byte {
@@ -39,7 +50,7 @@ func mustEncode(t testing.TB, v interface{ Encode() ([]byte, error) }) []byte {
 func TestTreeRoundTrip(t *testing.T) {
 	want := good()
 	data := mustEncode(t, want)
-	got, err := ParseTree(data, "p", "top")
+	got, err := ParseTree(data, nil, "p", "top")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,8 +61,12 @@ func TestTreeRoundTrip(t *testing.T) {
 		t.Errorf("the top-level package is %s", got.Top().Name)
 	}
 	// A later version of the format may add fields, and must not be refused for them.
-	added := strings.Replace(string(data), `{"format":1,`, `{"format":1,"new":{"x":[1]},`, 1)
-	if _, err := ParseTree([]byte(added), "p", "top"); err != nil {
+	data, err = unpacked(data, nil, MaxTreeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := strings.Replace(string(data), `{"format":2,`, `{"format":2,"new":{"x":[1]},`, 1)
+	if _, err := ParseTree(compress(t, added), nil, "p", "top"); err != nil {
 		t.Errorf("with an unknown field: %v", err)
 	}
 }
@@ -60,7 +75,7 @@ func TestDigest(t *testing.T) {
 	for _, d := range []Digest{longDigest, "sha384:" + digest + Digest(digest[:32])} {
 		tr := good()
 		tr.Packages[0].SHA256, tr.Packages[0].Digest = "", d
-		got, err := ParseTree(mustEncode(t, tr), "p", "top")
+		got, err := ParseTree(mustEncode(t, tr), nil, "p", "top")
 		if err != nil || got.Packages[0].RPMDigest() != d || got.Packages[1].RPMDigest() != "sha256:"+digest {
 			t.Errorf("%s: %v, %+v", d, err, got)
 		}
@@ -119,6 +134,11 @@ func TestTreeRefused(t *testing.T) {
 		{"huge size", func(t *Tree) { t.Packages[0].Size = MaxRPM + 1 }, "can't be"},
 		{"negative installed size", func(t *Tree) { t.Packages[0].Installed = -1 }, "can't be"},
 		{"nowhere", func(t *Tree) { t.Packages[0].Location = "" }, "neither a location nor a URL"},
+		{"in no repository", func(t *Tree) { t.Packages[0].Repository = -1 }, "in repository -1 of"},
+		{"in one repository too many", func(t *Tree) { t.Packages[0].Repository = MaxRepositories + 1 }, "in repository 65 of"},
+		{"somewhere in a repository", func(t *Tree) { t.Packages[1].Repository = 1 }, "in repository 1 of"},
+		{"above a repository", func(t *Tree) { t.Packages[0].Location = "../a.rpm" }, "plain relative path"},
+		{"files elsewhere", func(t *Tree) { t.Packages[0].Files.Path = "trees/" + t.Packages[0].Files.SHA256[:16] }, "should be in files/"},
 		{"bad package name", func(t *Tree) { t.Packages[0].Name = "../a" }, "name"},
 		{"an empty condition", func(t *Tree) { t.Packages[0].Conditions.Requires = []string{""} }, "conditions.requires"},
 		{"a long condition", func(t *Tree) { t.Packages[0].Conditions.Conflicts = []string{strings.Repeat("a", MaxCondition+1)} }, "conditions.conflicts"},
@@ -130,8 +150,13 @@ func TestTreeRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := good()
 			tt.change(tr)
-			if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil || !strings.Contains(err.Error(), tt.says) {
+			if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("ParseTree: %v, want %q", err, tt.says)
+			}
+			if tr.Platform == "p" && tr.Name == "top" {
+				if _, err := packer(t).Tree(tr); err == nil {
+					t.Error("it is published")
+				}
 			}
 		})
 	}
@@ -157,7 +182,7 @@ func TestNames(t *testing.T) {
 			}
 			tr := good()
 			tr.Packages[0].NEVRA = p
-			if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil {
+			if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil {
 				t.Errorf("ParseTree takes the package %+v", p)
 			}
 		}
@@ -182,7 +207,7 @@ func TestPaths(t *testing.T) {
 		}
 		tr := good()
 		tr.Packages[0].Location = bad
-		if _, err := ParseTree(mustEncode(t, tr), "p", "top"); err == nil {
+		if _, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err == nil {
 			t.Errorf("ParseTree takes the location %q", bad)
 		}
 	}
@@ -195,18 +220,18 @@ func TestPaths(t *testing.T) {
 
 // Each kind of file of a newer format is refused by the format's number, whatever else has changed in it.
 func TestNewerFormat(t *testing.T) {
-	data := []byte(`{"format": 2, "platform": {"new": true}, "packages": "elsewhere"}`)
+	data := []byte(`{"format": 3, "platform": {"new": true}, "packages": "elsewhere"}`)
 	parse := map[string]func([]byte) error{
 		"platform.json": func(b []byte) error { _, err := ParsePlatform(b, "p"); return err },
-		"tree":          func(b []byte) error { _, err := ParseTree(b, "p", "top"); return err },
-		"file list":     func(b []byte) error { _, err := ParseFileLists(b, "p", "top"); return err },
+		"tree":          func(b []byte) error { _, err := ParseTree(compress(t, string(b)), nil, "p", "top"); return err },
+		"file list":     func(b []byte) error { _, err := ParseFileList(compress(t, string(b)), "top"); return err },
 	}
 	for what, f := range parse {
 		var format *FormatError
-		if err := f(data); !errors.As(err, &format) || format.Format != 2 || format.What != what || !strings.Contains(err.Error(), "update packagekit-backend-presolve") {
+		if err := f(data); !errors.As(err, &format) || format.Format != 3 || format.What != what || !strings.Contains(err.Error(), "update packagekit-backend-presolve") {
 			t.Errorf("%s: %v", what, err)
 		}
-		for _, bad := range []string{"", "null", "[]", "{}", `{"format":"1"}`, `{"format":1`, `{"format":1.5}`, `{"format":1} x`, `{"format":1,"platform":7}`, "<html>", "\x00", "\xff\xfe", strings.Repeat("[", 20000)} {
+		for _, bad := range []string{"", "null", "[]", "{}", `{"format":"1"}`, `{"format":1`, `{"format":1.5}`, `{"format":1} x`, `{"format":2,"platform":7}`, "<html>", "\x00", "\xff\xfe", strings.Repeat("[", 20000)} {
 			if f([]byte(bad)) == nil {
 				t.Errorf("%s: %.20q is taken", what, bad)
 			}
@@ -223,34 +248,38 @@ func TestClosure(t *testing.T) {
 	}
 }
 
-func TestFileLists(t *testing.T) {
-	want := &FileLists{Format: 1, Platform: "p", Name: "top", Packages: []FileList{{NEVRA{"a", 0, "1", "1", "noarch"}, []string{"/usr/bin/a", "/usr/share/Ü b"}}}}
-	got, err := ParseFileLists(mustEncode(t, want), "p", "top")
+func TestFileList(t *testing.T) {
+	want := &FileList{Format: Format, Name: "a", Files: []string{"/usr/bin/a", "/usr/share/Ü b"}}
+	got, err := ParseFileList(mustEncode(t, want), "a")
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if _, err := ParseFileLists(mustEncode(t, want), "q", "top"); err == nil {
-		t.Error("another platform's is taken")
+	if _, err := ParseFileList(mustEncode(t, want), "b"); err == nil {
+		t.Error("another package's is taken")
 	}
-	if _, err := ParseFileLists(mustEncode(t, want), "p", "other"); err == nil {
-		t.Error("another tree's is taken")
-	}
-	want.Packages[0].Files[0] = "/a\nfinished"
-	if _, err := ParseFileLists(mustEncode(t, want), "p", "top"); err == nil {
+	want.Files[0] = "/a\nfinished"
+	if _, err := ParseFileList(mustEncode(t, want), "a"); err == nil {
 		t.Error("a path with a newline is taken")
 	}
-	want.Packages[0].Files[0], want.Packages[0].Name = "/a", "../a"
-	if _, err := ParseFileLists(mustEncode(t, want), "p", "top"); err == nil {
-		t.Error("a name with ../ is taken")
+	if _, err := packer(t).FileList(want); err == nil {
+		t.Error("a path with a newline is published")
 	}
 }
 
 func FuzzParseTree(f *testing.F) {
-	f.Add(mustEncode(f, good()))
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"top","requires":[0]}]}`))
-	f.Add([]byte(`{"format":2}`))
+	data, err := json.Marshal(good())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add([]byte(`{"format":2,"platform":"p","name":"top","packages":[{"name":"top","requires":[0]}]}`))
+	f.Add([]byte(`{"format":3}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tr, err := ParseTree(data, "p", "top")
+		DictionaryOf(data)
+		if tr, err := ParseTree(data, nil, "p", "top"); err == nil {
+			t.Errorf("what isn't compressed is taken: %+v", tr)
+		}
+		tr, err := ParseTree(compress(t, string(data)), nil, "p", "top")
 		if err != nil {
 			return
 		}
@@ -260,25 +289,50 @@ func FuzzParseTree(f *testing.F) {
 				t.Errorf("the closure of %d is %v", i, last)
 			}
 		}
-		if again, err := ParseTree(mustEncode(t, tr), "p", "top"); err != nil || again.Top().NEVRA != tr.Top().NEVRA {
+		if again, err := ParseTree(mustEncode(t, tr), nil, "p", "top"); err != nil || again.Top().NEVRA != tr.Top().NEVRA {
 			t.Errorf("what was parsed and encoded isn't taken again: %v", err)
 		}
 	})
 }
 
-func FuzzParseFileLists(f *testing.F) {
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"a","version":"1","release":"1","arch":"x","files":["/a","/b"]}]}`))
-	f.Add([]byte(`{"format":1,"platform":"p","name":"top","packages":[{"name":"../a","files":["\n"]}]}`))
+// What is compressed may be anything.
+func FuzzUnpacked(f *testing.F) {
+	dictionary := someDictionary(f)
+	p, err := NewPacker(dictionary)
+	if err != nil {
+		f.Fatal(err)
+	}
+	data, err := p.Tree(good())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data, dictionary)
+	f.Add(mustEncode(f, good()), []byte(nil))
+	f.Add(compress(f, strings.Repeat("\x00", 1<<20)), dictionary)
+	f.Fuzz(func(t *testing.T, data, dictionary []byte) {
+		DictionaryOf(data)
+		all, err := unpacked(data, dictionary, 1<<16)
+		if err == nil && len(all) > 1<<16 {
+			t.Errorf("%d bytes", len(all))
+		}
+		if _, err := NewPacker(dictionary); err == nil && dictionary != nil {
+			if content, err := ParseDictionary(dictionary); err != nil || len(content) > MaxDictionary {
+				t.Errorf("a dictionary of %d bytes, %v", len(content), err)
+			}
+		}
+	})
+}
+
+func FuzzParseFileList(f *testing.F) {
+	f.Add([]byte(`{"format":2,"name":"a","files":["/a","/b"]}`))
+	f.Add([]byte(`{"format":2,"name":"a","files":["\n"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := ParseFileLists(data, "p", "top")
+		l, err := ParseFileList(compress(t, string(data)), "a")
 		if err != nil {
 			return
 		}
-		for _, p := range l.Packages {
-			checkFuzzed(t, p.NEVRA)
-			if strings.ContainsAny(strings.Join(p.Files, ""), "\t\n\x00") {
-				t.Errorf("files %q", p.Files)
-			}
+		if strings.ContainsAny(strings.Join(l.Files, ""), "\t\n\x00") {
+			t.Errorf("files %q", l.Files)
 		}
 	})
 }
@@ -294,41 +348,5 @@ func checkFuzzed(t *testing.T, p NEVRA) {
 	}
 	if _, err := json.Marshal(p); err != nil {
 		t.Error(err)
-	}
-}
-
-// CheckEncoded refuses what ParseTree refuses, without decoding it.
-func TestCheckEncoded(t *testing.T) {
-	whole := func() *Tree {
-		return &Tree{Format: Format, Platform: "p", Name: "a", Packages: []Package{
-			{NEVRA: NEVRA{Name: "b", Version: "1", Release: "1", Arch: "noarch"}, Size: 1, SHA256: strings.Repeat("0", 64), Location: "rpms/b.rpm"},
-			{NEVRA: NEVRA{Name: "a", Version: "1", Release: "1", Arch: "noarch"}, Size: 1, SHA256: strings.Repeat("0", 64), Location: "rpms/a.rpm", Requires: []int{0}},
-		}}
-	}
-	for what, spoil := range map[string]func(*Tree){
-		"nothing":        func(*Tree) {},
-		"the format":     func(t *Tree) { t.Format++ },
-		"the platform":   func(t *Tree) { t.Platform = "q" },
-		"the name":       func(t *Tree) { t.Name = "c" },
-		"no packages":    func(t *Tree) { t.Packages = nil },
-		"twice":          func(t *Tree) { t.Packages[0] = t.Packages[1]; t.Packages[0].Requires = nil },
-		"a loop":         func(t *Tree) { t.Packages[0].Requires = []int{1} },
-		"a version":      func(t *Tree) { t.Packages[0].Version = "1-2" },
-		"a long summary": func(t *Tree) { t.Packages[0].Summary = strings.Repeat("a", MaxPackageSummary+1) },
-		"no UTF-8":       func(t *Tree) { t.Packages[0].Obsoletes = []string{"a\xff"} },
-		"a needed name":  func(t *Tree) { t.Needs = []NEVRA{{Name: "-"}} },
-		"notices":        func(t *Tree) { t.Notices = Ref{Path: "trees/a"} },
-		"many bytes":     func(t *Tree) { t.Packages[0].Description = strings.Repeat("a", MaxTreeFile) },
-	} {
-		x := whole()
-		spoil(x)
-		data, err := x.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, parsed := ParseTree(data, "p", "a")
-		if checked := x.CheckEncoded(data, "p", "a"); (parsed == nil) != (checked == nil) || (parsed == nil) != (what == "nothing") {
-			t.Errorf("%s: ParseTree says %v, CheckEncoded %v", what, parsed, checked)
-		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math/bits"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -35,7 +38,7 @@ type forgery struct {
 	t        testing.TB
 	dir      string // that is published
 	platform object
-	hello    object // hello's entry in the catalogue, its only one
+	hello    object // hello's line of the search file and of the references in one: the only ones
 	tree     object // hello's
 }
 
@@ -45,19 +48,13 @@ func forge(t testing.TB) *forgery {
 	f := &forgery{t: t, dir: folder(t)}
 	check(t, os.CopyFS(filepath.Join(f.dir, testbed.Platform), os.DirFS(filepath.Join(school.Published(), testbed.Platform))))
 	check(t, json.Unmarshal(f.read("platform.json"), &f.platform))
-	for _, shard := range f.platform["catalogue"].([]any) {
-		z, err := zstd.NewReader(bytes.NewReader(f.read(shard.(object)["path"].(string))))
-		check(t, err)
-		for d := json.NewDecoder(z); d.More(); {
-			var e object
-			check(t, d.Decode(&e))
-			if e["name"] == "hello" {
-				f.hello = e
-			}
+	for _, line := range f.references() {
+		var r object
+		if check(t, json.Unmarshal(line, &r)); r["name"] == "hello" {
+			f.hello = r
 		}
-		z.Close()
 	}
-	check(t, json.Unmarshal(f.read(f.hello["tree"].(object)["path"].(string)), &f.tree))
+	check(t, json.Unmarshal(f.unpack(f.read(f.hello["tree"].(object)["path"].(string))), &f.tree))
 	f.platform["serial"] = f.platform["serial"].(float64) + 1
 	return f
 }
@@ -101,28 +98,86 @@ func (f *forgery) packages() (all []object) {
 	return all
 }
 
-// shard makes a shard of lines, and what refers to it, with the numbers that format 1 may have of
-// it.
-func (f *forgery) shard(lines []byte, entries int) object {
+// references are the lines of the index of references.
+func (f *forgery) references() (lines [][]byte) {
 	f.t.Helper()
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true))
+	index := f.platform["references"].(object)
+	n := int(index["shards"].(float64))
+	for i := range n {
+		file := f.read(fmt.Sprintf("references/%s/%d", index["root"].(string)[:16], i))
+		lines = slices.AppendSeq(lines, bytes.Lines(f.unpack(file[bits.TrailingZeros(uint(n))*sha256.Size:])))
+	}
+	return lines
+}
+
+func (f *forgery) unpack(data []byte) []byte {
+	f.t.Helper()
+	z, err := zstd.NewReader(nil)
 	check(f.t, err)
 	defer z.Close()
-	ref := f.put("catalogue/", z.EncodeAll(lines, nil), ".jsonl.zst")
-	ref["entries"], ref["unpacked"] = entries, len(lines)
-	return ref
+	all, err := z.DecodeAll(data, nil)
+	check(f.t, err)
+	return all
+}
+
+// line is a package's in a search file.
+func line(e object) string {
+	field := func(key string) string { s, _ := e[key].(string); return s }
+	version := field("version") + "-" + field("release")
+	if epoch, ok := e["epoch"].(float64); ok {
+		version = fmt.Sprint(epoch, ":", version)
+	}
+	return strings.Join([]string{field("name"), "", version, field("arch"), "", "", "", field("summary"), field("description")}, "\t") + "\n"
+}
+
+// search publishes a search file of lines, which are written piece by piece.
+func (f *forgery) search(pieces ...[]byte) {
+	f.t.Helper()
+	var file bytes.Buffer
+	z, err := zstd.NewWriter(&file, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	check(f.t, err)
+	content, size, lines := sha256.New(), 0, 0
+	for _, piece := range pieces {
+		_, err := z.Write(piece)
+		check(f.t, err)
+		content.Write(piece)
+		size, lines = size+len(piece), lines+bytes.Count(piece, []byte("\n"))
+	}
+	check(f.t, z.Close())
+	s := f.put("search/", file.Bytes(), ".zst")
+	s["content"], s["unpacked"], s["lines"] = hex.EncodeToString(content.Sum(nil)), size, lines
+	f.platform["search"] = s
+}
+
+// pack compresses as what is published is.
+func (f *forgery) pack(all []byte) []byte {
+	f.t.Helper()
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(1<<20))
+	check(f.t, err)
+	defer z.Close()
+	return z.EncodeAll(all, nil)
+}
+
+// index publishes an index of one shard, whose root is the hash of a leaf.
+func (f *forgery) index(lines []byte) {
+	f.t.Helper()
+	shard := f.pack(lines)
+	root := fmt.Sprintf("%x", sha256.Sum256(append([]byte{0}, shard...)))
+	f.write("references/"+root[:16]+"/0", shard)
+	f.platform["references"] = object{"root": root, "shards": 1}
 }
 
 // seal publishes tree, hello and platform, with digests that are right.
 func (f *forgery) seal() {
 	f.t.Helper()
-	f.hello["tree"] = f.put("trees/hello@", f.json(f.tree), ".json")
+	f.hello["tree"] = f.put("trees/hello@", f.pack(f.json(f.tree)), ".json.zst")
 	f.sealCatalogue()
 }
 
 func (f *forgery) sealCatalogue() {
 	f.t.Helper()
-	f.platform["catalogue"] = []any{f.shard(append(f.json(f.hello), '\n'), 1)}
+	f.search([]byte(line(f.hello)))
+	f.index(append(f.json(f.hello), '\n'))
 	f.sealPlatform()
 }
 
@@ -305,43 +360,32 @@ func undisclosed(t *testing.T, source, more, id, secret string, words []string) 
 // A catalogue that is small on the wire and huge on the disk is refused, whether or not it says how
 // large it is.
 func TestCatalogueBomb(t *testing.T) {
-	const shards, text = 64, 15 << 20
+	const lines, text = 64000, 15 << 10
 	bomb := forge(t)
-	description := bytes.Repeat([]byte("boom "), text/5)
-	var refs []object
-	var wire int
-	for i, n := 0, 0; i < shards; n++ {
-		name := fmt.Sprintf("bomb%d", n)
-		if tree.Shard(name, shards) != i {
-			continue
+	description := strings.Repeat("boom ", text/5)
+	pieces := func(yield func([]byte) bool) {
+		for n := range lines {
+			e := object{"name": fmt.Sprintf("bomb%06d", n), "version": "1.0", "release": "1", "arch": "noarch", "description": description}
+			if !yield([]byte(line(e))) {
+				return
+			}
 		}
-		entry := object{"name": name, "version": "1.0", "release": "1", "arch": "noarch", "summary": "", "tree": bomb.hello["tree"]}
-		line := bomb.json(entry)
-		line = append(line[:len(line)-1], `,"description":"`...)
-		line = append(append(line, description...), "\"}\n"...)
-		refs = append(refs, bomb.shard(line, 1))
-		wire += int(refs[i]["size"].(int64))
-		i++
 	}
-	t.Logf("%d KiB on the wire", wire>>10)
-	for name, lie := range map[string]func(ref object){
+	bomb.search(slices.Collect(pieces)...)
+	search := bomb.platform["search"].(object)
+	t.Logf("%d KiB on the wire", search["size"].(int64)>>10)
+	for name, lie := range map[string]func(s object){
 		"says so":                func(object) {},
-		"says nothing":           func(ref object) { delete(ref, "entries"); delete(ref, "unpacked") },
-		"says too little":        func(ref object) { ref["entries"], ref["unpacked"] = 1, 1000 },
-		"says too much":          func(ref object) { ref["entries"], ref["unpacked"] = int64(1)<<62, int64(1)<<62 },
-		"says less than nothing": func(ref object) { ref["entries"], ref["unpacked"] = -1, -1 },
+		"says nothing":           func(s object) { delete(s, "lines"); delete(s, "unpacked") },
+		"says too little":        func(s object) { s["lines"], s["unpacked"] = 1, 1000 },
+		"says what may be":       func(s object) { s["unpacked"] = tree.MaxUnpacked },
+		"says too much":          func(s object) { s["lines"], s["unpacked"] = int64(1)<<62, int64(1)<<62 },
+		"says less than nothing": func(s object) { s["lines"], s["unpacked"] = -1, -1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			var catalogue []any
-			for _, r := range refs {
-				ref := object{}
-				for k, v := range r {
-					ref[k] = v
-				}
-				lie(ref)
-				catalogue = append(catalogue, ref)
-			}
-			bomb.platform["catalogue"] = catalogue
+			lied := maps.Clone(search)
+			lie(lied)
+			bomb.platform["search"] = lied
 			bomb.sealPlatform()
 			url, dir := serve(t)
 			l := newLaptop(t, url, "")
@@ -363,20 +407,14 @@ func TestCatalogueBomb(t *testing.T) {
 
 // A refresh ends when it's told to, in the middle of storing a large catalogue too.
 func TestRefreshIsCancelled(t *testing.T) {
-	const shards, each = 16, 1500
 	large := forge(t)
-	lines := make([]bytes.Buffer, shards)
-	for n := range shards * each {
-		name := fmt.Sprintf("activity%d", n)
-		entry := object{"name": name, "version": "1.0", "release": "1", "arch": "noarch", "summary": "An activity for learning",
-			"description": strings.Repeat(fmt.Sprintf("Activity %x teaches %x. ", n*7919, n*104729), 8), "tree": large.hello["tree"]}
-		lines[tree.Shard(name, shards)].Write(append(large.json(entry), '\n'))
+	var lines [][]byte
+	for n := range 24000 {
+		e := object{"name": fmt.Sprintf("activity%06d", n), "version": "1.0", "release": "1", "arch": "noarch", "summary": "An activity for learning",
+			"description": strings.Repeat(fmt.Sprintf("Activity %x teaches %x. ", n*7919, n*104729), 8)}
+		lines = append(lines, []byte(line(e)))
 	}
-	var catalogue []any
-	for i := range lines {
-		catalogue = append(catalogue, large.shard(lines[i].Bytes(), bytes.Count(lines[i].Bytes(), []byte("\n"))))
-	}
-	large.platform["catalogue"] = catalogue
+	large.search(lines...)
 	large.sealPlatform()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -387,12 +425,12 @@ func TestRefreshIsCancelled(t *testing.T) {
 			warm(t, h)
 			before := stateOf(t, l)
 			dir.Store(large.dir)
-			stored := newWatch(t, unix.IN_MODIFY, filepath.Dir(laptoptest.Record(l)))
+			stored := newWatch(t, unix.IN_MODIFY, filepath.Join(filepath.Dir(laptoptest.Record(l)), "catalogue"))
 			check(t, h.Send("refresh-cache", "yes"))
 			stored.wait(t)
 			check(t, h.Process.Signal(signal))
 			refused(t, reply(t, h), "transaction-cancelled")
-			before.same(t, stateOf(t, l), "record: shard", "record: entry") // whole shards are kept for the next refresh
+			before.same(t, stateOf(t, l))
 			h.OK("search-name", "none", "hello")
 		})
 	}
@@ -437,17 +475,13 @@ func TestTreeBomb(t *testing.T) {
 		n := mib << 20 / (len(what) + 1)
 		return []byte(before + strings.TrimSuffix(strings.Repeat(what+",", n), ",") + after)
 	}
-	head := `{"format":1,"platform":"` + testbed.Platform + `","name":"hello",`
+	head := `{"format":2,"platform":"` + testbed.Platform + `","name":"hello",`
 	putTree := func(f *forgery, body []byte) {
-		f.hello["tree"] = f.put("trees/hello@", body, ".json")
-		f.sealCatalogue()
-	}
-	putFiles := func(f *forgery, body []byte) {
-		f.hello["files"] = f.put("files/hello@", body, ".json")
+		f.hello["tree"] = f.put("trees/hello@", f.pack(body), ".json.zst")
 		f.sealCatalogue()
 	}
 	const harmless = "harmless" // the command may work
-	install, search := []string{"install-packages", "none", helloID}, []string{"search-file", "none", "/usr/bin/hello"}
+	install := []string{"install-packages", "none", helloID}
 	for name, test := range map[string]struct {
 		make    func(f *forgery, mib int)
 		command []string
@@ -461,19 +495,18 @@ func TestTreeBomb(t *testing.T) {
 			packages := strings.TrimSuffix(string(f.json(f.tree["packages"])), "}]")
 			putTree(f, repeat(head+`"packages":`+packages+`,"requires":[`, "0", "]}]}", mib))
 		}, install, harmless}, // a tree, said at length
-		"files": {func(f *forgery, mib int) { putFiles(f, repeat(head+`"packages":[`, "{}", "]}", mib)) }, search, harmless}, // a file list that is broken is left out of a search
-		"paths": {func(f *forgery, mib int) {
-			putFiles(f, repeat(head+`"packages":[{"name":"hello","version":"1.0","release":"1","arch":"noarch","files":[`, `""`, "]}]}", mib))
-		}, search, harmless},
-		"shards": {func(f *forgery, mib int) {
-			body := repeat(`{"format":1,"platform":"`+testbed.Platform+`","arch":"x86_64","serial":9,"catalogue":[`, "{}", "]}", mib)
+		"differences": {func(f *forgery, mib int) {
+			body := repeat(`{"format":2,"platform":"`+testbed.Platform+`","arch":"x86_64","serial":9,"search":{"differences":[`, "{}", "]}}", mib)
 			f.write("platform.json", body[:min(len(body), 1<<20-200)])
 		}, nil, ""},
-		"provides": {func(f *forgery, mib int) {
-			line := repeat(strings.TrimSuffix(string(f.json(f.hello)), "}")+`,"provides":[`, `""`, "]}\n", mib)
-			f.platform["catalogue"] = []any{f.shard(line, 1)}
+		"obsoletes": {func(f *forgery, mib int) {
+			f.search(repeat(strings.TrimSuffix(line(f.hello), "\n")+"\t", "", "\n", mib))
 			f.sealPlatform()
 		}, nil, ""},
+		"obsoletes of a reference": {func(f *forgery, mib int) {
+			f.index(repeat(strings.TrimSuffix(string(f.json(f.hello)), "}")+`,"obsoletes":[`, `""`, "]}\n", mib))
+			f.sealPlatform()
+		}, install, ""},
 	} {
 		for _, mib := range []int{1, 7, 31} { // what is small enough for the kind of file, and what isn't
 			t.Run(fmt.Sprintf("%d MiB of %s", mib, name), func(t *testing.T) {
@@ -482,7 +515,7 @@ func TestTreeBomb(t *testing.T) {
 				h := start(t, l)
 				h.OK("refresh-cache", "no")
 				f := forge(t)
-				f.hello["summary"] = "Says hello, they say" // another shard than the one that is here
+				f.hello["summary"] = "Says hello, they say" // another search file than the one that is here
 				f.seal()
 				test.make(f, mib)
 				dir.Store(f.dir)

@@ -155,7 +155,7 @@ func (t *reporter) inTrees(ctx context.Context, of []tree.NEVRA, recursive bool)
 	}
 	var all []found
 	seen := make(map[offered]bool)
-	err := t.Record.KeptTrees(func(source string, tr *tree.Tree) error {
+	err := t.Offers.KeptTrees(ctx, func(source string, tr *tree.Tree) error {
 		for _, i := range requirers(tr, wanted, recursive) {
 			p := tr.Packages[i]
 			if is := (offered{p.NEVRA, source}); !seen[is] {

@@ -8,6 +8,7 @@ import (
 	"context"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -18,6 +19,9 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["get-details"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
+		if err := ahead(ctx, s, w, r.IDs); err != nil {
+			return err
+		}
 		for _, id := range r.IDs {
 			if err := details(ctx, s, w, id); err != nil {
 				return err
@@ -30,6 +34,23 @@ func Register(m ops.Mux, s *ops.System) {
 	m["get-files-local"] = eachFile(s, localFiles)
 	m["depends-on"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return dependsOn(ctx, s, w, r) })
 	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
+}
+
+// ahead loads at once what all of the ids need that are on offer.
+func ahead(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) error {
+	var names []string
+	for _, id := range ids {
+		if !id.Installed() {
+			names = append(names, id.Name)
+		}
+	}
+	if len(names) < 2 {
+		return nil
+	}
+	if err := s.Ready(ctx, w, names); offers.Ends(err) {
+		return err
+	}
+	return s.Offers.LoadReferences(ctx, names)
 }
 
 // details answers get-details. The size is what PackageKit's clients show as such: on disk for an
@@ -46,20 +67,28 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
 		return err
 	}
-	e, source, err := s.Offers.Entry(ops.Wanted(id))
+	l, err := s.Offers.Line(ops.Wanted(id))
 	if err != nil {
 		return err
 	}
-	if e != nil {
-		w.Details(wire.Details{ID: ops.ID(&db.Package{NEVRA: e.NEVRA, Source: source}), Summary: e.Summary, License: e.License, Group: e.Group, Description: text(e.Description, e.Summary), URL: e.URL, Size: e.Download})
+	if l == nil {
+		o, err := s.Find(ctx, w, id)
+		if err != nil {
+			return err
+		}
+		t := o.Package()
+		w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
 		return nil
 	}
-	o, err := s.Find(ctx, w, id)
+	d, err := s.Offers.Details(ctx, l)
 	if err != nil {
 		return err
 	}
-	t := o.Package()
-	w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
+	p = &db.Package{NEVRA: l.NEVRA, Source: l.Source, Summary: d.Summary, Description: d.Description}
+	if err := s.Offers.Translate(ctx, p); err != nil {
+		return err
+	}
+	w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: d.License, Group: d.Group, Description: text(p.Description, p.Summary), URL: d.URL, Size: d.Download})
 	return nil
 }
 
@@ -103,18 +132,12 @@ func offeredFiles(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Pa
 	if err != nil {
 		return err
 	}
-	lists, err := s.Offers.FileLists(ctx, o.Source, o.Entry)
+	paths, published, err := s.Offers.Files(ctx, o)
 	if err != nil {
 		return err
 	}
-	if lists == nil {
+	if !published {
 		return wire.Errorf(wire.CannotGetFilelist, "the source %s publishes no file lists: those of %s can be told when it is installed", o.Source, id.Name)
-	}
-	var paths []string
-	for _, l := range lists.Packages {
-		if l.NEVRA == o.Package().NEVRA {
-			paths = l.Files
-		}
 	}
 	w.Files(ops.OfferID(o), paths)
 	return nil

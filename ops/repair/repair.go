@@ -186,7 +186,11 @@ func (p *repair) compareRecord(ctx context.Context) error {
 	if p.simulate {
 		forget = p.s.Record.Unused
 	}
-	unused, err := forget(ctx)
+	needed, err := p.s.Offers.Needed(ctx)
+	if err != nil {
+		return err
+	}
+	unused, err := forget(ctx, needed)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func resolve(s *ops.System) ops.Op {
 			if err != nil {
 				return err
 			}
-			if replaced, err = s.Offers.Replaced(ctx, ops.Progress(w), names); err != nil {
+			if replaced, err = s.Offers.Replaced(names); err != nil {
 				return err
 			}
 			slices.Sort(replaced)
@@ -93,7 +93,7 @@ func few(names []string) string {
 // packages that have successors, sorted.
 func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, replaced []string) (found int, err error) {
 	if id.Version == "" && id.Arch == "" && id.Data == "" {
-		found, own, err := s.List(ctx, w, f, db.Query{Name: id.Name})
+		found, own, err := s.List(ctx, w, f, ops.Query{Query: offers.Query{Name: id.Name}})
 		if err != nil || !f.Pass(wire.Installed, false) {
 			return found, err
 		}
@@ -127,12 +127,16 @@ func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id
 	if !f.Pass(wire.Installed, false) || id.Installed() {
 		return 0, nil
 	}
-	entry, source, err := s.Offers.Entry(ops.Wanted(id))
+	l, err := s.Offers.Line(ops.Wanted(id))
 	if err != nil {
 		return 0, err
 	}
-	if entry != nil {
-		w.Package(wire.InfoAvailable, ops.ID(&db.Package{NEVRA: entry.NEVRA, Source: source}), entry.Summary)
+	if l != nil {
+		p := &db.Package{NEVRA: l.NEVRA, Source: l.Source, Summary: l.Summary}
+		if err := s.Offers.Translate(ctx, p); err != nil {
+			return 0, err
+		}
+		w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
 		return 1, nil
 	}
 	all, err := newer(s, id)
@@ -161,12 +165,15 @@ func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filte
 		return 0, err
 	}
 	for i := range all {
-		p := &all[i]
-		over, err := transaction.Compare(s, &tree.Package{NEVRA: p.NEVRA, Size: p.Entry.Download})
+		same, err := s.Offers.Installed(&all[i])
 		if err != nil {
 			return found, err
 		}
-		if over.Same == nil && len(s.Filter(f, []*db.Package{p})) > 0 {
+		p := &db.Package{NEVRA: all[i].NEVRA, Source: all[i].Source, Summary: all[i].Summary}
+		if err := s.Offers.Translate(ctx, p); err != nil {
+			return found, err
+		}
+		if !same && len(s.Filter(f, []*db.Package{p})) > 0 {
 			w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
 			found++
 		}
@@ -178,7 +185,7 @@ func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filte
 // what get-updates tells can be named. Trees that are not in the record are not asked for.
 // Top-level packages are left out: they are known without that.
 func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
-	programs, err := s.Record.Renewed(id.Name)
+	programs, err := s.Record.Programs(id.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +204,7 @@ func newer(s *ops.System, id wire.PackageID) ([]*db.Package, error) {
 			if err != nil {
 				return nil, err
 			}
-			top, _, err := s.Offers.Entry(offers.Wanted{Name: p.Name, EVR: p.EVR(), Arch: p.Arch})
+			top, err := s.Offers.Line(offers.Wanted{Name: p.Name, EVR: p.EVR(), Arch: p.Arch})
 			if err != nil {
 				return nil, err
 			}

@@ -4,16 +4,13 @@ package search
 
 import (
 	"context"
-	"errors"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -21,17 +18,18 @@ import (
 // "/" is a whole path, another one is a file's name, or the end of its path, in any folder; upper
 // and lower case differ (PackageKit's SearchFiles).
 //
-// Of what is offered all packages in trees are found by the files that are in the sources' indexes,
-// and top-level packages by all their files, where the platform publishes file lists.
+// Of what is offered the files are found that the sources' indexes have: all of the packages in all
+// trees, where the repositories have file lists, else their commands. Of a name of a file that many
+// packages have, some are found by it, and each by its whole path.
 func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) error {
 	w.Status(wire.StatusQuery)
 	if err := checkCount(r.Values); err != nil {
 		return err
 	}
-	found := &db.Set{}
+	var installed []string
 	var err error
 	if r.Filters.Pass(wire.Installed, true) {
-		found.Installed, err = s.InstalledWith(ctx, func(h *rpm.Header) bool { return hasFile(h, r.Values) })
+		installed, err = s.InstalledWith(ctx, func(h *rpm.Header) bool { return hasFile(h, r.Values) })
 		if err != nil {
 			return err
 		}
@@ -41,39 +39,20 @@ func files(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request) 
 	if r.Filters.Pass(wire.Installed, false) {
 		names := make([]string, len(r.Values))
 		for i, v := range r.Values {
-			names[i] = path.Join("/", v)
+			if names[i] = v; !strings.HasPrefix(v, "/") { // a name without folders finds what ends with it
+				names[i] = path.Base(v)
+			}
 		}
-		indexed, err := o.asked(ctx, s, w, names, func(name string) bool { return isFile(name, r.Values) })
-		if offers.Ends(err) {
-			return err
+		unready = o.asked(ctx, s, w, names, func(name string) bool { return isFile(name, r.Values) })
+		if offers.Ends(unready) {
+			return unready
 		}
-		unready = errors.Join(err, withFiles(ctx, s, w, &o, r.Values, err == nil && indexed))
 		w.Status(wire.StatusQuery)
-		found.Available = o.tops
 	}
-	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
+	if _, _, err := s.List(ctx, w, r.Filters, o.query(installed)); err != nil {
 		return err
 	}
 	if err := s.ListMembers(ctx, w, r.Filters, o.members); err != nil {
-		return err
-	}
-	return unready
-}
-
-// withFiles finds top-level packages by their file lists. They are not asked for where the indexes
-// were, and these have all such files.
-func withFiles(ctx context.Context, s *ops.System, w *wire.Writer, o *offering, values []string, asked bool) (err error) {
-	values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return asked && tree.IsCommand(v) })
-	if len(values) == 0 {
-		return nil
-	}
-	unready := s.Ready(ctx, w, nil)
-	if unready == nil {
-		unready = s.Offers.LoadPaths(ctx, ops.Progress(w))
-	}
-	ids, err := s.Record.WithFile(values)
-	o.tops = append(o.tops, ids...)
-	if err != nil {
 		return err
 	}
 	return unready

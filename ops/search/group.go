@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -59,8 +58,8 @@ var groups = []struct{ id, name, icon string }{
 // inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories
 // and PackageKit's document name them, "category:GROUP", "repo:SOURCE" and "@CATEGORY". A package
 // that one of them is for is found.
-func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []string) (db.Query, error) {
-	var q db.Query
+func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []string) (ops.Query, error) {
+	var q ops.Query
 	if err := checkCount(values); err != nil {
 		return q, err
 	}
@@ -153,7 +152,7 @@ func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	for _, g := range groups {
 		known = append(known, g.id)
 	}
-	used, err := s.Record.Groups(known)
+	used, err := s.Offers.Groups(known)
 	if err != nil {
 		return err
 	}

@@ -4,12 +4,10 @@ package search
 
 import (
 	"context"
-	"errors"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
@@ -33,10 +31,10 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			wanted = append(wanted, spellings(v)...)
 		}
 	}
-	found := &db.Set{}
+	var installed []string
 	var err error
 	if r.Filters.Pass(wire.Installed, true) {
-		found.Installed, err = s.InstalledWith(ctx, func(h *rpm.Header) bool {
+		installed, err = s.InstalledWith(ctx, func(h *rpm.Header) bool {
 			return slices.ContainsFunc(h.Provides(), func(p string) bool {
 				return slices.ContainsFunc(wanted, func(t want) bool { return t.metBy(p) })
 			}) || len(paths) > 0 && hasFile(h, paths)
@@ -52,9 +50,8 @@ func provides(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Reques
 			return unready
 		}
 		w.Status(wire.StatusQuery)
-		found.Available = o.tops
 	}
-	if _, _, err := s.List(ctx, w, r.Filters, db.Query{Among: found}); err != nil {
+	if _, _, err := s.List(ctx, w, r.Filters, o.query(installed)); err != nil {
 		return err
 	}
 	if err := s.ListMembers(ctx, w, r.Filters, o.members); err != nil {
@@ -69,30 +66,15 @@ func providing(ctx context.Context, s *ops.System, w *wire.Writer, o *offering, 
 	match := func(name string) bool {
 		return slices.Contains(paths, name) || slices.ContainsFunc(wanted, func(t want) bool { return t.metBy(name) })
 	}
-	indexed, err := o.asked(ctx, s, w, values, match)
-	if err == nil && indexed && !o.found() { // what old clients send isn't in full
-		var names []string
-		for _, t := range wanted {
-			names = append(names, t.text)
-		}
-		_, err = o.asked(ctx, s, w, names, match)
-	}
-	if offers.Ends(err) {
+	err := o.asked(ctx, s, w, values, match)
+	if err != nil || o.found() {
 		return err
 	}
-	if err != nil || !indexed { // then what the record has must do
-		if !indexed {
-			err = s.Ready(ctx, w, nil)
-		}
-		for _, t := range wanted {
-			ids, err := s.Record.Providing(t.text, t.prefix(), t.metBy)
-			if err != nil {
-				return err
-			}
-			o.tops = append(o.tops, ids...)
-		}
+	var names []string
+	for _, t := range wanted { // what old clients send isn't in full
+		names = append(names, t.text)
 	}
-	return errors.Join(err, withFiles(ctx, s, w, o, paths, err == nil && indexed))
+	return o.asked(ctx, s, w, names, match)
 }
 
 // kinds are the capabilities that a value without one may mean: those that dnf's and zypp's
@@ -115,17 +97,6 @@ func spellings(value string) []want {
 		all = append(all, want{kind + "(" + value + ")", kind})
 	}
 	return all
-}
-
-// prefix is what all that may be meant begins with.
-func (t want) prefix() string {
-	switch {
-	case t.codec():
-		return base(t.text)
-	case t.kind == "modalias":
-		return "modalias("
-	}
-	return t.text
 }
 
 func (t want) codec() bool { return t.kind == "gstreamer1" || t.kind == "gstreamer0.10" }

@@ -9,23 +9,23 @@ import (
 	"context"
 	"strings"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
 // Register puts the family's ops into m.
 func Register(m ops.Mux, s *ops.System) {
-	m["search-name"] = search(s, func(_ context.Context, _ *wire.Writer, r *wire.Request) (db.Query, error) {
+	m["search-name"] = search(s, func(_ context.Context, _ *wire.Writer, r *wire.Request) (ops.Query, error) {
 		all, err := words(r.Values)
-		return db.Query{In: all}, err
+		return ops.Query{Query: offers.Query{In: all}}, err
 	})
-	m["search-details"] = search(s, func(_ context.Context, _ *wire.Writer, r *wire.Request) (db.Query, error) {
+	m["search-details"] = search(s, func(_ context.Context, _ *wire.Writer, r *wire.Request) (ops.Query, error) {
 		all, err := words(r.Values)
-		return db.Query{Text: all}, err
+		return ops.Query{Query: offers.Query{Text: all}}, err
 	})
-	m["get-packages"] = search(s, func(context.Context, *wire.Writer, *wire.Request) (db.Query, error) { return db.Query{}, nil })
-	m["search-group"] = search(s, func(ctx context.Context, w *wire.Writer, r *wire.Request) (db.Query, error) {
+	m["get-packages"] = search(s, func(context.Context, *wire.Writer, *wire.Request) (ops.Query, error) { return ops.Query{}, nil })
+	m["search-group"] = search(s, func(ctx context.Context, w *wire.Writer, r *wire.Request) (ops.Query, error) {
 		return inGroups(ctx, s, w, r.Values)
 	})
 	m["get-categories"] = ops.Func(func(ctx context.Context, w *wire.Writer, _ *wire.Request) error { return categories(ctx, s, w) })
@@ -35,7 +35,7 @@ func Register(m ops.Mux, s *ops.System) {
 
 // search lists the packages that a query is for. Each word must be found: PackageKit's
 // SearchDetails says that the operator is AND.
-func search(s *ops.System, query func(context.Context, *wire.Writer, *wire.Request) (db.Query, error)) ops.Op {
+func search(s *ops.System, query func(context.Context, *wire.Writer, *wire.Request) (ops.Query, error)) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
 		q, err := query(ctx, w, r)

@@ -21,8 +21,8 @@ func successors(ctx context.Context, s *ops.System, w *wire.Writer, old *db.Pack
 		return nil, err
 	}
 	var programs []*program
-	for _, by := range all {
-		o, err := s.Offers.Offer(ctx, ops.Progress(w), by.Source, by.Entry)
+	for i := range all {
+		o, err := s.Offers.Offer(ctx, ops.Progress(w), &all[i])
 		if err != nil {
 			return nil, err
 		}
