@@ -267,3 +267,98 @@ func TestRecallOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// Each of these changes one answer, and is one thing that the solver looks at.
+func TestWhatChangesAnAnswer(t *testing.T) {
+	type pkgs = []repotest.Package
+	always := pkgs{{NEVRA: "base-1-1.noarch"}, {NEVRA: "a-1-1.noarch", Provides: []string{"virtual = 2"}}, {NEVRA: "b-1-1.noarch", Provides: []string{"virtual = 1"}}}
+	for what, test := range map[string]struct{ before, after pkgs }{
+		"a version of what is provided": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"thing"}}, {NEVRA: "c-1-1.noarch", Provides: []string{"thing = 5.1"}}, {NEVRA: "d-1-1.noarch", Provides: []string{"thing = 4.1"}}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"thing"}}, {NEVRA: "c-1-1.noarch", Provides: []string{"thing = 5.1"}}, {NEVRA: "d-1-1.noarch", Provides: []string{"thing = 6.1"}}},
+		},
+		"what is obsolete": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"(a or b)", "y"}}, {NEVRA: "y-1-1.noarch"}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"(a or b)", "y"}}, {NEVRA: "y-1-1.noarch", Obsoletes: []string{"a"}}},
+		},
+		"a conflict": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual", "y"}}, {NEVRA: "y-1-1.noarch"}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual", "y"}}, {NEVRA: "y-1-1.noarch", Conflicts: []string{"a"}}},
+		},
+		"a recommendation": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual", "y"}}, {NEVRA: "y-1-1.noarch"}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual", "y"}}, {NEVRA: "y-1-1.noarch", Recommends: []string{"b"}}},
+		},
+		"a requirement of a requirement": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"y"}}, {NEVRA: "y-1-1.noarch"}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"y"}}, {NEVRA: "y-1-1.noarch", Requires: []string{"a"}}},
+		},
+		"a version of its own": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"y"}}, {NEVRA: "y-1-1.noarch", Requires: []string{"a"}}, {NEVRA: "y-2-1.noarch", Requires: []string{"b"}}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"y"}}, {NEVRA: "y-0-1.noarch", Requires: []string{"b"}}, {NEVRA: "y-1-1.noarch", Requires: []string{"a"}}},
+		},
+		"a successor": {
+			pkgs{{NEVRA: "want-1-1.noarch"}},
+			pkgs{{NEVRA: "want-1-1.noarch"}, {NEVRA: "new-1-1.noarch", Obsoletes: []string{"want"}, Provides: []string{"want = 2"}}},
+		},
+		"a provider that comes": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"(missing or b)"}}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"(missing or b)"}}, {NEVRA: "a0-1-1.noarch", Provides: []string{"missing"}}},
+		},
+		"a provider that goes": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"thing"}}, {NEVRA: "c-1-1.noarch", Provides: []string{"thing"}}, {NEVRA: "d-1-1.noarch", Provides: []string{"thing"}}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"thing"}}, {NEVRA: "d-1-1.noarch", Provides: []string{"thing"}}},
+		},
+		"a file": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"/usr/bin/x"}}, {NEVRA: "d-1-1.noarch", Files: []string{"/usr/bin/x"}}},
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"/usr/bin/x"}}, {NEVRA: "c-1-1.noarch", Files: []string{"/usr/bin/x"}}},
+		},
+		"what the base forbids": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual"}}},
+			pkgs{{NEVRA: "base-1-2.noarch", Conflicts: []string{"a"}}, {NEVRA: "want-1-1.noarch", Requires: []string{"virtual"}}},
+		},
+		"what the base has": {
+			pkgs{{NEVRA: "want-1-1.noarch", Requires: []string{"virtual"}}},
+			pkgs{{NEVRA: "base-1-2.noarch", Provides: []string{"virtual"}}, {NEVRA: "want-1-1.noarch", Requires: []string{"virtual"}}},
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			open := func(packages pkgs) *Platform {
+				p, err := Open(context.Background(), Config{
+					Arch: "x86_64", Repositories: []Repository{{ID: "r", URL: repotest.URL(repotest.New(t, slices.Concat(always, packages)...))}}, Base: Base{Packages: []string{"base"}},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(p.Close)
+				return p
+			}
+			names := func(p *Platform) (tree string) {
+				if err := p.Solve(context.Background(), []string{"want"}, func(r Result) error {
+					tree = r.Unsolvable
+					for _, pkg := range r.Packages {
+						tree += pkg.NEVRA.String() + " "
+					}
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+				return tree
+			}
+			before, after, again := open(test.before), open(test.after), open(test.after)
+			before.Recall(nil)
+			was, want := names(before), names(after)
+			kept, err := before.Keep()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.Recall(kept)
+			if was == want {
+				t.Errorf("it changes nothing: %s", was)
+			}
+			if got := names(again); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}

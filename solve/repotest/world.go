@@ -114,7 +114,7 @@ func (w *World) Change() {
 		}
 		i := w.IntN(len(*r))
 		m := *(*r)[i]
-		switch w.IntN(15) {
+		switch w.IntN(20) {
 		case 0:
 			*r = slices.Insert(*r, i, w.make())
 		case 1:
@@ -122,11 +122,11 @@ func (w *World) Change() {
 				*r = slices.Delete(*r, i, i+1)
 			}
 			continue
-		case 2:
+		case 2, 10, 11:
 			k := w.IntN(len(madeKinds))
 			m.deps[k] = append(slices.Clone(m.deps[k]), w.dep(k))
 			(*r)[i] = &m
-		case 3:
+		case 3, 12, 13:
 			k := w.IntN(len(madeKinds))
 			if n := len(m.deps[k]); n > 0 {
 				m.deps[k] = slices.Delete(slices.Clone(m.deps[k]), n-1, n)
