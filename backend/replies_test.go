@@ -4,6 +4,7 @@ package backend_test
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -164,6 +165,46 @@ func TestManyPackages(t *testing.T) {
 		}
 		p.Exit(0)
 		p.Ends()
+	}
+}
+
+// What many packages took goes back to the system some time after the last of them.
+func TestMemoryIsGivenBack(t *testing.T) {
+	flags := []string{"-DTRIM_SECONDS=1"} // the results are still there then
+	long := os.Getenv("PRESOLVE_LONG") != ""
+	if long {
+		flags = nil
+	}
+	d, th := start(t, flags...)
+	var p *puppet
+	for _, n := range []int{20000, 20000, 20000, 1} {
+		x := d.Begin()
+		x.Call("GetPackages", none)
+		if p == nil {
+			p = th.Enter()
+		}
+		p.Expect("command")
+		var lines []string
+		for i := range n {
+			lines = append(lines, fmt.Sprintf("package\tavailable\tp%d;1-1;noarch;school\tSummary of %d", i, i))
+		}
+		p.Write(append(lines, "finished")...)
+		if exit := x.Wait().Exit(); exit != exitSuccess {
+			t.Fatalf("exit %d", exit)
+		}
+	}
+	d.WaitLog("free memory was given back")
+	memory := func(field string) (kib int) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Pid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(status), field+":")
+		fmt.Sscan(after, &kib)
+		return kib
+	}
+	if now, most := memory("VmRSS"), memory("VmHWM"); long && now > most*2/3 {
+		t.Errorf("packagekitd has %d KiB, and had %d", now, most)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -46,7 +46,7 @@ func (s *shop) Close() {
 func (b *bench) shop() (*shop, error) {
 	s := &shop{platform: testbed.Platform, program: "atlas", root: filepath.Join(b.folder("base"), "root")}
 	if b.corpus == "" {
-		school, err := testbed.NewSchool(b.folder("school"), b.tools, atlas()...)
+		school, err := testbed.NewSchool(b.folder("school"), b.tools, testbed.Atlas()...)
 		if err != nil {
 			return nil, err
 		}
@@ -92,20 +92,6 @@ func (b *bench) shop() (*shop, error) {
 	return s, err
 }
 
-// atlas is a program that needs 35 packages, 13 MB with it, which can't be compressed.
-func atlas() []testbed.RPM {
-	noise := rand.NewChaCha8([32]byte{})
-	all := []testbed.RPM{{Name: "atlas", Summary: "The world"}}
-	for i := range 35 {
-		name := fmt.Sprintf("atlas-%d", i)
-		body := make([]byte, 20_000*i+10_000)
-		noise.Read(body)
-		all[0].Requires = append(all[0].Requires, name)
-		all = append(all, testbed.RPM{Name: name, Summary: "A part of it", Files: map[string]string{"/usr/share/" + name: string(body)}})
-	}
-	return all
-}
-
 // readTree reads where the RPMs are.
 func (s *shop) readTree(published string) error {
 	paths, _ := filepath.Glob(filepath.Join(published, s.platform, "trees", s.program+"@*.json"))
@@ -149,6 +135,7 @@ func (b *bench) install() error {
 type visit struct {
 	cost
 	download, rpm took // parts of it, where they are known
+	cpu           took // of the programs that aren't rpm, where it is known
 }
 
 // installs measures one kind of link.
@@ -171,6 +158,7 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	contenders := []contender{
 		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, true) }},
 		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, false) }},
+		{"pkcon", func(root string) (visit, error) { return b.byPkcon(s, root, published) }},
 	}
 	if b.installed("curl") {
 		contenders = append(contenders, contender{"curl + rpm", func(root string) (visit, error) { return b.byHand(s, root, published, false) }})
@@ -243,6 +231,7 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	}
 	wall := func(v visit) quantity { return v.wall }
 	peak := func(v visit) quantity { return v.peak }
+	cpu := func(v visit) quantity { return v.cpu }
 	compare := func(what, name, other string, f func(visit) quantity, r row) {
 		r.what = fmt.Sprintf("install: %d packages, %s: %s", len(s.rpms), where, what)
 		if r.figure = of(name, f); r.figure == nil {
@@ -262,6 +251,8 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 			compare("wall, new helper", "presolve, nothing known", peer, wall, row{})
 		}
 	}
+	compare("wall, pkcon, packagekitd, new helper", "pkcon", "presolve, nothing known", wall, row{times: 1.15})
+	compare("their CPU, without rpm's", "pkcon", "presolve, nothing known", cpu, row{})
 	if speed > 0 {
 		return nil
 	}
@@ -289,11 +280,8 @@ func (s *shop) check(root string) error {
 // byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients
 // do.
 func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
-	dir := filepath.Dir(root)
-	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
-	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
-		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
-	if err := os.WriteFile(l.Config, []byte(text), 0o644); err != nil {
+	l, err := s.laptop(root, url)
+	if err != nil {
 		return v, err
 	}
 	start := time.Now()
@@ -328,8 +316,44 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 		return v, err
 	}
 	v.download = took(installing.Sub(downloading))
-	v.peak = memory(h.Process.Pid, "VmHWM")
+	v.peak, v.cpu = memory(h.Process.Pid, "VmHWM"), cpu(h.Process.Pid)
 	return v, h.Stop()
+}
+
+// laptop is a laptop with this root, that knows nothing yet.
+func (s *shop) laptop(root, url string) (*testbed.Laptop, error) {
+	dir := filepath.Dir(root)
+	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
+	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
+	return l, os.WriteFile(l.Config, []byte(text), 0o644)
+}
+
+// byPkcon installs with pkcon and a packagekitd of its own, which runs already and has no helpers.
+func (b *bench) byPkcon(s *shop, root, url string) (v visit, err error) {
+	l, err := s.laptop(root, url)
+	if err != nil {
+		return v, err
+	}
+	err = onStage(b.dir, func(t *stage) error {
+		d := pktest.StartWith(t, pktest.Options{Helper: pktest.Wrap(t, b.tools.Helper, "--config", l.Config), Quiet: true})
+		before := cpu(d.Pid())
+		pkcon := d.PkconCommand("-p", "-y", "install", s.program)
+		var said string
+		if v.cost, said, err = b.cost(pkcon); err != nil {
+			return err
+		}
+		helpers := children(d.Pid())
+		if len(helpers) == 0 {
+			return fmt.Errorf("packagekitd has no helper any more; pkcon said %s", said)
+		}
+		v.cpu = cpu(d.Pid()) - before + took(pkcon.ProcessState.UserTime()+pkcon.ProcessState.SystemTime())
+		for _, pid := range helpers {
+			v.cpu += cpu(pid)
+		}
+		return nil
+	})
+	return v, err
 }
 
 // byHand installs with curl and rpm, for one who knows what is needed. resume: each RPM has a curl

@@ -3,13 +3,9 @@
 package main
 
 import (
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +57,9 @@ func (b *bench) platform() (*platform, error) {
 // repository is the platform without anything published.
 func (b *bench) repository() (*platform, error) {
 	if b.corpus == "" {
-		return b.madeUp()
+		dir := b.folder("repository")
+		base, err := testbed.Multitude(dir, packages, 0)
+		return &platform{name: testbed.Platform, repository: dir, base: []string{base}}, err
 	}
 	base, err := filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
 	return &platform{name: corpusPlatform, repository: filepath.Join(b.corpus, "distribution"), base: base}, err
@@ -130,63 +128,4 @@ func (p *platform) wanted() string {
 		return "sugar-write-activity"
 	}
 	return p.names[len(p.names)-1]
-}
-
-// madeUp is a repository of as many packages, with names, summaries and dependencies that are made
-// up.
-func (b *bench) madeUp() (*platform, error) {
-	dir := b.folder("repository")
-	base := testbed.RPM{Name: "basesystem", Summary: "The standard installation"}
-	file, err := base.Write(dir)
-	if err != nil {
-		return nil, err
-	}
-	syllables := []string{"ba", "cor", "di", "fen", "gu", "hal", "ki", "lo", "mir", "nu", "pa", "qui", "ro", "sel", "tu", "ver"}
-	word := func(i int) string {
-		return syllables[i%16] + syllables[i/16%16] + syllables[i*7%16] + syllables[i/256%16]
-	}
-	name := func(i int) string { return fmt.Sprintf("%s-%s%d", word(i%997), word(i), i) }
-	var x strings.Builder
-	fmt.Fprintf(&x, `<?xml version="1.0" encoding="UTF-8"?><metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="%d">`, packages)
-	add := func(i int, name string, requires ...string) {
-		digest := sha256.Sum256([]byte(name))
-		fmt.Fprintf(&x, `<package type="rpm"><name>%s</name><arch>noarch</arch><version epoch="0" ver="1.%d" rel="1"/><checksum type="sha256" pkgid="YES">%x</checksum>`, name, i%50, digest)
-		fmt.Fprintf(&x, `<summary>%s %s for %s</summary><description>It has %s, %s and %s.</description><packager/><url>http://example.org/%s</url><time file="1" build="1"/><size package="%d" installed="%d" archive="1"/><location href="%s.rpm"/>`,
-			word(i*3), word(i*5), word(i*11), word(i*13), word(i*17), word(i*19), name, 10000+i, 30000+i, name)
-		fmt.Fprintf(&x, `<format><rpm:license>GPLv2+</rpm:license><rpm:group>Unspecified</rpm:group><rpm:provides><rpm:entry name="%s" flags="EQ" epoch="0" ver="1.%d" rel="1"/></rpm:provides><rpm:requires>`, name, i%50)
-		for _, r := range requires {
-			fmt.Fprintf(&x, `<rpm:entry name="%s"/>`, r)
-		}
-		x.WriteString(`</rpm:requires></format></package>`)
-	}
-	add(0, "basesystem")
-	for i := 1; i < packages; i++ {
-		add(i, name(i), "basesystem", name(max(1, i/2)), name(max(1, i/3)), name(max(1, i%1000)))
-	}
-	x.WriteString(`</metadata>`)
-	return &platform{name: testbed.Platform, repository: dir, base: []string{file}}, writeRepodata(dir, x.String())
-}
-
-// writeRepodata writes a repository's metadata.
-func writeRepodata(dir, primary string) error {
-	dir = filepath.Join(dir, "repodata")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(dir, "primary.xml.gz"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	z := gzip.NewWriter(io.MultiWriter(f, sum))
-	if _, err := io.WriteString(z, primary); err != nil {
-		return err
-	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	plain := sha256.Sum256([]byte(primary))
-	return os.WriteFile(filepath.Join(dir, "repomd.xml"), fmt.Appendf(nil, `<?xml version="1.0" encoding="UTF-8"?><repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision><data type="primary"><checksum type="sha256">%s</checksum><open-checksum type="sha256">%x</open-checksum><location href="repodata/primary.xml.gz"/><timestamp>1</timestamp></data></repomd>`,
-		hex.EncodeToString(sum.Sum(nil)), plain), 0o644)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,6 +32,30 @@ func memory(pid int, field string) bytes {
 		}
 	}
 	return 0
+}
+
+// cpu is what a process has used, without its children, from /proc/PID/task/*/schedstat. What
+// threads have used that ended isn't counted.
+func cpu(pid int) (all took) {
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, path := range paths {
+		data, _ := os.ReadFile(path)
+		first, _, _ := strings.Cut(string(data), " ")
+		n, _ := strconv.ParseInt(first, 10, 64)
+		all += took(n)
+	}
+	return all
+}
+
+// children are a process's.
+func children(pid int) (all []int) {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, field := range strings.Fields(string(data)) {
+		if n, err := strconv.Atoi(field); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // A cost is what a program took.

@@ -5,6 +5,7 @@ package db
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,8 +43,12 @@ func TestSpoiltTables(t *testing.T) {
 	for _, s := range spots {
 		t.Run(s.table+"."+s.column, func(t *testing.T) {
 			t.Parallel()
-			for i, value := range []string{"CAST('{' AS BLOB)", "'spoilt'", "-1", "1"} {
-				path := filepath.Join(t.TempDir(), fmt.Sprint(i))
+			values := []string{"CAST('{' AS BLOB)", "'spoilt'", "-1"}
+			if checked[s] {
+				values = append(values, "1")
+			}
+			for _, value := range values {
+				path := inFolder(t)
 				realRecord(t, path, few)
 				db, err := connect(path, "")
 				must(t, err)
@@ -86,6 +91,42 @@ func answersAsBefore(r *Record) bool {
 	is, err := readKept(r)
 	unfinished, wrong := r.Unfinished()
 	return errors.Join(err, wrong) == nil && strings.HasPrefix(is, fmt.Sprintf(`%d trees, "1" of 5, `, few)) && len(unfinished) == 1
+}
+
+// A tree is read with its dictionary, and goes with it.
+func TestDictionary(t *testing.T) {
+	path := inFolder(t)
+	realRecord(t, path, few)
+	r := open(t, path)
+	dictionary, _ := packing(t)
+	trees, err := r.Trees()
+	must(t, err)
+	of := make(map[string]int)
+	for _, sha256 := range trees {
+		needs, err := r.DictionaryOf(sha256)
+		must(t, err)
+		of[needs]++
+	}
+	if want := map[string]int{digest(dictionary): few / 2, "": few / 2}; !maps.Equal(of, want) {
+		t.Errorf("dictionaries are %v, want %v", of, want)
+	}
+	if got, err := r.Dictionary(digest(dictionary)[:8]); string(got) != string(dictionary) || err != nil {
+		t.Errorf("it is %q, %v", got, err)
+	}
+	if got, err := r.Dictionary("00000000"); got != nil || err != nil {
+		t.Errorf("there is %q, %v", got, err)
+	}
+	_, err = r.db.Exec("UPDATE published SET body = 'spoilt' WHERE sha256 = ?", digest(dictionary))
+	must(t, err)
+	if _, err := readKept(r); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a tree without its dictionary is read: %v", err)
+	}
+	if s, err := r.Rebuild(ctx); err != nil || s == nil || s.Trees != few/2 {
+		t.Errorf("rebuilt: %v, %v", s, err)
+	}
+	if got, err := readKept(r); !strings.HasPrefix(got, fmt.Sprint(few/2, " trees, ")) || err != nil {
+		t.Errorf("kept is %s, %v", got, err)
+	}
 }
 
 // What is as it was kept and can't be parsed goes with a rebuild: it would be damaged for ever.

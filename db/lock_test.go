@@ -204,7 +204,7 @@ func TestCancelled(t *testing.T) {
 			cancel()
 			return r.SetListing(ctx, "school", map[string]Remote{"http://x/": {}}, nil)
 		},
-		"KeepSources": func(ctx context.Context, cancel func()) error { cancel(); return r.KeepSources(ctx, nil) },
+		"KeepSources": func(ctx context.Context, cancel func()) error { cancel(); return r.KeepSources(ctx, nil, nil) },
 		"KeepShard": func(ctx context.Context, cancel func()) error {
 			cancel()
 			return r.KeepShard(ctx, "school", "references", x, 1, files[1])

@@ -120,7 +120,7 @@ func TestOlder(t *testing.T) {
 	for _, version := range []int{1, 7} {
 		for _, mark := range []string{"", "perhaps", "now", "before"} {
 			t.Run(fmt.Sprint(version, mark), func(t *testing.T) {
-				path := filepath.Join(t.TempDir(), "record.db")
+				path := inFolder(t)
 				olderRecord(t, path, version, mark)
 				if n := size(t, path); n < 1_200_000 {
 					t.Fatalf("it has %d bytes", n)
@@ -185,7 +185,7 @@ func TestOlderCutOff(t *testing.T) {
 		"what another rebuild has left": {building: garbage(3, 9000), building + "-wal": garbage(4, 600)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "record.db")
+			path := inFolder(t)
 			for _, part := range []string{"", "-wal"} {
 				must(t, copyFile(path+part, old+part))
 			}
@@ -200,11 +200,10 @@ func TestOlderCutOff(t *testing.T) {
 		})
 	}
 	t.Run("cancelled", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "record.db")
+		path := inFolder(t)
 		for _, part := range []string{"", "-wal"} {
 			must(t, copyFile(path+part, old+part))
 		}
-		before, _ := inFile(t, path)
 		for looks := 1; ; looks = looks*5/4 + 1 {
 			r, err := Open(newEndsAfter(looks), path)
 			if err == nil {
@@ -218,8 +217,8 @@ func TestOlderCutOff(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Fatalf("after %d looks: %v", looks, err)
 			}
-			if rows, version := inFile(t, path); version != 7 || !slices.Equal(rows, before) {
-				t.Fatalf("after %d looks the record has version %d and %q", looks, version, rows)
+			if rows, version := inFile(t, path); version != 7 && version != schemaVersion || !slices.Equal(rows, want) {
+				t.Fatalf("after %d looks the record has version %d and not all rows", looks, version)
 			}
 			if left, _ := filepath.Glob(path + ".*"); left != nil {
 				t.Fatalf("after %d looks %q is left", looks, left)
@@ -244,7 +243,7 @@ func TestOlderDamaged(t *testing.T) {
 		{"all of the schema", wipe("name = 'sqlite_schema'", every), 90, 0, "journal"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "record.db")
+			path := inFolder(t)
 			olderRecord(t, path, 7, "")
 			inFile(t, path) // which brings the log into it
 			tt.do(t, path)

@@ -59,6 +59,7 @@ func (r *Record) Rebuild(ctx context.Context) (s *Salvage, err error) {
 			return err
 		}
 		if err := replace(r.path); err != nil {
+			s = nil
 			return err
 		}
 		clear(r.unreadable)

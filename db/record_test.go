@@ -31,7 +31,16 @@ func open(t *testing.T, path string) *Record {
 	return r
 }
 
-func fresh(t *testing.T) *Record { return open(t, filepath.Join(t.TempDir(), "record.db")) }
+func fresh(t *testing.T) *Record { return open(t, inFolder(t)) }
+
+// inFolder is where a record may be, in a folder that has its reserve already: to make one costs more
+// than a short test.
+func inFolder(t testing.TB) string {
+	dir := t.TempDir()
+	reserve := filepath.Join(dir, "reserve")
+	must(t, errors.Join(os.WriteFile(reserve, nil, 0o600), os.Truncate(reserve, reserveSize)))
+	return filepath.Join(dir, "record.db")
+}
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -425,21 +434,25 @@ func TestSources(t *testing.T) {
 	if a, b, c, d := kept("school", "references", school, 0), kept("school", "references", school, 1), kept("school", "capabilities", usb, 0), kept("usb", "references", usb, 0); a != "none" || b != "none" || c != "usb" || d != "usb" {
 		t.Errorf("after a new listing: %s, %s, %s, %s", a, b, c, d)
 	}
-	// A shard takes the place of an earlier index's.
+	// A shard of an earlier index stays until the newer one is listed.
 	must(t, r.KeepShard(ctx, "usb", "references", newer, 0, newers[0]))
+	if a, b := kept("usb", "references", newer, 0), kept("usb", "references", usb, 0); a != "newer" || b != "usb" {
+		t.Errorf("beside a newer one: %s, %s", a, b)
+	}
+	must(t, r.SetListing(ctx, "usb", nil, []string{newer.Root}))
 	if a, b := kept("usb", "references", newer, 0), kept("usb", "references", usb, 0); a != "newer" || b != "none" {
 		t.Errorf("after a newer one: %s, %s", a, b)
 	}
-	must(t, r.KeepSources(ctx, []string{"usb", `odd "id"`}))
+	must(t, r.KeepSources(ctx, []string{"usb"}, []string{`odd "id"`}))
 	if a, b := kept("school", "capabilities", usb, 0), kept("usb", "references", newer, 0); a != "none" || b != "newer" {
 		t.Errorf("after a source is gone: %s, %s", a, b)
 	}
 	// Where nothing changes, nothing is written: another process may be at it.
 	release := writing(t, r.path)
-	must(t, r.KeepSources(ctx, []string{"usb"}))
+	must(t, r.KeepSources(ctx, []string{"usb"}, []string{`odd "id"`}))
 	release()
 	must(t, r.SetListing(ctx, "usb", nil, nil))
-	must(t, r.KeepSources(ctx, nil))
+	must(t, r.KeepSources(ctx, nil, nil))
 	var n int
 	if must(t, r.db.QueryRow("SELECT count(*) FROM shard").Scan(&n)); n != 0 {
 		t.Errorf("without sources there are %d shards", n)

@@ -96,7 +96,7 @@ func salvage(ctx context.Context, path, from string, unreadable map[string]bool)
 
 // legible opens a file for reading. Where SQLite can't make out what tables it has, as after every
 // damage to its first page, it opens a copy in which the pages that tell are those of the new record:
-// a record of this version has always the same ones, and of an older one it is what own and needed have.
+// a record of this version has always the same ones, and an older one as far as own and needed.
 func legible(ctx context.Context, path, from string, new *sql.DB) (*sql.DB, error) {
 	const reading = "&mode=ro&_pragma=" + busyTimeout + "&_pragma=writable_schema(ON)" // which makes SQLite bear some damage
 	old, err := connect(from, reading)

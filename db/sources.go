@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 )
 
 // SetListing keeps the small files that say what a source offers now, by their URLs, and forgets
@@ -27,15 +28,21 @@ func (r *Record) SetListing(ctx context.Context, source string, files map[string
 	}))
 }
 
-// KeepSources forgets what is kept of the indexes of all sources but these. Where nothing changes the
-// record is only read.
-func (r *Record) KeepSources(ctx context.Context, sources []string) error {
-	var other int
-	if err := r.row("SELECT EXISTS (SELECT 1 FROM shard WHERE source NOT IN (SELECT value FROM json_each(?)))", list(sources)).Scan(&other); err != nil || other == 0 {
+// KeepSources brings the record in line with the configuration: what is kept of the indexes of other
+// sources is forgotten. Where something changed, if only which sources are enabled, other processes
+// see another Version, and read the configuration again; else the record is only read.
+func (r *Record) KeepSources(ctx context.Context, enabled, disabled []string) error {
+	all := list(slices.Concat(enabled, disabled))
+	is := list(enabled) + all
+	var was string
+	if _, err := found(r.row("SELECT value FROM meta WHERE key = 'sources'").Scan(&was)); err != nil || was == is {
 		return r.failed("reading", err)
 	}
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM shard WHERE source NOT IN (SELECT value FROM json_each(?))", list(sources))
+		if _, err := tx.ExecContext(ctx, "DELETE FROM shard WHERE source NOT IN (SELECT value FROM json_each(?))", all); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT OR REPLACE INTO meta (key, value) VALUES ('sources', ?)", is)
 		return err
 	}))
 }

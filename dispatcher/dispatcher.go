@@ -25,6 +25,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -44,6 +45,11 @@ type Dispatcher struct {
 	OneShot bool             // only the first command
 	Dialect wire.Dialect
 	Log     hclog.Logger
+
+	idle    chan os.Signal // signals while nothing runs
+	mu      sync.Mutex
+	running string             // the command that runs
+	cancel  context.CancelFunc // ends it; nil: none runs
 }
 
 // Exit statuses that PackageKit knows (pk-spawn.h).
@@ -62,6 +68,8 @@ func (d *Dispatcher) Run(first []string) int {
 		stderr = d.Out
 	}
 	w := wire.NewSplitWriter(d.Out, stderr, d.Dialect, hungUp)
+	d.idle = make(chan os.Signal, 1)
+	go d.watch(hangup.Done())
 	lines := make(chan line)
 	if !d.OneShot {
 		go d.read(lines, hangup.Done())
@@ -86,7 +94,7 @@ func (d *Dispatcher) Run(first []string) int {
 				return Success
 			}
 			d.carryOut(hangup, w, strings.Split(l.text, "\t"), l.err)
-		case <-d.Signals:
+		case <-d.idle:
 			return Success
 		case <-idle.C:
 			d.Log.Debug("nothing to do", "for", d.Idle)
@@ -123,23 +131,9 @@ func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (er
 		return wire.Errorf(wire.NotSupported, "the command %s is not supported", r.Command)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for { // a second signal is for the same command, not for the next one
-			select {
-			case sig := <-d.Signals:
-				d.Log.Info("cancelled", "signal", sig, "command", r.Command)
-				cancel()
-			case <-done:
-				return
-			}
-		}
-	}()
+	d.begins(r.Command, cancel)
 	defer func() {
-		close(done)
-		<-watched
+		d.ended()
 		cancel()
 		if p := recover(); p != nil {
 			d.Log.Error("a command panicked", "command", r, "panic", p, "stack", string(debug.Stack()))
@@ -148,6 +142,58 @@ func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (er
 	}()
 	d.Log.Debug("command", "is", r)
 	return op.Do(ctx, w, r)
+}
+
+// begins says which command signals cancel from now on, one too that has come before it.
+func (d *Dispatcher) begins(command string, cancel context.CancelFunc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running, d.cancel = command, cancel
+	select {
+	case sig := <-d.idle:
+		d.cancelled(sig)
+	default:
+	}
+}
+
+// ended says that no command runs.
+func (d *Dispatcher) ended() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.running, d.cancel = "", nil
+}
+
+// cancelled cancels the command that runs; d.mu is held.
+func (d *Dispatcher) cancelled(sig os.Signal) {
+	d.cancel()
+	d.Log.Info("cancelled", "signal", sig, "command", d.running)
+}
+
+// watch gives each signal to the command that runs: a second one is for the same command, not for
+// the next one. Where none runs it is Run's, or the next command's. It is one goroutine for all
+// commands: to start one for each and wait for its end is a tenth of a short answer.
+func (d *Dispatcher) watch(stop <-chan struct{}) {
+	for {
+		select {
+		case sig := <-d.Signals:
+			d.signalled(sig)
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (d *Dispatcher) signalled(sig os.Signal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cancel != nil {
+		d.cancelled(sig)
+		return
+	}
+	select {
+	case d.idle <- sig:
+	default: // another one is there
+	}
 }
 
 // A line is one line of In without its end, or what is wrong with it.

@@ -227,23 +227,40 @@ func TestSignalCancelsTheCommandThatRuns(t *testing.T) {
 	}
 }
 
+// A signal that has come before the first command began is for it.
+func TestEarlySignal(t *testing.T) {
+	early := func(d *Dispatcher) {
+		signals := make(chan os.Signal, 1)
+		signals <- syscall.SIGTERM
+		d.OneShot, d.In, d.Signals = true, nil, signals
+	}
+	start(t, early, "resolve", "none", "waits").ends(GaveUp, cancelled)
+}
+
 // An impatient user's second signal, while the command is still busy ending, must not end the
 // helper, which has the next command to answer.
 func TestSecondSignal(t *testing.T) {
-	h := start(t, nil)
+	cancelledBy := make(logged, 99)
+	h := start(t, func(d *Dispatcher) { d.Log = hclog.New(&hclog.LoggerOptions{Output: cancelledBy}) })
 	go func() {
 		h.send("resolve\tnone\twaits-in-any-case\n")
 		<-h.entered
 		for range 2 * cap(h.signals) {
 			h.signals <- syscall.SIGTERM
-		}
-		for len(h.signals) > 0 {
-			runtime.Gosched()
+			<-cancelledBy
 		}
 		close(h.release)
 		h.send("resolve\tnone\tb\nexit\n")
 	}()
 	h.ends(Success, cancelled, found("b"))
+}
+
+// logged are lines of a log.
+type logged chan string
+
+func (l logged) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
 func TestSignalWhileIdleEnds(t *testing.T) {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // demanding is the environment of a helper whose rpm is configured with macros, as root may be.
@@ -96,11 +96,11 @@ func TestRPMDemandsKnownKeys(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var tree struct{ Packages []struct{ Unsigned bool } }
-			if err := json.Unmarshal(data, &tree); err != nil {
+			kept, err := tree.KeptTree(data, nil)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if !tree.Packages[len(tree.Packages)-1].Unsigned {
+			if !kept.Top().Unsigned {
 				signed++
 			}
 		}

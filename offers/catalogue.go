@@ -65,8 +65,10 @@ func (o *Offers) readView(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if f := o.file(in); ok && f != nil {
-			v.texts[source.ID] = f
+		if ok {
+			if f := o.file(in); f != nil {
+				v.texts[source.ID] = f
+			}
 		}
 	}
 	o.view = v
@@ -85,8 +87,10 @@ func (o *Offers) readView(ctx context.Context) error {
 // outdated makes the next command read the view: this process has changed what it is read from.
 func (o *Offers) outdated() { o.view.platforms = nil }
 
-// folder is where search files are: beside the record.
-func (o *Offers) folder() string { return filepath.Join(o.Record.Folder(), "catalogue") }
+// Folder is the name of the folder, beside the record, that search files are in.
+const Folder = "catalogue"
+
+func (o *Offers) folder() string { return filepath.Join(o.Record.Folder(), Folder) }
 
 // path is where a search file is that has this content.
 func (o *Offers) path(content string) string { return filepath.Join(o.folder(), content) }
@@ -334,6 +338,10 @@ func (o *Offers) load(ctx context.Context, p Progress, source Source, platform *
 			return err
 		}
 		return o.bringTexts(ctx, p, source, platform)
+	}
+	missing, err := o.missing(source, platform, names)
+	if err != nil || len(missing) == 0 {
+		return err
 	}
 	p.Doing(LoadingCatalogue)
 	return o.loadReferences(ctx, source, platform, names)

@@ -31,9 +31,9 @@ func (o *Offers) fits(source Source, bytes int64) error {
 // logRoom is how much the log of the record may have of what changes beside what is added.
 const logRoom = 1 << 20
 
-// searchRoom is how much of the disk a search file takes: its lines, and their index. The earlier one
-// stays until it is whole.
-func searchRoom(s tree.Search) int64 { return s.Unpacked + s.Unpacked/2 + 64*int64(s.Lines) + 1<<20 }
+// searchRoom is how much of the disk a search file takes at the most: its lines, and their index. The
+// earlier one stays until it is whole.
+func searchRoom(s tree.Search) int64 { return s.Unpacked + s.Unpacked/2 + 64*int64(s.Lines) + 64<<10 }
 
 // fileRoom is how much they grow by for a file that is kept, or the texts in it: as it is, in lower
 // case, and both once more in the log.

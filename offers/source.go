@@ -92,7 +92,7 @@ func (o *Offers) use(ctx context.Context, written []Source) error {
 		}
 	}
 	o.folders.Store(&folders)
-	if err := o.Record.KeepSources(ctx, slices.Concat(on, off)); err != nil {
+	if err := o.Record.KeepSources(ctx, on, off); err != nil {
 		return err
 	}
 	o.written = written

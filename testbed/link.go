@@ -25,6 +25,7 @@ type Link struct {
 	mu       sync.Mutex
 	until    time.Time // it is down, once
 	conns    map[net.Conn]bool
+	marks    map[chan struct{}]int64 // closed when so many bytes have gone to laptops
 }
 
 // Weather is how a link fails. The zero weather is fair.
@@ -44,7 +45,7 @@ func NewLink(serverURL string, w Weather) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{weather: w, server: u.Host, closed: make(chan struct{}), began: time.Now(), conns: make(map[net.Conn]bool)}
+	l := &Link{weather: w, server: u.Host, closed: make(chan struct{}), began: time.Now(), conns: make(map[net.Conn]bool), marks: make(map[chan struct{}]int64)}
 	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -62,6 +63,27 @@ func NewLink(serverURL string, w Weather) (*Link, error) {
 		}
 	}()
 	return l, nil
+}
+
+// At gives a channel that is closed when so many bytes have gone to laptops.
+func (l *Link) At(n int64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := make(chan struct{})
+	l.marks[c] = n
+	return c
+}
+
+// mark closes the channels of At that are due.
+func (l *Link) mark(all int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, n := range l.marks {
+		if all >= n {
+			close(c)
+			delete(l.marks, c)
+		}
+	}
 }
 
 // Close takes no more connections and ends those that there are.
@@ -173,6 +195,7 @@ func (l *Link) carry(laptop *net.TCPConn) {
 		time.Sleep(time.Until(c.due))
 		n, err := laptop.Write(c.bytes)
 		all := l.Received.Add(int64(n))
+		l.mark(all)
 		if err != nil {
 			server.Close()
 			for range way { // to its end

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -141,7 +142,7 @@ func (s *stalling) Write(b []byte) (int, error) {
 	}
 	s.left = len(b)
 	m, err := s.ResponseWriter.Write(b[n:])
-	s.left = 1 << 62
+	s.left = math.MaxInt
 	return n + m, err
 }
 

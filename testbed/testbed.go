@@ -38,9 +38,15 @@ type Tools struct {
 // Build builds the programs of the module that the working folder is in into a folder.
 func Build(dir string) (Tools, error) {
 	t := Tools{Helper: filepath.Join(dir, "pk-presolve"), Presolver: filepath.Join(dir, "presolver")}
-	for _, b := range []struct{ out, pkg, cgo string }{{t.Helper, "pk-presolve", "0"}, {t.Presolver, "presolver", "1"}} {
+	for _, b := range []struct {
+		out, pkg string
+		env      []string
+	}{
+		{t.Helper, "pk-presolve", []string{"CGO_ENABLED=0"}},
+		{t.Presolver, "presolver", []string{"CGO_ENABLED=1", "GOARCH="}}, // a server's, whatever the laptops are
+	} {
 		cmd := exec.Command("go", "build", "-trimpath", "-o", b.out, "github.com/sugarlabs/packagekit-backend-presolve/cmd/"+b.pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED="+b.cgo)
+		cmd.Env = append(os.Environ(), b.env...)
 		if err := run(cmd); err != nil {
 			return t, err
 		}

@@ -157,7 +157,8 @@ func openBelow(folder, rel string) (*os.File, error) {
 	if !fi.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
-	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	// os.Root, unlike os.Open, leaves it to the caller that 32-bit computers open what is over 2 GiB.
+	f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_LARGEFILE|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, within(err)
 	}

@@ -21,8 +21,11 @@ func (b *both) stderr() *marked { return &marked{b} }
 type marked struct{ to *both }
 
 func (m *marked) Write(p []byte) (int, error) {
-	m.to.WriteByte(0)
-	return m.to.Write(p)
+	for line := range bytes.Lines(p) {
+		m.to.WriteByte(0)
+		m.to.Write(line)
+	}
+	return len(p), nil
 }
 
 // Every reply in every dialect, byte for byte. A text stands for the dialects before it; a dialect
@@ -126,16 +129,17 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"external":                    "!percentage:40\n!percentage:100\n",
 		}},
 		{"item-progress", func(w *Writer) {
+			w.now = hours()
 			w.ItemProgress(anID, StatusDownload, 10)
-			w.ItemProgress(b, StatusDownload, 90) // meanwhile
+			w.ItemProgress(b, StatusDownload, 80) // meanwhile
 			w.ItemProgress(anID, StatusDownload, 100)
 			w.ItemProgress(b, StatusDownload, 95)
-			w.ItemProgress(anID, StatusInstall, 5) // b was given up
+			w.ItemProgress(anID, StatusInstall, 15) // b was given up
 		}, map[string]string{
-			"1.3 1.2 0.9 0.8": "item-progress|ID|download|10\nitem-progress|OTHER|download|90\nitem-progress|ID|download|100\nitem-progress|OTHER|download|95\nitem-progress|ID|install|5\n",
-			"0.6 0.3 0.2":     "subpercentage|10\nsubpercentage|100\nsubpercentage|95\nsubpercentage|5\n",
-			"0.1":             "!subpercentage|10\n!subpercentage|100\n!subpercentage|95\n!subpercentage|5\n",
-			"external":        "!subpercentage:10\n!subpercentage:100\n!subpercentage:95\n!subpercentage:5\n",
+			"1.3 1.2 0.9 0.8": "item-progress|ID|download|10\nitem-progress|OTHER|download|80\nitem-progress|ID|download|100\nitem-progress|OTHER|download|95\nitem-progress|ID|install|15\n",
+			"0.6 0.3 0.2":     "subpercentage|10\nsubpercentage|100\nsubpercentage|95\nsubpercentage|15\n",
+			"0.1":             "!subpercentage|10\n!subpercentage|100\n!subpercentage|95\n!subpercentage|15\n",
+			"external":        "!subpercentage:10\n!subpercentage:100\n!subpercentage:95\n!subpercentage:15\n",
 		}},
 		{"speed", func(w *Writer) { w.Speed(5e9); w.Speed(-1) }, map[string]string{
 			"1.3 1.2 0.9 0.8 0.6": "speed|5000000000\nspeed|0\n",

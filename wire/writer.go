@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // An Info says what a package line means.
@@ -65,14 +66,21 @@ const (
 	StatusRunning             Status = "running"
 )
 
-// A Writer writes the replies of one command after another. Each line is written at once, in one
-// Write. It keeps the promises of the protocol, whatever its caller does: percentages never go back
-// within a command (those of an item within a status), a status isn't repeated, nor is what was
-// told of a package or a source, there is one error at most, nothing comes after "finished", and
-// fields are UTF-8 without tabs and newlines. It may be used by several goroutines.
+// A Writer writes the replies of one command after another. Lines are gathered, and written
+// together when the command ends, 10 ms after the first of them at the latest, and at once where
+// what comes next may take long (Status) or mustn't be cut off (AllowCancel).
+//
+// It keeps the promises of the protocol, whatever its caller does: percentages never go back within
+// a command (those of an item within a status), a status isn't repeated, nor is what was told of a
+// package or a source, there is one error at most, nothing comes after "finished", and fields are
+// UTF-8 without tabs and newlines. Of progress it tells what a person can see: a whole percent of
+// the command, a tenth of a package ten times a second, twice a second how much there is to come,
+// and how fast. It may be used by several goroutines.
 type Writer struct {
 	out, stderr io.Writer
 	encoder     *encoder
+	now         func() time.Time
+	hold        time.Duration // that a line is kept back, at most
 
 	mu               sync.Mutex
 	err              error // of the first Write that failed; nothing is written after it
@@ -82,17 +90,35 @@ type Writer struct {
 	status           string
 	items            map[PackageID]item
 	shown            PackageID // whose progress is shown where a line doesn't say whose it is
-	speed, remaining int64
+	speed, remaining figure
 	cancel           bool
-	buffer           []byte
 	hash             maphash.Hash
 	told             map[uint64]bool // hashes of the replies that aren't repeated within a command
+
+	gathered []byte      // lines that aren't written yet, whole ones
+	onStderr bool        // that is where they go
+	timer    *time.Timer // writes them; it isn't stopped where something else has done so before it
+	ticking  bool
+}
+
+const (
+	holdBack    = 10 * time.Millisecond
+	together    = 16 << 10               // bytes that are written together, about
+	figureEvery = 500 * time.Millisecond // but for 0, which is told at once
+	itemEvery   = 100 * time.Millisecond // but for 100
+)
+
+// A figure is a number that changes all the time.
+type figure struct {
+	value int64 // that was told; -1: none
+	at    time.Time
 }
 
 // An item is how far one package is.
 type item struct {
 	status  Status
-	percent int
+	percent int       // that was told
+	at      time.Time // when
 }
 
 // NewWriter writes to out. When writing fails, because nobody reads any more, broken is called
@@ -103,14 +129,15 @@ func NewWriter(out io.Writer, d Dialect, broken func()) *Writer {
 
 // NewSplitWriter writes to out, and to stderr the replies that the dialect has there.
 func NewSplitWriter(out, stderr io.Writer, d Dialect, broken func()) *Writer {
-	return &Writer{out: out, stderr: stderr, encoder: newEncoder(d), broken: broken}
+	return &Writer{out: out, stderr: stderr, encoder: newEncoder(d), now: time.Now, hold: holdBack, broken: broken}
 }
 
 // Begin starts the replies to a command.
 func (w *Writer) Begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open, w.percent, w.status, w.items, w.shown, w.speed, w.remaining, w.cancel = true, -1, "", nil, PackageID{}, -1, -1, true
+	w.open, w.percent, w.status, w.items, w.shown, w.cancel = true, -1, "", nil, PackageID{}, true
+	w.speed, w.remaining = figure{value: -1}, figure{value: -1}
 	w.told = make(map[uint64]bool)
 }
 
@@ -124,6 +151,7 @@ func (w *Writer) Finish(err *Error) {
 	}
 	w.line("finished")
 	w.open = false
+	w.flush()
 }
 
 // Package reports a package.
@@ -193,6 +221,9 @@ func (w *Writer) Status(s Status) {
 	if word := w.encoder.word("status", string(s)); w.status != word && word != "" {
 		w.status = word
 		w.line("status", string(s))
+		if s != StatusQuery {
+			w.flush()
+		}
 	}
 }
 
@@ -210,14 +241,18 @@ func (w *Writer) Percentage(p int) {
 func (w *Writer) ItemProgress(id PackageID, s Status, p int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p = min(max(p, 0), 100)
-	if was, ok := w.items[id]; ok && was.status == s && was.percent >= p {
+	p = min(p, 100)
+	was, now := w.items[id], w.now()
+	if was.status != s {
+		was = item{status: s}
+	}
+	if p/10 <= was.percent/10 || p < 100 && now.Sub(was.at) < itemEvery {
 		return
 	}
 	if w.items == nil {
 		w.items = make(map[PackageID]item)
 	}
-	w.items[id] = item{s, p}
+	w.items[id] = item{s, p, now}
 	if !w.shows(id, s) {
 		return
 	}
@@ -240,23 +275,24 @@ func (w *Writer) shows(id PackageID, s Status) bool {
 }
 
 // Speed reports how fast a download goes, in bytes a second.
-func (w *Writer) Speed(n int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if n = max(n, 0); w.speed != n {
-		w.speed = n
-		w.line("speed", strconv.FormatInt(n, 10))
-	}
-}
+func (w *Writer) Speed(n int64) { w.figure(&w.speed, "speed", n) }
 
 // Remaining reports how many bytes are still to be downloaded.
-func (w *Writer) Remaining(n int64) {
+func (w *Writer) Remaining(n int64) { w.figure(&w.remaining, "download-size-remaining", n) }
+
+func (w *Writer) figure(f *figure, reply string, n int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n = max(n, 0); w.remaining != n {
-		w.remaining = n
-		w.line("download-size-remaining", strconv.FormatInt(n, 10))
+	n = max(n, 0)
+	if f.value == n {
+		return
 	}
+	now := w.now()
+	if n > 0 && f.value > 0 && now.Sub(f.at) < figureEvery {
+		return
+	}
+	*f = figure{n, now}
+	w.line(reply, strconv.FormatInt(n, 10))
 }
 
 // AllowCancel reports whether the command can be cancelled from here on.
@@ -266,6 +302,7 @@ func (w *Writer) AllowCancel(allow bool) {
 	if w.cancel != allow {
 		w.cancel = allow
 		w.line("allow-cancel", strconv.FormatBool(allow))
+		w.flush()
 	}
 }
 
@@ -286,17 +323,60 @@ func (w *Writer) send(reply string, values ...string) {
 	}
 }
 
-// line writes the line of a reply, if the dialect has it; w.mu is held.
+// line gathers the line of a reply, if the dialect has it; w.mu is held.
 func (w *Writer) line(reply string, values ...string) {
 	if !w.open || w.err != nil {
 		return
 	}
-	b, stderr := w.encoder.append(w.buffer[:0], reply, values)
-	if w.buffer = b; len(b) == 0 {
+	before := len(w.gathered)
+	all, stderr := w.encoder.append(w.gathered, reply, values)
+	w.gathered = all
+	if len(all) == before {
+		return
+	}
+	if before > 0 && stderr != w.onStderr { // the order is kept, for who reads both
+		w.write(all[:before])
+		w.gathered = append(all[:0], all[before:]...)
+	}
+	w.onStderr = stderr
+	switch {
+	case len(w.gathered) >= together:
+		w.flush()
+	case !w.ticking:
+		w.ticking = true
+		if w.timer == nil {
+			w.timer = time.AfterFunc(w.hold, w.late)
+		} else {
+			w.timer.Reset(w.hold)
+		}
+	}
+}
+
+// late writes what was gathered for long enough.
+func (w *Writer) late() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ticking = false
+	w.flush()
+}
+
+// flush writes what was gathered; w.mu is held.
+func (w *Writer) flush() {
+	if len(w.gathered) > 0 {
+		w.write(w.gathered)
+		w.gathered = w.gathered[:0]
+	}
+	if cap(w.gathered) > 4*together { // a list of files
+		w.gathered = nil
+	}
+}
+
+func (w *Writer) write(b []byte) {
+	if w.err != nil {
 		return
 	}
 	to := w.out
-	if stderr {
+	if w.onStderr {
 		to = w.stderr
 	}
 	if _, w.err = to.Write(b); w.err != nil && w.broken != nil {

@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/wire/wiretest"
 )
@@ -46,12 +48,12 @@ func TestReplies(t *testing.T) {
 			}
 		}, "percentage\t0\npercentage\t40\npercentage\t41\npercentage\t100\n"},
 		{"item-progress", func(w *Writer) {
-			for _, p := range []int{-3, 0, 50, 40, 100, 101} {
+			for _, p := range []int{-3, 9, 50, 59, 40, 61, 100, 101} {
 				w.ItemProgress(anID, StatusDownload, p)
 			}
 			w.ItemProgress(anID, StatusInstall, 100)
 			w.ItemProgress(PackageID{Name: "b"}, StatusInstall, 100)
-		}, "item-progress\tX\tdownload\t0\nitem-progress\tX\tdownload\t50\nitem-progress\tX\tdownload\t100\nitem-progress\tX\tinstall\t100\nitem-progress\tb;;;\tinstall\t100\n"},
+		}, "item-progress\tX\tdownload\t50\nitem-progress\tX\tdownload\t61\nitem-progress\tX\tdownload\t100\nitem-progress\tX\tinstall\t100\nitem-progress\tb;;;\tinstall\t100\n"},
 		{"speed", func(w *Writer) { w.Speed(0); w.Speed(0); w.Speed(5e9); w.Speed(-1) }, "speed\t0\nspeed\t5000000000\nspeed\t0\n"},
 		{"remaining", func(w *Writer) { w.Remaining(9e9); w.Remaining(9e9); w.Remaining(-1) }, "download-size-remaining\t9000000000\ndownload-size-remaining\t0\n"},
 		{"allow-cancel", func(w *Writer) { w.AllowCancel(true); w.AllowCancel(false); w.AllowCancel(false); w.AllowCancel(true) }, "allow-cancel\tfalse\nallow-cancel\ttrue\n"},
@@ -61,6 +63,7 @@ func TestReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			w := NewWriter(&out, V1_2, nil)
+			w.now = hours()
 			tt.reply(w) // nothing is written before a command begins
 			w.Begin()
 			tt.reply(w)
@@ -82,7 +85,139 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// lines fails a test that writes anything but one whole line a Write.
+// hours is a clock that is an hour later each time that somebody looks at it.
+func hours() func() time.Time {
+	now := time.Now()
+	return func() time.Time { now = now.Add(time.Hour); return now }
+}
+
+func TestItemsInTenths(t *testing.T) {
+	var out bytes.Buffer
+	w, now := NewWriter(&out, V1_2, nil), time.Now()
+	w.now = func() time.Time { return now }
+	w.Begin()
+	for _, status := range []Status{StatusDownload, StatusInstall} { // 250 ms; at once
+		for p := range 101 {
+			w.ItemProgress(PackageID{Name: "a"}, status, p)
+			if status == StatusDownload {
+				now = now.Add(2500 * time.Microsecond)
+			}
+		}
+	}
+	w.Finish(nil)
+	const line = "item-progress\ta;;;\t"
+	if want := line + "download\t10\n" + line + "download\t50\n" + line + "download\t90\n" + line + "download\t100\n" + line + "install\t10\n" + line + "install\t100\nfinished\n"; out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+}
+
+func TestFiguresTwiceASecond(t *testing.T) {
+	var out bytes.Buffer
+	w, now := NewWriter(&out, V1_2, nil), time.Now()
+	w.now = func() time.Time { return now }
+	w.Begin()
+	for i := range int64(12) {
+		w.Speed(1000 + i)
+		w.Remaining(2000 - i)
+		now = now.Add(100 * time.Millisecond)
+	}
+	w.Remaining(0) // at once
+	w.Speed(0)
+	w.Speed(7)
+	w.Finish(nil)
+	want := ""
+	for _, i := range []int64{0, 5, 10} {
+		want += fmt.Sprintf("speed\t%d\ndownload-size-remaining\t%d\n", 1000+i, 2000-i)
+	}
+	if want += "download-size-remaining\t0\nspeed\t0\nspeed\t7\nfinished\n"; out.String() != want {
+		t.Errorf("got  %q\nwant %q", out.String(), want)
+	}
+}
+
+// writes are what was written, each Write one of them.
+type writes chan string
+
+func (w writes) Write(b []byte) (int, error) {
+	w <- string(b)
+	return len(b), nil
+}
+
+func TestLinesAreWrittenTogether(t *testing.T) {
+	out := make(writes, 9)
+	w := NewWriter(out, V1_2, nil)
+	w.hold = time.Hour
+	a, b := PackageID{Name: "a"}, PackageID{Name: "b"}
+	const la, lb = "package\tavailable\ta;;;\t\n", "package\tavailable\tb;;;\t\n"
+	w.Begin()
+	w.Status(StatusQuery)
+	w.Package(InfoAvailable, a, "")
+	w.Status(StatusDownload) // may take long
+	w.Package(InfoAvailable, b, "")
+	w.AllowCancel(false) // has to be known
+	w.Percentage(100)
+	w.Finish(nil)
+	w.Begin()
+	w.Package(InfoAvailable, a, strings.Repeat("x", together))
+	w.Package(InfoAvailable, b, "")
+	w.Finish(Errorf(InternalError, "x"))
+	close(out)
+	var got []string
+	for text := range out {
+		got = append(got, text)
+	}
+	want := []string{
+		"status\tquery\n" + la + "status\tdownload\n", lb + "allow-cancel\tfalse\n", "percentage\t100\nfinished\n",
+		strings.Replace(la, "\t\n", "\t"+strings.Repeat("x", together)+"\n", 1), lb + "error\tinternal-error\tx\nfinished\n",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// What an op has to say while it goes on isn't kept back, each time.
+func TestLinesAreWrittenSoon(t *testing.T) {
+	out := make(writes)
+	w := NewWriter(out, V1_2, nil)
+	w.Begin()
+	for i := range 3 {
+		w.Percentage(i)
+		if got, want := <-out, fmt.Sprintf("percentage\t%d\n", i); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// onStderr marks what was written.
+type onStderr chan string
+
+func (w onStderr) Write(b []byte) (int, error) {
+	w <- "! " + string(b)
+	return len(b), nil
+}
+
+// Where some lines are read on stderr, the order of all is kept.
+func TestOrderOfBothOutputs(t *testing.T) {
+	out := make(writes, 9)
+	w := NewSplitWriter(out, onStderr(out), V0_1, nil)
+	w.hold = time.Hour
+	w.Begin()
+	w.Package(InfoAvailable, PackageID{Name: "a"}, "")
+	w.Percentage(1)
+	w.Percentage(2)
+	w.Package(InfoAvailable, PackageID{Name: "b"}, "")
+	w.Finish(nil)
+	close(out)
+	var got []string
+	for text := range out {
+		got = append(got, text)
+	}
+	want := []string{"package\tavailable\ta;;;\t\n", "! percentage\t1\npercentage\t2\n", "package\tavailable\tb;;;\t\n"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// lines fails a test that writes anything but whole lines.
 type lines struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -90,12 +225,14 @@ type lines struct {
 }
 
 func (l *lines) Write(b []byte) (int, error) {
-	if bytes.Count(b, []byte("\n")) != 1 || b[len(b)-1] != '\n' {
+	if len(b) == 0 || b[len(b)-1] != '\n' {
 		l.t.Errorf("one Write has %q", b)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lines = append(l.lines, strings.TrimSuffix(string(b), "\n"))
+	for line := range strings.Lines(string(b)) {
+		l.lines = append(l.lines, strings.TrimSuffix(line, "\n"))
+	}
 	return len(b), nil
 }
 
@@ -175,12 +312,18 @@ func TestRepliesAreNotRepeated(t *testing.T) {
 func TestBroken(t *testing.T) {
 	out, calls := &brokenAfter{left: 2}, 0
 	w := NewWriter(out, V1_2, func() { calls++ })
-	for range 3 {
+	w.hold = time.Hour
+	for range 5 {
 		w.Begin()
 		w.Status(StatusQuery)
 		w.Percentage(1)
 		w.Finish(nil)
 	}
+	broken := make(chan bool, 1)
+	w = NewWriter(&brokenAfter{}, V1_2, func() { broken <- true })
+	w.Begin()
+	w.Percentage(1)
+	<-broken // in the middle of a command too
 	if calls != 1 || out.writes != 3 {
 		t.Errorf("broken was called %d times after %d writes, want once after the third", calls, out.writes)
 	}

@@ -14,6 +14,7 @@
  */
 #include "helper.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -29,6 +30,14 @@
 
 /* Seconds without a command until a helper is asked to exit, where PackageKit.conf has no BackendShutdownTimeout. */
 #define DEFAULT_IDLE_SECONDS 5
+
+/* After a job of so many lines there is memory that's worth giving back to the system. */
+#define MANY_LINES 1000
+
+/* Seconds from the job's end until that is done. */
+#ifndef TRIM_SECONDS
+#define TRIM_SECONDS 30
+#endif
 
 static void command_free (Command *command);
 static void command_fail (Command *command, PkErrorEnum code, const gchar *text);
@@ -146,6 +155,42 @@ pk_backend_cancel (PkBackend *backend, PkBackendJob *job)
 	}
 }
 
+/* ---- memory ---- */
+
+/*
+ * packagekitd keeps all that a job has told until six seconds after its end, 600 bytes for each package. What it frees
+ * then stays its own: with malloc, which gives back pages in the middle only when it's asked, and before that with
+ * g_slice (GLib up to 2.74), which lets go of what wasn't used for 15 seconds once enough of the same size is freed.
+ */
+static gboolean
+on_trim (gpointer data)
+{
+	Presolve *presolve = data;
+	PkPackage *packages[MANY_LINES];
+
+	presolve->trimming = 0;
+	for (guint i = 0; i < G_N_ELEMENTS (packages); i++)
+		packages[i] = pk_package_new ();
+	for (guint i = 0; i < G_N_ELEMENTS (packages); i++)
+		g_object_unref (packages[i]);
+#ifdef __GLIBC__
+	malloc_trim (0);
+#endif
+	g_debug ("free memory was given back");
+	return G_SOURCE_REMOVE;
+}
+
+/* The last of several jobs counts. */
+static void
+trim_after (Presolve *presolve, const Replies *replies)
+{
+	if (replies->n_lines < MANY_LINES)
+		return;
+	if (presolve->trimming != 0)
+		g_source_remove (presolve->trimming);
+	presolve->trimming = g_timeout_add_seconds (TRIM_SECONDS, on_trim, presolve);
+}
+
 /* ---- lanes ---- */
 
 void
@@ -194,6 +239,7 @@ lane_finish (Lane *lane)
 	command = g_steal_pointer (&lane->running);
 	crossed = command->cancelled && lane->replies.error != PK_ERROR_ENUM_TRANSACTION_CANCELLED;
 	replies_flush (&lane->replies);
+	trim_after (lane->presolve, &lane->replies);
 	replies_end (&lane->replies);
 	pk_backend_job_finished (command->job);
 	if (lane->helper->step != SERVING)
@@ -237,7 +283,7 @@ was_not_read (Lane *lane, Helper *helper, gint status)
 {
 	gboolean exited = WIFEXITED (status) && (WEXITSTATUS (status) == 0 || WEXITSTATUS (status) == GAVE_UP);
 
-	return !lane->replies.any && !lane->running->retried && !lane->running->cancelled && helper->fault == NULL &&
+	return lane->replies.n_lines == 0 && !lane->running->retried && !lane->running->cancelled && helper->fault == NULL &&
 	       helper->n_commands > 1 && (exited || helper->broken_pipe);
 }
 
@@ -257,6 +303,7 @@ lane_lost_helper (Lane *lane, Helper *helper, gint status)
 		replies_flush (&lane->replies);
 		if (lane->replies.error == PK_ERROR_ENUM_UNKNOWN)
 			set_error_of_end (command, helper, status);
+		trim_after (lane->presolve, &lane->replies);
 		replies_end (&lane->replies);
 		pk_backend_job_finished (command->job);
 	}
@@ -347,6 +394,8 @@ pk_backend_destroy (PkBackend *backend)
 
 	if (presolve == NULL)
 		return;
+	if (presolve->trimming != 0)
+		g_source_remove (presolve->trimming);
 	for (guint i = 0; i < N_LANES; i++) {
 		Lane *lane = &presolve->lanes[i];
 

@@ -36,6 +36,7 @@ struct Presolve {
 	Daemon		 daemon;
 	gchar		*helper_path;	/* owned */
 	guint		 idle_seconds;
+	guint		 trimming;	/* the source that will give memory back; 0: nothing is due */
 	Lane		 lanes[N_LANES];
 };
 

@@ -131,7 +131,7 @@ replies_line (Replies *replies, const gchar *line, gsize length, GError **error)
 			continue;
 		if (n - 1 < words[i].min || n - 1 > words[i].max)
 			return refuse (error, "wrong number of fields in", fields[0]);
-		replies->any = TRUE;
+		replies->n_lines++;
 		if (!is_wanted (replies, words[i].func))
 			return TRUE;
 		if (words[i].func != reply_package)

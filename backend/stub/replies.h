@@ -12,7 +12,7 @@ typedef struct {
 	PkBackendJob	*job;		/* borrowed */
 	GPtrArray	*packages;	/* owned, of PkPackage: packages that weren't signalled yet; NULL: none */
 	PkErrorEnum	 error;		/* of the "error" line; PK_ERROR_ENUM_UNKNOWN: there was none */
-	gboolean	 any;		/* there was a line */
+	guint		 n_lines;	/* that were read */
 	gboolean	 allow_cancel;	/* false: the command must run to its end */
 	gboolean	 finished;	/* the last line was read */
 } Replies;

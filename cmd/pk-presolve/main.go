@@ -24,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -76,6 +77,8 @@ func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	// The machines are small: little garbage is worth more than little work.
 	debug.SetGCPercent(25)
+	// A question is answered by one goroutine: to hand it to another processor takes longer.
+	runtime.GOMAXPROCS(1)
 	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
 	signals := make(chan os.Signal, 2) // one may be given back by starting
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGINT)
@@ -181,7 +184,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	defer closeLog()
 	ctx, started := starting(signals)
 	defer started()
-	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms"); err != nil {
+	if err := ops.PrivateFolders([]string{string(c.State), string(c.Cache)}, "rpms", offers.Folder); err != nil {
 		return 0, wire.Errorf(wire.FailedInitialization, "%w", err)
 	}
 	record, err := ops.OpenRecord(ctx, filepath.Join(string(c.State), "record.sqlite"), log)
@@ -209,6 +212,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	system.Offers.SetLocale(os.Getenv("LANG"))
 	mux := newMux(system)
 	system.Guard(mux)
+	forDownloads(mux)
 	d := dispatcher.Dispatcher{
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
 		Dialect: dialect, Log: log,
@@ -227,6 +231,18 @@ func newMux(system *ops.System) ops.Mux {
 		register(mux, system)
 	}
 	return mux
+}
+
+// forDownloads gives ops that download RPMs, or all of a catalogue, a second thread, on one
+// processor too: else all connections wait while a file is synced.
+func forDownloads(mux ops.Mux) {
+	for _, name := range []string{"download-packages", "install-files", "install-packages", "refresh-cache", "repair-system", "update-packages"} {
+		op := mux[name]
+		mux[name] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+			return op.Do(ctx, w, r)
+		})
+	}
 }
 
 // starting gives what happens before the dispatcher runs a context that a signal ends. Calling

@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"bytes"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -14,22 +15,32 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
 )
 
-// TestRecordDamagedInTheMiddleOfAnAnswer has a list of which a part is told when the damage is met.
-// Each package is told once.
-func TestRecordDamagedInTheMiddleOfAnAnswer(t *testing.T) {
+// TestCatalogueDamagedInTheMiddleOfAnAnswer has a list of which a part is told when the damage is
+// met. Each package is told once, and the search file comes again.
+func TestCatalogueDamagedInTheMiddleOfAnAnswer(t *testing.T) {
 	laptop := makeLaptop(t, "", "", "")
 	h := start(t, laptop)
 	h.OK(installOf("swarm")...)
 	search := []string{"search-name", "none", "s"}
 	want := h.OK(search...)
 	h.Stop()
-	laptoptest.Wipe(t, laptop, "entry") // after the installed ones
+	files, err := filepath.Glob(filepath.Join(laptop.State, "catalogue", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("the search files are %q, %v", files, err)
+	}
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], append(make([]byte, 1000), whole[1000:]...), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	h = start(t, laptop)
 	if got := h.OK(search...); !slices.Equal(packages(got), packages(want)) {
 		t.Errorf("answered %q, and before %q", packages(got), packages(want))
 	}
-	if !laptoptest.Rebuilt(t, laptop) {
-		t.Error("nobody has noticed the damage")
+	if now, err := os.ReadFile(files[0]); !bytes.Equal(now, whole) {
+		t.Errorf("it didn't come again: %v", err)
 	}
 }
 

@@ -4,7 +4,6 @@ package faults
 
 import (
 	"database/sql"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -21,53 +20,49 @@ type keptKind struct{ name, table, set, where string }
 
 // The kinds that there are now: the names that keptKinds makes of the schema.
 const (
-	keptTrees     = "published.body of entry.tree_sha256"
-	keptFileLists = "published.body of entry.files_sha256"
-	keptNotices   = "published.body of none" // trees name them, and platform.json categories; no column does
-	keptIndex     = "capability.body"
-	keptPlatform  = "remote.body"
-	keptUnsummed  = "remote.body without sum" // of a record that an old version of the program made
+	keptTrees        = "published.body of trees"
+	keptOthers       = "published.body of no trees" // file lists, notices, categories, dictionaries
+	keptReferences   = "shard.body of references"
+	keptCapabilities = "shard.body of capabilities"
+	keptPlatform     = "remote.body"
 )
 
-// keptKinds are the kinds of kept files, as the record's schema has them: each BLOB of a table, and
-// of those that are kept by their digest alone each column of the catalogue that names some.
+// keptKinds are the kinds of kept files, as the record's schema has them: each BLOB of a table, of
+// those that are kept by their digest alone the trees apart, and of shards each index.
 func keptKinds(t *testing.T, record *sql.DB) (kinds []keptKind) {
 	t.Helper()
-	columns := func(where string) (all [][2]string) {
-		rows, err := record.Query(`SELECT m.name, c.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
-			WHERE m.type = 'table' AND m.name NOT LIKE '%\_text\_%' ESCAPE '\' AND ` + where)
+	texts := func(query string) (all []string) {
+		rows, err := record.Query(query)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var c [2]string
-			if err := rows.Scan(&c[0], &c[1]); err != nil {
+			var s string
+			if err := rows.Scan(&s); err != nil {
 				t.Fatal(err)
 			}
-			all = append(all, c)
+			all = append(all, s)
 		}
 		if err := rows.Err(); err != nil {
 			t.Fatal(err)
 		}
 		return all
 	}
-	for _, c := range columns("c.type = 'BLOB'") {
-		table, name, set := c[0], c[0]+"."+c[1], c[1]+" = CAST('{' AS BLOB)"
-		if len(columns(fmt.Sprintf("m.name = '%s' AND c.name = 'sha256' AND c.pk = 1", table))) == 0 {
-			kinds = append(kinds, keptKind{name, table, set, "true"})
-			if len(columns(fmt.Sprintf("m.name = '%s' AND c.name = 'sum'", table))) > 0 {
-				kinds = append(kinds, keptKind{name + " without sum", table, set + ", sum = 0", "true"})
+	for _, table := range texts(`SELECT DISTINCT m.name FROM sqlite_schema m JOIN pragma_table_info(m.name) c
+		WHERE m.type = 'table' AND m.name NOT LIKE '%\_text\_%' ESCAPE '\' AND c.type = 'BLOB'`) {
+		const set = "body = CAST('{' AS BLOB)"
+		switch table {
+		case "published":
+			const trees = "sha256 IN (SELECT tree_sha256 FROM member)"
+			kinds = append(kinds, keptKind{keptTrees, table, set, trees}, keptKind{keptOthers, table, set, "NOT " + trees})
+		case "shard":
+			for _, folder := range texts("SELECT DISTINCT folder FROM shard") {
+				kinds = append(kinds, keptKind{"shard.body of " + folder, table, set, "folder = '" + folder + "'"})
 			}
-			continue
+		default:
+			kinds = append(kinds, keptKind{table + ".body", table, set, "true"})
 		}
-		none := "true"
-		for _, by := range columns("m.name = 'entry' AND c.name LIKE '%\\_sha256' ESCAPE '\\'") {
-			in := fmt.Sprintf("sha256 IN (SELECT %s FROM %s)", by[1], by[0])
-			kinds = append(kinds, keptKind{name + " of " + by[0] + "." + by[1], table, set, in})
-			none += " AND NOT " + in
-		}
-		kinds = append(kinds, keptKind{name + " of none", table, set, none})
 	}
 	return kinds
 }
@@ -156,11 +151,11 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	h.OK("refresh-cache", "true")
 
 	const update, hello, libgreet = "paint;4.0-1;x86_64;school", "hello;1.0-1;noarch;school", "libgreet;1.2-3;x86_64;school"
-	catalogue := []string{keptPlatform, keptUnsummed}
-	trees := append(slices.Clone(catalogue), keptTrees)
-	updates := append(slices.Clone(trees), keptNotices)
-	index := append(slices.Clone(catalogue), keptIndex)
-	menus := append(slices.Clone(catalogue), keptNotices) // categories are kept like notices
+	catalogue := []string{keptPlatform}
+	trees := append(slices.Clone(catalogue), keptReferences, keptTrees)
+	updates := append(slices.Clone(trees), keptOthers)
+	index := append(slices.Clone(catalogue), keptCapabilities)
+	menus := append(slices.Clone(catalogue), keptOthers)
 	inquiries := map[string]inquiry{
 		"depends-on":          {args: []string{"none", hello, "true"}, reads: trees},
 		"download-packages":   {args: []string{"", hello}, reads: trees},
@@ -168,21 +163,21 @@ func TestKeptFilesSpoilt(t *testing.T) {
 		"get-details":         {args: []string{libgreet}, reads: trees, seen: true},
 		"get-details-local":   {args: []string{song}},
 		"get-distro-upgrades": {reads: catalogue},
-		"get-files":           {args: []string{libgreet}, reads: append(slices.Clone(trees), keptFileLists), seen: true},
+		"get-files":           {args: []string{libgreet}, reads: append(slices.Clone(trees), keptOthers), seen: true},
 		"get-files-local":     {args: []string{song}},
 		"get-packages":        {args: []string{"none"}, reads: catalogue},
 		"get-repo-list":       {args: []string{"none"}},
 		"get-update-detail":   {args: []string{update}, reads: updates},
 		"get-updates":         {args: []string{"none"}, reads: updates},
-		"install-files":       {args: []string{"simulate", song}, reads: append(slices.Clone(trees), keptIndex)},
+		"install-files":       {args: []string{"simulate", song}, reads: append(slices.Clone(trees), keptCapabilities)},
 		"install-packages":    {args: []string{"simulate", hello}, reads: trees},
 		"install-signature":   {args: []string{"gpg", "0123456789abcdef", hello}},
 		"refresh-cache":       {args: []string{"false"}, reads: catalogue},
 		"remove-packages":     {args: []string{"simulate", "paint;3.1-1;x86_64;installed:school", "true", "true"}},
-		"repair-system":       {args: []string{"none"}, reads: []string{keptTrees, keptFileLists, keptNotices, keptIndex, keptPlatform}, other: true},
+		"repair-system":       {args: []string{"none"}, reads: []string{keptTrees, keptOthers, keptReferences, keptCapabilities, keptPlatform}, other: true},
 		"repo-enable":         {args: []string{"school", "true"}},
 		"repo-set-data":       {args: []string{"school", "name", "School server"}},
-		"required-by":         {args: []string{"none", libgreet, "true"}, reads: append(slices.Clone(trees), keptIndex), seen: true},
+		"required-by":         {args: []string{"none", libgreet, "true"}, reads: append(slices.Clone(trees), keptCapabilities), seen: true},
 		"resolve":             {args: []string{"none", "paint-data&hello"}, reads: trees, seen: true},
 		"search-details":      {args: []string{"none", "says"}, reads: catalogue},
 		"search-file":         {args: []string{"none", "/usr/bin/hello"}, reads: index},
@@ -214,7 +209,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 	for _, k := range kinds {
 		names = append(names, k.name)
 	}
-	if known := slices.Sorted(slices.Values([]string{keptTrees, keptFileLists, keptNotices, keptIndex, keptPlatform, keptUnsummed})); !slices.Equal(names, known) {
+	if known := slices.Sorted(slices.Values([]string{keptTrees, keptOthers, keptReferences, keptCapabilities, keptPlatform})); !slices.Equal(names, known) {
 		t.Fatalf("the record keeps %q, and the walk knows %q", names, known)
 	}
 	good, err := os.ReadFile(laptoptest.Record(l))
@@ -242,7 +237,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 			h := begin()
 			answer := func() []string { return told(h.Answer(append([]string{name}, ask.args...)...)) }
 			got := answer()
-			if ask.seen && kind.name == keptTrees {
+			if ask.seen && (kind.name == keptTrees || kind.name == keptReferences) {
 				h.OK("depends-on", "none", hello, "false")
 				h.OK("get-updates", "none")
 				got = answer()
@@ -268,7 +263,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 		h.OK("get-files", "rival;1.0-1;noarch;school") // so that a tree and file lists are kept
 		h.OK("what-provides", "none", "libgreet")
 		h.Stop()
-		spoil(t, l, slices.DeleteFunc(slices.Clone(kinds), func(k keptKind) bool { return k.name == keptNotices })...)
+		spoil(t, l, slices.DeleteFunc(slices.Clone(kinds), func(k keptKind) bool { return k.name == keptOthers })...)
 		h = begin()
 		h.OK(change...)
 		if rebuilt, reads := laptoptest.Rebuilt(t, l), change[0] != "remove-packages"; rebuilt != reads {

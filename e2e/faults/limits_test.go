@@ -369,7 +369,7 @@ func everythingFull(t *testing.T) {
 		}
 	}
 	h := start(t, laptop)
-	h.OK("get-packages", "installed")
+	h.OK("search-name", "none", "atlas")
 	fill()
 	h.OK("repair-system", "none") // there is no file to lock yet
 	h.Stop()

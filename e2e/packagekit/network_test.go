@@ -17,6 +17,7 @@ import (
 func TestServerDown(t *testing.T) {
 	l := start(t)
 	l.Run("Resolve", none, []string{"hello"})
+	l.Run("RefreshCache", false)
 	l.Fault(testbed.Down)
 	for _, r := range roles {
 		if !slices.Contains([]string{"Resolve", "SearchNames", "SearchDetails", "GetPackages", "GetDetails"}, r.method) {

@@ -34,9 +34,9 @@ func TestRelease(t *testing.T) {
 
 func TestUpgrades(t *testing.T) {
 	served := map[string]string{
-		"school": `{"format":1,"platforms":[{"platform":"fedora-17-i686","arch":"i686"},{"platform":"fedora-18-i686","arch":"i686"},{"platform":"fedora-20-i686","arch":"i686"},` +
+		"school": `{"format":2,"platforms":[{"platform":"fedora-17-i686","arch":"i686"},{"platform":"fedora-18-i686","arch":"i686"},{"platform":"fedora-20-i686","arch":"i686"},` +
 			`{"platform":"fedora-20-x86_64","arch":"x86_64"},{"platform":"debian-19-i686","arch":"i686"}]}`,
-		"city":   `{"format":1,"platforms":[{"platform":"fedora-20-i686","arch":"i686"},{"platform":"fedora-101-i686","arch":"i686"}]}`,
+		"city":   `{"format":2,"platforms":[{"platform":"fedora-20-i686","arch":"i686"},{"platform":"fedora-101-i686","arch":"i686"}]}`,
 		"portal": "<html>log in</html>",
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

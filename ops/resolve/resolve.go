@@ -6,7 +6,6 @@ package resolve
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -47,26 +46,32 @@ func resolve(s *ops.System) ops.Op {
 			}
 			w.Status(wire.StatusQuery)
 		}
-		var replaced []string
-		if unready == nil && r.Filters.Pass(wire.Installed, false) {
-			err := s.SyncInstalled(ctx)
-			if err != nil {
-				return err
-			}
-			if replaced, err = s.Offers.Replaced(names); err != nil {
-				return err
-			}
-			slices.Sort(replaced)
-		}
 		all, unknown := 0, 0
+		var lacking []string // names that may not be offered any more
 		for _, id := range ids {
-			found, err := list(ctx, s, w, r.Filters, id, replaced)
+			found, own, err := list(ctx, s, w, r.Filters, id)
 			if err != nil {
 				return err
 			}
 			all += found
 			if found == 0 {
 				unknown++
+			}
+			if isName(id) && (found == 0 || own) {
+				lacking = append(lacking, id.Name)
+			}
+		}
+		if unready == nil && r.Filters.Pass(wire.Installed, false) && len(lacking) > 0 {
+			replaced, err := s.Offers.Replaced(lacking)
+			if err != nil {
+				return err
+			}
+			for _, name := range replaced {
+				found, err := successors(ctx, s, w, r.Filters, name)
+				if err != nil {
+					return err
+				}
+				all += found
 			}
 		}
 		switch {
@@ -89,31 +94,31 @@ func few(names []string) string {
 	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// list reports the packages of a name, or the one package of an id. replaced are names of
-// packages that have successors, sorted.
-func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID, replaced []string) (found int, err error) {
-	if id.Version == "" && id.Arch == "" && id.Data == "" {
+// isName tells whether a value is a name and no id.
+func isName(id wire.PackageID) bool { return id.Version == "" && id.Arch == "" && id.Data == "" }
+
+// list reports the packages of a name, or the one package of an id. own tells of a name that
+// nothing else may be known than what this backend has installed.
+func list(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, own bool, err error) {
+	if isName(id) {
 		found, own, err := s.List(ctx, w, f, ops.Query{Query: offers.Query{Name: id.Name}})
-		if err != nil || !f.Pass(wire.Installed, false) {
-			return found, err
+		if err != nil || !own || !f.Pass(wire.Installed, false) {
+			return found, own, err
 		}
-		if _, ok := slices.BinarySearch(replaced, id.Name); ok {
-			more, err := successors(ctx, s, w, f, id.Name)
-			found += more
-			if err != nil {
-				return found, err
-			}
-		}
-		if !own {
-			return found, nil
-		}
+		own = found == 0 || f.Pass(wire.Installed, true) // else nobody has looked, and what was found is on offer
 		all, err := newer(s, id)
 		for _, p := range s.Filter(f, all) {
 			w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
 			found++
 		}
-		return found, err
+		return found, own, err
 	}
+	found, err = one(ctx, s, w, f, id)
+	return found, false, err
+}
+
+// one reports the package of an id.
+func one(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id wire.PackageID) (found int, err error) {
 	installed, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return 0, err
