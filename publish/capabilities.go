@@ -21,7 +21,7 @@ type members map[*solve.Package]*member
 type member struct {
 	in       string // the top-level package whose tree has it: itself, or that of the smallest tree
 	size     int    // of that tree
-	requires map[*solve.Package]bool
+	requires []*solve.Package
 }
 
 // add takes the packages of a tree.
@@ -30,7 +30,7 @@ func (m members) add(r solve.Result) {
 	for i, pkg := range r.Packages {
 		x := m[pkg]
 		if x == nil {
-			x = &member{requires: make(map[*solve.Package]bool)}
+			x = new(member)
 			m[pkg] = x
 		}
 		size := len(r.Packages)
@@ -41,22 +41,34 @@ func (m members) add(r solve.Result) {
 			x.in, x.size = top.Name, size
 		}
 		for _, j := range r.Requires[i] {
-			x.requires[r.Packages[j]] = true
+			if needs := r.Packages[j]; !slices.Contains(x.requires, needs) { // few, and nearly always there
+				x.requires = append(x.requires, needs)
+			}
 		}
 	}
+}
+
+// users are who provides a thing, and who requires it. Some are there a thousand times.
+type users struct{ provides, requires []*tree.Member }
+
+func copies(all []*tree.Member) (members []tree.Member) {
+	for _, m := range all {
+		members = append(members, *m)
+	}
+	return members
 }
 
 // capabilities adds the index of what the packages in all trees provide, what files they have, and
 // who requires them.
 func (p *presolve) capabilities(ctx context.Context) error {
-	byName := make(map[string]*tree.Capability)
-	at := func(name string) *tree.Capability {
-		c := byName[name]
-		if c == nil {
-			c = &tree.Capability{Name: name}
-			byName[name] = c
+	byName := make(map[string]*users)
+	at := func(name string) *users {
+		u := byName[name]
+		if u == nil {
+			u = new(users)
+			byName[name] = u
 		}
-		return c
+		return u
 	}
 	all := &allPaths{}
 	packages := slices.SortedFunc(maps.Keys(p.members), func(x, y *solve.Package) int { return cmp.Compare(x.NEVRA.String(), y.NEVRA.String()) })
@@ -65,7 +77,7 @@ func (p *presolve) capabilities(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		x := p.members[pkg]
-		who := tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
+		who := &tree.Member{NEVRA: pkg.NEVRA, Summary: text(pkg.Summary, tree.MaxPackageSummary)}
 		if x.in != pkg.Name {
 			who.In = x.in
 		}
@@ -75,17 +87,17 @@ func (p *presolve) capabilities(ctx context.Context) error {
 				paths = append(paths, name)
 				continue
 			}
-			c := at(name)
-			c.Provides = append(c.Provides, who)
+			u := at(name)
+			u.provides = append(u.provides, who)
 		}
 		if p.solved.HasFiles() {
 			paths = append(paths, p.solved.Files(pkg)...)
 		}
-		all.add(who, paths)
-		for required := range x.requires {
+		all.add(*who, paths)
+		for _, required := range x.requires {
 			if required.Name != pkg.Name {
-				c := at(required.Name)
-				c.Requires = append(c.Requires, who)
+				u := at(required.Name)
+				u.requires = append(u.requires, who)
 			}
 		}
 	}
@@ -96,16 +108,16 @@ func (p *presolve) capabilities(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		c := byName[name]
+		u := byName[name]
 		delete(byName, name)
-		c.Provides, c.Requires = few(c.Provides), few(c.Requires)
+		c := &tree.Capability{Name: name, Provides: few(copies(u.provides)), Requires: few(copies(u.requires))}
 		line, err := c.Line()
 		if err != nil {
 			return err
 		}
 		if line != nil {
 			i := tree.CapabilityShard(name, len(lines))
-			lines[i] = append(lines[i], line)
+			lines[i] = append(lines[i], bytes.Clone(line)) // which had room for more
 			unpacked += len(line)
 		}
 	}
@@ -140,7 +152,8 @@ func (p *presolve) capabilities(ctx context.Context) error {
 // that are offered by themselves, and as many of the others as fit.
 func few(all []tree.Member) []tree.Member {
 	order := func(x, y tree.Member) int {
-		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Compare(x.NEVRA), strings.Compare(x.Arch, y.Arch))
+		return cmp.Or(cmp.Compare(x.Name, y.Name), y.Compare(x.NEVRA), strings.Compare(x.Arch, y.Arch),
+			strings.Compare(x.In, y.In), strings.Compare(x.Summary, y.Summary)) // two repositories may have a package of the same version
 	}
 	if len(all) > tree.MaxMembers {
 		slices.SortFunc(all, func(x, y tree.Member) int {

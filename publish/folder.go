@@ -4,6 +4,8 @@ package publish
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -29,14 +31,17 @@ type folder struct {
 	before func(what string) error // called before each change
 
 	mu      sync.Mutex
-	has     map[string]bool // the files that the build has, new or not
-	pending []string        // of these those whose new content is written aside
-	last    []string        // the same, to appear after all others, in this order
+	has     map[string]bool      // the files that the build has, new or not
+	others  map[string]otherFile // of these those that aren't named by their content
+	pending []string             // of these those whose new content is written aside
+	last    []string             // the same, to appear after all others, in this order
 	dirs    map[string]bool
+
+	was map[string]*otherFile // what the last build had
 }
 
 func newFolder(dir string, subs []string, before func(string) error) *folder {
-	return &folder{dir: dir, subs: subs, before: before, has: make(map[string]bool), dirs: make(map[string]bool)}
+	return &folder{dir: dir, subs: subs, before: before, has: make(map[string]bool), others: make(map[string]otherFile), dirs: make(map[string]bool)}
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, filepath.FromSlash(name)) }
@@ -105,6 +110,14 @@ func (f *folder) holds(name string) (known bool) {
 	return known
 }
 
+// holdsOther notes that the build has a file that isn't named by its content.
+func (f *folder) holdsOther(o otherFile) {
+	f.holds(o.Name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.others[o.Name] = o
+}
+
 // add writes a file that is named by its content, where it isn't there already.
 func (f *folder) add(name string, content []byte) error {
 	if f.holds(name) {
@@ -151,7 +164,8 @@ func (f *folder) addAll(name string, files [][]byte) error {
 // replace writes a file that changes in place, where it is new or different. It appears after those
 // that were added, and those that were replaced before.
 func (f *folder) replace(name string, content []byte) error {
-	f.holds(name)
+	sum := sha256.Sum256(content)
+	f.holdsOther(otherFile{Name: name, SHA256: hex.EncodeToString(sum[:])})
 	if was, err := os.ReadFile(f.path(name)); err == nil && bytes.Equal(was, content) {
 		return nil
 	}

@@ -40,6 +40,8 @@ type writer interface {
 	// add takes a tree. The error is refused where laptops wouldn't take it. Several goroutines call
 	// it at once.
 	add(t *tree.Tree, r solve.Result) error
+	// stay is called in place of begin, add and index where all is as it is published.
+	stay()
 	// index is called after the last add: it adds what leads to the trees, and tells whether
 	// anything but an expiry differs from what is published.
 	index(ctx context.Context) (changed bool, err error)

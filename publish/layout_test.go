@@ -38,6 +38,8 @@ func (n *names) index(context.Context) (bool, error) {
 	return len(n.folder.last) > 0, err
 }
 
+func (n *names) stay() {}
+
 func (n *names) head(int64) error { return nil }
 
 func (n *names) fate(name string) fate {

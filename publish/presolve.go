@@ -41,6 +41,8 @@ type presolve struct {
 	folder     *folder
 	dictionary tree.Ref
 	was, next  *tree.Platform // was is nil where nothing is published
+	wasHead    []byte         // platform.json, as it was
+	digests    sync.Map       // *solve.Package: func() ([]byte, error)
 	packer     *tree.Packer   // of trees
 	plain      *tree.Packer   // of file lists, without a dictionary
 	lists      sync.Map       // *solve.Package: func() (tree.Ref, error)
@@ -72,7 +74,7 @@ func openPresolve(b *builder, f *folder) (writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it, and the serial goes on from what report.json says", f.path("platform.json"), err)
 	}
-	b.serial = p.was.Serial
+	p.wasHead, b.serial = data, p.was.Serial
 	if p.was.Expires.After(b.until) {
 		b.until = p.was.Expires
 	}
@@ -110,9 +112,9 @@ func (p *presolve) add(t *tree.Tree, r solve.Result) error {
 	if notices != nil {
 		t.Notices = tree.NewRef("notices/"+t.Name+"@", notices, ".json")
 	}
-	encoded, err := p.packer.Tree(t)
+	m, err := p.encode(t, r, notices)
 	if err != nil {
-		return refused{err}
+		return err
 	}
 	top := t.Top()
 	e := &tree.Entry{
@@ -121,10 +123,7 @@ func (p *presolve) add(t *tree.Tree, r solve.Result) error {
 	}
 	ref := &tree.Reference{
 		NEVRA: top.NEVRA, Summary: top.Summary, Obsoletes: e.Obsoletes,
-		Download: download(t), Tree: tree.NewRef("trees/"+t.Name+"@", encoded, ".json.zst"),
-	}
-	if err := p.folder.add(ref.Tree.Path, encoded); err != nil {
-		return err
+		Download: download(t), Tree: m.Tree,
 	}
 	if notices != nil {
 		if err := p.folder.add(t.Notices.Path, notices); err != nil {
@@ -136,6 +135,13 @@ func (p *presolve) add(t *tree.Tree, r solve.Result) error {
 	p.entries, p.references = append(p.entries, e), append(p.references, ref)
 	p.members.add(r)
 	return nil
+}
+
+// stay is called in place of begin, add and index where all stays as it is.
+func (p *presolve) stay() {
+	next := *p.was
+	next.Expires = p.Now.Add(p.ValidFor).UTC().Truncate(time.Second)
+	p.next = &next
 }
 
 // notices are what the repositories say of why a tree's versions came; nil where they say nothing,
@@ -223,7 +229,7 @@ func (p *presolve) head(serial int64) error {
 	if was := p.was; was != nil && was.Serial == serial {
 		p.next.Created = was.Created
 		if half := p.Now.Add(p.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(p.next.Expires) {
-			return nil
+			return p.folder.replace("platform.json", p.wasHead)
 		}
 	}
 	content, err := p.next.Encode()

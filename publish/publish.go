@@ -7,7 +7,15 @@
 // is named by its content and never changes: it is written under names that begin with ".new-",
 // synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
 // last build referred to stays until that expires. A build that fails anywhere leaves the last one
-// as it was. Where nothing changed nothing is written, but for a new expiry when it is due.
+// as it was. Where nothing changed nothing is written, but for a new expiry when it is due, and once
+// that report.json says so.
+//
+// A build costs what has changed. Where its input is the last one's, by solve.Look, and all that was
+// published is there, nothing is solved (Unchanged). Else package solve solves again only names
+// whose answers can be others, and a tree is written again only where what it is made of is another:
+// its packages as they are published, in their order, with what they require of each other and of
+// the base, and notices; a digest of that is kept with the name of the file. What is kept for this
+// is never needed: without it all is made anew, and comes out the same.
 //
 // This package reads no configuration file, and knows nothing of terminals or web servers. Its
 // errors and reasons name keys of presolver's configuration where those are what people would
@@ -46,6 +54,10 @@ type Options struct {
 	// Keys are the fingerprints of the keys that may sign the next platform.json.
 	Keys []string
 	Now  time.Time
+	// Asked tells apart what asks for names: where it and what the Platform is made of are as they
+	// were, the names are. Then Unchanged can tell so, and Build makes again only what has changed.
+	// Empty: nothing is kept for that.
+	Asked string
 	// Progress is told how many of the names are done, from several goroutines. It may be nil.
 	Progress func(done, of int)
 }
@@ -82,7 +94,8 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	names = slices.Clone(names)
 	slices.Sort(names)
 	names = slices.Compact(names)
-	b := &builder{Options: o, solved: p, before: before, report: newReport(o.Platform), offered: make(map[nameArch]bool), until: o.Now.Add(o.ValidFor)}
+	b := newBuilder(o, before)
+	b.solved = p
 	for _, name := range p.Misnamed() {
 		b.report.LeftOut = append(b.report.LeftOut, solve.Visible(name))
 	}
@@ -90,7 +103,6 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if !o.Copy {
 		b.report.Mirrors = p.Mirrors()
 	}
-	b.home = newFolder(o.home(), []string{""}, before)
 	unlock, err := b.home.lock() // whatever the layouts, it is a build of this platform
 	if err != nil {
 		return nil, err
@@ -100,6 +112,7 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 		return nil, err
 	}
 	defer b.abandon()
+	b.recall()
 	if err := b.solve(ctx, names); err != nil {
 		return nil, err
 	}
@@ -119,11 +132,23 @@ func build(ctx context.Context, p *solve.Platform, names []string, o Options, be
 	if err := b.publish(ctx); err != nil {
 		return nil, err
 	}
+	key := o.key(p.Input())
+	if b.lacksRPM {
+		key = ""
+	}
+	b.remember(key)
 	return b.report, nil
 }
 
 // home is the platform's own folder, which has the lock and the report.
 func (o *Options) home() string { return filepath.Join(o.Output, o.Platform) }
+
+func newBuilder(o Options, before func(string) error) *builder {
+	return &builder{
+		Options: o, before: before, home: newFolder(o.home(), []string{""}, before), report: newReport(o.Platform),
+		offered: make(map[nameArch]bool), until: o.Now.Add(o.ValidFor),
+	}
+}
 
 type builder struct {
 	Options
@@ -141,9 +166,14 @@ type builder struct {
 	lacking    map[string]string // names that lack an RPM, and why
 	withoutRPM []*solve.Package  // the packages whose RPMs can't be had
 	otherNames []solve.Result    // whose top-level packages have other names than were asked for
+	lacksRPM   bool              // one couldn't be had that the repository may have another time
+	made       []madeTree
+
+	wasMade map[nameArch]*madeTree // by the last build
 
 	claimed sync.Map // file name of an RPM: *solve.Package
 	rpms    sync.Map // *solve.Package: func() (rpm, error)
+	entries sync.Map // *solve.Package: func() (tree.Package, error)
 }
 
 // open looks at what is published, and removes what a build that was killed wrote aside.
@@ -338,6 +368,11 @@ type (
 // entry is a package as trees have it, but for what it requires. Its RPM is in the layouts' folders
 // where these have copies. The error may be lacksRPM or refused.
 func (b *builder) entry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
+	once, _ := b.entries.LoadOrStore(pkg, sync.OnceValues(func() (tree.Package, error) { return b.makeEntry(ctx, pkg) }))
+	return once.(func() (tree.Package, error))()
+}
+
+func (b *builder) makeEntry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
 	entry := pkg.Package
 	clip(&entry)
 	if pkg.Nowhere != "" {
@@ -346,6 +381,9 @@ func (b *builder) entry(ctx context.Context, pkg *solve.Package) (tree.Package, 
 	if b.Copy {
 		rpm, err := b.rpm(ctx, pkg)
 		if errors.Is(err, solve.ErrNoRPM) {
+			b.reportMu.Lock()
+			b.lacksRPM = true
+			b.reportMu.Unlock()
 			return entry, lacksRPM{err}
 		}
 		if err != nil {
@@ -387,6 +425,11 @@ func (b *builder) publish(ctx context.Context) error {
 		}
 		b.report.Changed = b.report.Changed || changed
 	}
+	return b.finish(ctx)
+}
+
+// finish is publish when all that leads to the trees is known.
+func (b *builder) finish(ctx context.Context) error {
 	b.report.Serial = b.serial
 	if b.report.Changed {
 		b.report.Serial++

@@ -43,6 +43,9 @@ type Totals struct {
 	Unsolved int `json:"unsolved"`
 	InBase   int `json:"in_base"`
 	Replaced int `json:"replaced"`
+	// TakenOver counts those of the solved that the build before had made of the same, so that they
+	// weren't made again.
+	TakenOver int `json:"taken_over,omitempty"`
 }
 
 // Solved is a name that has a tree.
@@ -64,11 +67,13 @@ func newReport(platform string) *Report {
 }
 
 func (r *Report) sort() {
-	slices.SortFunc(r.Solved, func(a, b Solved) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(r.Unsolved, func(a, b Unsolved) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.Solved, func(a, b Solved) int { // a name may be there for several architectures
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Packages, b.Packages), cmp.Compare(a.Download, b.Download))
+	})
+	slices.SortFunc(r.Unsolved, func(a, b Unsolved) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Reason, b.Reason)) })
 	slices.Sort(r.InBase)
-	slices.SortFunc(r.Replaced, func(a, b Replaced) int { return cmp.Compare(a.Name, b.Name) })
-	r.Totals = Totals{len(r.Solved) + len(r.Unsolved) + len(r.InBase) + len(r.Replaced), len(r.Solved), len(r.Unsolved), len(r.InBase), len(r.Replaced)}
+	slices.SortFunc(r.Replaced, func(a, b Replaced) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.By, b.By)) })
+	r.Totals = Totals{len(r.Solved) + len(r.Unsolved) + len(r.InBase) + len(r.Replaced), len(r.Solved), len(r.Unsolved), len(r.InBase), len(r.Replaced), r.Totals.TakenOver}
 }
 
 func (r *Report) encode() ([]byte, error) {

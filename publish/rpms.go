@@ -24,7 +24,9 @@ import (
 type rpm struct {
 	name     string
 	sha256   string
-	unsigned bool // it has no signature
+	unsigned bool  // it has no signature
+	known    bool  // from the last build, and is as it was
+	read     int64 // see otherFile.Read
 }
 
 // rpm puts a package's RPM into the folders, once. It appears at once: until a tree refers to it,
@@ -40,13 +42,22 @@ func (b *builder) getRPM(ctx context.Context, pkg *solve.Package) (rpm, error) {
 	if err != nil {
 		return r, err
 	}
-	first.folder.holds(first.rpms + r.name)
-	r.unsigned = unsigned(first.folder.path(first.rpms + r.name))
+	name := first.rpms + r.name
+	if !r.known {
+		r.unsigned = unsigned(first.folder.path(name))
+	}
+	is := otherFile{Name: name, SHA256: r.sha256, Read: r.read, Checksum: pkg.Checksum, Kind: pkg.ChecksumKind, Unsigned: r.unsigned}
+	first.folder.holdsOther(is)
 	for _, t := range b.targets[1:] {
-		if err := link(ctx, t.folder, t.rpms+r.name, first.folder.path(first.rpms+r.name), r.sha256); err != nil {
+		is.Name = t.rpms + r.name
+		if o := t.folder.was[is.Name]; o != nil && o.SHA256 == r.sha256 && t.folder.isStill(o, b.Options) {
+			t.folder.holdsOther(*o)
+			continue
+		}
+		if err := link(ctx, t.folder, is.Name, first.folder.path(name), r.sha256); err != nil {
 			return r, fmt.Errorf("for the layout %s: %w", t.Name, err)
 		}
-		t.folder.holds(t.rpms + r.name)
+		t.folder.holdsOther(is)
 	}
 	return r, nil
 }
@@ -56,8 +67,11 @@ func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *s
 	own, unique := fileNames(pkg)
 	by, taken := b.claimed.LoadOrStore(own, pkg)
 	for _, name := range []string{unique, own} { // what is there keeps its name
+		if o := f.was[prefix+name]; o != nil && o.Checksum == pkg.Checksum && o.Kind == pkg.ChecksumKind && f.isStill(o, b.Options) {
+			return rpm{name, o.SHA256, o.Unsigned, true, o.Read}, nil
+		}
 		if sum := check(ctx, f.path(prefix+name), pkg); sum != "" {
-			return rpm{name: name, sha256: sum}, nil
+			return rpm{name: name, sha256: sum, read: b.Now.Unix()}, nil
 		}
 	}
 	name := own
@@ -65,7 +79,7 @@ func (b *builder) inFolder(ctx context.Context, f *folder, prefix string, pkg *s
 		name = unique
 	}
 	sum, err := b.obtain(ctx, f, prefix+name, pkg)
-	return rpm{name: name, sha256: sum}, err
+	return rpm{name: name, sha256: sum, read: b.Now.Unix()}, err
 }
 
 // fileNames gives the names that a package's RPM may have: its own, and one that no other RPM can

@@ -66,6 +66,8 @@ func (s *sugarNetwork) add(t *tree.Tree, _ solve.Result) error {
 	return nil
 }
 
+func (s *sugarNetwork) stay() {}
+
 func (s *sugarNetwork) index(ctx context.Context) (changed bool, err error) {
 	for _, name := range slices.Sorted(maps.Keys(s.nodes)) {
 		if ctx.Err() != nil {

@@ -18,27 +18,37 @@ import (
 )
 
 // loadBase reads the RPM database of an installed system and takes its packages for the installed
-// ones.
+// ones. It gives the digest of the database.
 //
 // The database is read from a copy: librpm wants to write beside some kinds of database even to
 // read them, a root is often a mounted image that can't be written to, and libsolv looks in no
 // folder but var/lib/rpm. One of a kind that this server's librpm can't read, as openSUSE's is for
 // Debian's, is read by package rpm, as laptops do, and written anew by this server's rpmdb.
-func loadBase(ctx context.Context, p *pool, b Base) error {
+func loadBase(ctx context.Context, p *pool, b Base) (digest string, err error) {
 	db, err := b.find()
 	if err != nil {
-		return err
+		return "", err
 	}
 	root, remove, err := makeTemp()
 	if err != nil {
-		return fmt.Errorf("making a folder for a copy of the base's RPM database: %w", err)
+		return "", fmt.Errorf("making a folder for a copy of the base's RPM database: %w", err)
 	}
 	defer remove()
-	if err := copyFiles(ctx, filepath.Join(root, "var/lib/rpm"), db); err != nil {
-		return fmt.Errorf("copying the base's RPM database %s: %w", db.File(), err)
+	copied := filepath.Join(root, "var/lib/rpm")
+	names, err := copyFiles(ctx, copied, db)
+	if err == nil {
+		digest, err = digestOf(ctx, copied, names)
 	}
+	if err != nil {
+		return "", fmt.Errorf("copying the base's RPM database %s: %w", db.File(), err)
+	}
+	return digest, readBase(ctx, p, db, root)
+}
+
+// readBase reads a copy of a database in var/lib/rpm of root.
+func readBase(ctx context.Context, p *pool, db rpm.Database, root string) error {
 	base := p.addRepo("base")
-	err = p.readRPMDB(base, root)
+	err := p.readRPMDB(base, root)
 	if start, end := p.installed(); err == nil && start < end {
 		return nil
 	}
@@ -116,27 +126,31 @@ func (b Base) find() (rpm.Database, error) {
 	return db, fmt.Errorf("there is no RPM database in usr/lib/sysimage/rpm or var/lib/rpm of %s: correct base.root or set base.rpmdb", b.Root)
 }
 
-// copyFiles copies the regular files in a database's folder, without those of databases of other
+// databaseFiles are the regular files in a database's folder, without those of databases of other
 // kinds, which librpm might take for it.
-func copyFiles(ctx context.Context, to string, db rpm.Database) error {
-	from, file := db.Dir(), filepath.Base(db.File())
+func databaseFiles(db rpm.Database) ([]string, error) {
+	file := filepath.Base(db.File())
+	names, err := regularFiles(db.Dir())
+	return slices.DeleteFunc(names, func(name string) bool {
+		name = strings.TrimSuffix(strings.TrimSuffix(name, "-wal"), "-shm")
+		return name != file && slices.Contains(rpm.Files(), name)
+	}), err
+}
+
+// copyFiles copies the files of a database and gives their names.
+func copyFiles(ctx context.Context, to string, db rpm.Database) (names []string, err error) {
 	if err := os.MkdirAll(to, 0o700); err != nil {
-		return err
+		return nil, err
 	}
-	entries, err := os.ReadDir(from)
-	if err != nil {
-		return err
+	if names, err = databaseFiles(db); err != nil {
+		return nil, err
 	}
-	for _, e := range entries {
-		name := strings.TrimSuffix(strings.TrimSuffix(e.Name(), "-wal"), "-shm")
-		if !e.Type().IsRegular() || name != file && slices.Contains(rpm.Files(), name) {
-			continue
-		}
-		if err := copyFile(ctx, filepath.Join(to, e.Name()), filepath.Join(from, e.Name())); err != nil {
-			return err
+	for _, name := range names {
+		if err := copyFile(ctx, filepath.Join(to, name), filepath.Join(db.Dir(), name)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return names, nil
 }
 
 func copyFile(ctx context.Context, to, from string) error {

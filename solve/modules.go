@@ -398,8 +398,8 @@ func (p *Platform) leaveOut(all []id, why leftOut) {
 	p.left, p.leftOut = all, why
 }
 
-// LeaveOut has packages count as if no repository had them in what is solved from now on. The base
-// stays what it is. No Solve may be running.
+// LeaveOut has packages count as if no repository had them in what is solved from now on, of which
+// nothing is kept. The base stays what it is. No Solve may be running.
 func (p *Platform) LeaveOut(packages []*Package) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -407,6 +407,9 @@ func (p *Platform) LeaveOut(packages []*Package) {
 		p.left = append(p.left, pkg.id)
 	}
 	p.main.leaveOut(p.left)
+	if p.again != nil {
+		p.again.over = true
+	}
 }
 
 // reason says why no package of a name is left; "" where modules haven't left out any.

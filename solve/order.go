@@ -16,6 +16,8 @@ type planner struct {
 	position []int32 // by id: 1 + the place in the solution that is being planned, 0: not in it
 	// candidates are the packages that the top-level package was chosen from.
 	candidates []id
+	pool       func() *pool // that solves, made when it is needed
+	solved     bool         // it was needed
 }
 
 // plan orders the steps of a solution depth first, each package after those that it requires, so

@@ -48,6 +48,7 @@ type loaded struct {
 	texts   texts
 	modules modules
 	groups  categories
+	input   inputs // but for the mirrors
 }
 
 // A loader reads the repositories of a platform.
@@ -57,6 +58,8 @@ type loader struct {
 	note   func(string)
 	warn   func(Warning)
 	beside int64 // bytes that optional files may still unpack to
+	// passing: something couldn't be had that may be had another time.
+	passing bool
 }
 
 // load reads the repositories into a pool: who has which packages, and their files where those are
@@ -69,12 +72,14 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 	defer remove()
 	f := newFetcher(dir, logins)
 	defer f.client.CloseIdleConnections()
-	l := &loader{f, p, note, warn, maxXML}
+	l := &loader{fetcher: f, pool: p, note: note, warn: warn, beside: maxXML}
 	var all loaded
 	packages := int64(maxPrimary) // bytes that may still be unpacked
 	streams := int64(maxModules)  // the same
 	mds := make([]*repomd, len(c.Repositories))
 	repos := make([]repo, len(c.Repositories))
+	all.input.mds = mds
+	defer func() { all.input.passing = l.passing }()
 	for i, r := range c.Repositories {
 		if mds[i], err = l.start(ctx, r, &all); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
@@ -131,7 +136,10 @@ func (l *loader) start(ctx context.Context, r Repository, all *loaded) (*repomd,
 	if r.Metalink != "" || r.MirrorList != "" {
 		l.note("asking for the mirrors of the repository " + r.ID)
 	}
-	m, err := l.mirrors(ctx, r, func(file string, err error) { l.warn(newWarning(r.ID, file, err)) })
+	m, err := l.mirrors(ctx, r, func(file string, err error) {
+		l.passing = true
+		l.warn(newWarning(r.ID, file, err))
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -391,11 +399,12 @@ func (f *fetcher) repomd(ctx context.Context, mirror string, m *mirrors) ([]byte
 
 // read downloads a file of the repository, from the first mirror that has it right, and has it
 // parsed: see parse.
-func (f *fetcher) read(ctx context.Context, at *mirrors, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
+func (l *loader) read(ctx context.Context, at *mirrors, m *metadata, left *int64, parse func(path string, max int64) (int64, error)) error {
 	if m.fault != nil {
 		return m.fault
 	}
-	if err := f.download(ctx, at, m); err != nil {
+	if err := l.download(ctx, at, m); err != nil {
+		l.passing = true
 		return err
 	}
 	return m.parse(left, parse)

@@ -104,8 +104,11 @@ type Platform struct {
 	mirrors  []*mirrors // by repository
 	listed   []string   // ids of the repositories, in the same order
 	warnings []Warning
+	input    Input
 
 	fetcher *fetcher // for RPMs
+
+	again *again // what Keep and Recall are about; nil: nothing
 
 	mu   sync.Mutex // guards main
 	main *pool
@@ -188,7 +191,7 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 	p.mirrors, p.files, p.notices, p.texts, p.groups = l.mirrors, l.files, &l.notices, l.texts, l.groups
 	if len(c.Base.Packages) == 0 {
 		note("reading the base from " + c.Base.Root)
-		if err := loadBase(ctx, p.main, c.Base); err != nil {
+		if l.input.base, err = loadBase(ctx, p.main, c.Base); err != nil {
 			return err
 		}
 	}
@@ -217,6 +220,8 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 	if err := p.describe(ctx); err != nil {
 		return err
 	}
+	l.input.mirrors = l.mirrors
+	p.input = l.input.of(c, logins) // the mirrors are in the order in which the packages' URLs have them
 	for i, r := range c.Repositories {
 		p.listed = append(p.listed, r.ID)
 		if w := p.nowhere(i, r.ID); w != nil {
@@ -422,15 +427,42 @@ func (p *Platform) Solve(ctx context.Context, names []string, do func(Result) er
 	defer cancel(nil)
 	queue := make(chan string)
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), max(len(names), 1)) {
+	clone := func() *pool {
 		p.mu.Lock()
-		pool := p.main.clone(p.weak)
-		p.mu.Unlock()
+		defer p.mu.Unlock()
+		return p.main.clone(p.weak)
+	}
+	var first *pool // that the first worker uses which needs one
+	if p.again != nil {
+		p.again.prepare.Do(func() {
+			first = clone()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.again.look(ctx, p, first)
+		})
+	}
+	spare := make(chan *pool, 1)
+	if first != nil {
+		spare <- first
+	}
+	for range min(runtime.GOMAXPROCS(0), max(len(names), 1)) {
 		workers.Go(func() {
-			defer pool.free()
 			planner := planner{Platform: p, position: make([]int32, len(p.packages))}
+			planner.pool = sync.OnceValue(func() *pool {
+				select {
+				case pool := <-spare:
+					return pool
+				default:
+					return clone()
+				}
+			})
+			defer func() {
+				if planner.solved {
+					planner.pool().free()
+				}
+			}()
 			for name := range queue {
-				result := planner.result(ctx, pool, name)
+				result := planner.result(ctx, name)
 				if ctx.Err() != nil {
 					return
 				}
@@ -451,16 +483,29 @@ feed:
 	}
 	close(queue)
 	workers.Wait()
+	select {
+	case pool := <-spare: // nobody needed it
+		pool.free()
+	default:
+	}
 	return context.Cause(ctx)
 }
 
-func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
+// candidates are the packages that installing a name chooses from, sorted by id.
+func (p *Platform) candidates(name string) []id {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.main.candidates(name))
+}
+
+func (w *planner) result(ctx context.Context, name string) Result {
 	r := Result{Name: name}
 	if w.baseName[name] {
 		r.InBase = true
 		return r
 	}
-	w.candidates = slices.DeleteFunc(slices.Clone(pool.candidates(name)), func(n id) bool {
+	candidates := w.Platform.candidates(name)
+	w.candidates = slices.DeleteFunc(slices.Clone(candidates), func(n id) bool {
 		return w.packages[n] != nil && tree.CheckName(w.packages[n].Name) != nil
 	})
 	if len(w.candidates) == 0 && w.leftOut[name] != nil {
@@ -471,13 +516,19 @@ func (w *planner) result(ctx context.Context, pool *pool, name string) Result {
 		r.Unsolvable = fmt.Sprintf("no repository has a package %s for %s", name, w.arch)
 		return r
 	}
-	steps, reason := pool.solve(ctx, w.weak, name)
-	if ctx.Err() != nil {
-		return r
-	}
-	if reason != "" {
-		r.Unsolvable = reason
-		return r
+	steps, ok := w.again.steps(name, candidates)
+	if !ok {
+		var reason string
+		w.solved = true
+		steps, reason = w.pool().solve(ctx, w.weak, name)
+		if ctx.Err() != nil {
+			return r
+		}
+		if reason != "" {
+			r.Unsolvable = reason
+			return r
+		}
+		w.again.remember(name, candidates, steps)
 	}
 	if len(steps) == 0 { // the base has it, or what has taken its place
 		r.InBase = true

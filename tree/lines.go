@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -173,13 +174,20 @@ func joined(lines [][]byte) []byte {
 	return all
 }
 
+// encoders are there for what is compressed next: each has tables of 40 MiB, of which a platform's
+// indexes would leave 20 GiB to the garbage collector.
+var encoders sync.Pool
+
 // compressed compresses what is published. The same bytes give the same bytes.
 func compressed(all []byte) ([]byte, error) {
-	z, err := newEncoder(zstd.SpeedBestCompression)
-	if err != nil {
-		return nil, err
+	z, ok := encoders.Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		if z, err = newEncoder(zstd.SpeedBestCompression); err != nil {
+			return nil, err
+		}
 	}
-	defer z.Close()
+	defer encoders.Put(z)
 	return z.EncodeAll(all, nil), nil
 }
 

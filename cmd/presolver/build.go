@@ -49,18 +49,39 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start
 		r := &repositories.Repositories[i]
 		r.Prefer = named[r.ID]
 	}
+	asked, err := conf.asked()
+	if err != nil {
+		return err
+	}
+	options := conf.publish()
+	options.Strict, options.Now, options.Progress = c.Strict, start, progress.step
+	options.Asked = fmt.Sprintf("%v %q", conf.Toplevel.All, asked)
+	progress.note("looking whether anything has changed")
+	input, err := solve.Look(ctx, repositories)
+	if err != nil {
+		return err
+	}
+	if report, err := publish.Unchanged(ctx, input, options); err != nil {
+		return err
+	} else if report != nil {
+		for _, w := range report.Warnings {
+			repositories.Warn(w)
+		}
+		fmt.Fprintln(std.out, summary(report, time.Since(start)))
+		return nil
+	}
 	platform, err := solve.Open(ctx, repositories)
 	if err != nil {
 		return err
 	}
 	defer platform.Close()
-	names, err := conf.names(platform)
-	if err != nil {
-		return err
+	names := asked
+	if conf.Toplevel.All {
+		names = append(names, platform.Names()...)
+		slices.Sort(names)
+		names = slices.Compact(names)
 	}
 	progress.note(fmt.Sprintf("solving %s against a base of %s", count(len(names), "name"), count(len(platform.Base()), "package")))
-	options := conf.publish()
-	options.Strict, options.Now, options.Progress = c.Strict, start, progress.step
 	report, err := publish.Build(ctx, platform, names, options)
 	progress.close()
 	var unsolved *publish.UnsolvedError
@@ -85,6 +106,9 @@ func summary(r *publish.Report, took time.Duration) string {
 		s.WriteString(", nothing has changed")
 	}
 	fmt.Fprintf(&s, ": %s", count(r.Totals.Solved, "tree"))
+	if n := r.Totals.TakenOver; n > 0 && r.Changed {
+		fmt.Fprintf(&s, ", %d of them as they were", n)
+	}
 	if r.Totals.InBase > 0 {
 		fmt.Fprintf(&s, ", %d in the base already", r.Totals.InBase)
 	}
@@ -108,12 +132,9 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// names are the top-level packages that the configuration asks for.
-func (c *settings) names(p *solve.Platform) ([]string, error) {
+// asked are the names that the configuration asks for one by one.
+func (c *settings) asked() ([]string, error) {
 	names := slices.Clone(c.Toplevel.Packages)
-	if c.Toplevel.All {
-		names = append(names, p.Names()...)
-	}
 	if c.Toplevel.File != "" {
 		listed, err := readNames(string(c.Toplevel.File))
 		if err != nil {
