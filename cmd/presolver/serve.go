@@ -53,10 +53,14 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), pieceTime)
 	defer cancel()
-	if err := server.Shutdown(stopping); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	err = server.Shutdown(stopping)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close() // who hasn't taken a piece by then
+	}
+	if err != nil {
 		return fmt.Errorf("stopping: %w", err)
 	}
-	return server.Close()
+	return nil
 }
 
 // patient lets an answer take as long as it needs while the client takes it piece by piece: a limit
