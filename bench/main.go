@@ -46,6 +46,7 @@ var sections = []struct {
 	measure func(*bench) error
 }{
 	{"helper", (*bench).helper},
+	{"catalogue", (*bench).catalogue},
 	{"install", (*bench).install},
 	{"link", (*bench).link},
 	{"dbus", (*bench).dbus},
