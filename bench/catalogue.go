@@ -213,7 +213,7 @@ func (b *bench) makecache(p *platform) (cpu took, wire bytes, err error) {
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return 0, 0, err
 	}
-	cmd, err := dnf(root, link.URL)
+	cmd, err := b.dnf(root, link.URL)
 	if err != nil {
 		return 0, 0, err
 	}

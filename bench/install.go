@@ -21,8 +21,8 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
-// parallel is how many connections everybody has, as the helper's configuration has it.
-const parallel = 3
+// connections are how many everybody has at most, as dnf has them unasked.
+const connections = 3
 
 // A shop is a repository of RPMs and what was presolved from it, each with a server.
 type shop struct {
@@ -280,7 +280,7 @@ func (s *shop) check(root string) error {
 // byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients
 // do.
 func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
-	l, err := s.laptop(root, url)
+	l, err := b.laptop(s, root, url)
 	if err != nil {
 		return v, err
 	}
@@ -321,17 +321,17 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 }
 
 // laptop is a laptop with this root, that knows nothing yet.
-func (s *shop) laptop(root, url string) (*testbed.Laptop, error) {
+func (b *bench) laptop(s *shop, root, url string) (*testbed.Laptop, error) {
 	dir := filepath.Dir(root)
 	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
 	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
-		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), parallel, url)
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), b.connections, url)
 	return l, os.WriteFile(l.Config, []byte(text), 0o644)
 }
 
 // byPkcon installs with pkcon and a packagekitd of its own, which runs already and has no helpers.
 func (b *bench) byPkcon(s *shop, root, url string) (v visit, err error) {
-	l, err := s.laptop(root, url)
+	l, err := b.laptop(s, root, url)
 	if err != nil {
 		return v, err
 	}
@@ -363,7 +363,7 @@ func (b *bench) byHand(s *shop, root, url string, resume bool) (v visit, err err
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return v, err
 	}
-	curl := exec.Command("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", strconv.Itoa(parallel), "--output-dir", dir, "--remote-name-all")
+	curl := exec.Command("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", strconv.Itoa(b.connections), "--output-dir", dir, "--remote-name-all")
 	rpm := exec.Command("rpm", "--root", root, "--dbpath", testbed.DBPath, "-i", "-v", "--percent", "--noglob", "--nomanifest", "--")
 	var urls []string
 	for _, location := range s.rpms {
@@ -397,7 +397,7 @@ func (b *bench) curls(urls []string, dir string) error {
 	}
 	close(queue)
 	var all sync.WaitGroup
-	for range parallel {
+	for range b.connections {
 		all.Go(func() {
 			for u := range queue {
 				for range 100 {
@@ -424,14 +424,14 @@ func home(root string) (string, error) {
 }
 
 // dnf is a dnf that knows a root and these repositories, and nothing of the host.
-func dnf(root string, repositories ...string) (*exec.Cmd, error) {
+func (b *bench) dnf(root string, repositories ...string) (*exec.Cmd, error) {
 	home, err := home(root)
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(filepath.Dir(root), "dnf")
 	var config strings.Builder
-	fmt.Fprintf(&config, "[main]\ncachedir=%[1]s/cache\npersistdir=%[1]s/persist\nlogdir=%[1]s/log\nreposdir=%[1]s/none\nvarsdir=%[1]s/none\npluginpath=%[1]s/none\nplugins=0\ngpgcheck=0\ninstall_weak_deps=0\nmax_parallel_downloads=%[2]d\nmodule_platform_id=platform:none\n", dir, parallel)
+	fmt.Fprintf(&config, "[main]\ncachedir=%[1]s/cache\npersistdir=%[1]s/persist\nlogdir=%[1]s/log\nreposdir=%[1]s/none\nvarsdir=%[1]s/none\npluginpath=%[1]s/none\nplugins=0\ngpgcheck=0\ninstall_weak_deps=0\nmax_parallel_downloads=%[2]d\nmodule_platform_id=platform:none\n", dir, b.connections)
 	for i, url := range repositories {
 		fmt.Fprintf(&config, "[repository%d]\nname=%d\nbaseurl=%s/\npriority=%d\n", i, i, url, i+1)
 	}
@@ -453,7 +453,7 @@ func (b *bench) byDNF(s *shop, root, url, more string) (v visit, err error) {
 	if more != "" {
 		repositories = append(repositories, more)
 	}
-	cmd, err := dnf(root, repositories...)
+	cmd, err := b.dnf(root, repositories...)
 	if err != nil {
 		return v, err
 	}

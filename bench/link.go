@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log"
@@ -26,6 +27,8 @@ type trouble struct {
 	name    string
 	weather testbed.Weather
 	hangsUp bool
+	// connections are how many everybody has here; 0: as elsewhere.
+	connections int
 }
 
 // A program that gives up is run again a while later, as its user would, until everything is
@@ -70,10 +73,12 @@ func (b *bench) link() error {
 		{name: "drops every 256 KiB", weather: testbed.Weather{Every: 256 << 10}},
 		{name: "drops 1 % of requests", hangsUp: true},
 		{name: "is down for 1 s in every 3", weather: testbed.Weather{Period: 3 * time.Second, Down: time.Second}},
+		{name: "has 300 ms latency and 10 MB/s, 8 connections", weather: testbed.Weather{Latency: 300 * time.Millisecond, Rate: 10_000_000}, connections: 8},
 		{name: "has 2 s latency", weather: testbed.Weather{Latency: 2 * time.Second}},
 		{name: "is down for 10 s in the middle", weather: testbed.Weather{After: s.size / 2, For: 10 * time.Second}},
 	} {
-		t.weather.Rate = b.rate
+		t.weather.Rate = cmp.Or(t.weather.Rate, b.rate)
+		b.connections = cmp.Or(t.connections, connections)
 		first, whole := make([][]journey, len(travellers)), make([][]journey, len(travellers))
 		for n := range b.runs {
 			b.say("installing %s over a link that %s, %d of %d", s.program, t.name, n+1, b.runs)
@@ -93,8 +98,8 @@ func (b *bench) link() error {
 			}
 		}
 	}
-	b.table.note("link: %s and what it needs, %d RPMs of %v, at %.3g MB/s a connection, %d connections. Everybody begins with no metadata; all that comes is counted, headers too. dnf's repository has few packages: a distribution's metadata would come on top.", s.program, len(s.rpms), bytes(s.size), float64(b.rate)/1e6, parallel)
-	b.table.note("link: dnf has its defaults, retries=10, timeout=30, minrate=1000, and one baseurl, without mirrors. curl + rpm has three loops of \"curl --continue-at -\", a second between two. Who gives up is run again, %v later, at most %d times in all.", while, most)
+	b.table.note("link: %s and what it needs, %d RPMs of %v, at %.3g MB/s a connection, %d connections, where nothing else is said. Everybody begins with no metadata; all that comes is counted, headers too. dnf's repository has few packages: a distribution's metadata would come on top.", s.program, len(s.rpms), bytes(s.size), float64(b.rate)/1e6, connections)
+	b.table.note("link: dnf has its defaults, retries=10, timeout=30, minrate=1000, and one baseurl, without mirrors. curl + rpm has a loop for each connection of \"curl --continue-at -\", a second between two. Who gives up is run again, %v later, at most %d times in all.", while, most)
 	return nil
 }
 

@@ -70,8 +70,10 @@ type bench struct {
 	context.Context
 	dir   string
 	tools testbed.Tools
-	table table
-	big   *platform // once it was needed
+	// connections are how many each program has at most.
+	connections int
+	table       table
+	big         *platform // once it was needed
 }
 
 func main() {
@@ -86,7 +88,7 @@ func run() error {
 	for _, s := range sections {
 		names = append(names, s.name)
 	}
-	b := &bench{}
+	b := &bench{connections: connections}
 	only := flag.String("only", strings.Join(names, ","), "the sections to measure")
 	flag.IntVar(&b.runs, "runs", 5, "installs with each program; the median counts")
 	flag.IntVar(&b.queries, "queries", 2000, "commands of each kind that are sent to the helper; a tenth as many over D-Bus")

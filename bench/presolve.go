@@ -79,7 +79,7 @@ print(json.dumps([solved, time.monotonic() - start]))
 // all.
 func (b *bench) dnfSolves(p *platform, root string) (one, all rate, err error) {
 	sample := some(rand.New(rand.NewPCG(3, 4)), p.names, b.sample)
-	cmd, err := dnf(root, "file://"+p.repository)
+	cmd, err := b.dnf(root, "file://"+p.repository)
 	if err != nil {
 		return 0, 0, err
 	}

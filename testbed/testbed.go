@@ -184,13 +184,16 @@ func RPMQuery(root string, args ...string) (string, error) {
 
 // A Server is a running "presolver serve".
 type Server struct {
-	URL string
-	cmd *exec.Cmd
+	URL  string
+	cmd  *exec.Cmd
+	said bytes.Buffer // on stderr
 }
 
 // Serve serves a published folder on a free port of the loopback interface.
 func (t Tools) Serve(dir string) (*Server, error) {
 	cmd := exec.Command(t.Presolver, "serve", dir, "--listen", "127.0.0.1:0")
+	s := &Server{cmd: cmd}
+	cmd.Stderr = &s.said
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -205,13 +208,17 @@ func (t Tools) Serve(dir string) (*Server, error) {
 		cmd.Wait()
 		return nil, fmt.Errorf("presolver serve said %q", first)
 	}
-	return &Server{URL: "http://" + strings.TrimRight(url, "/"), cmd: cmd}, nil
+	s.URL = "http://" + strings.TrimRight(url, "/")
+	return s, nil
 }
 
 // Stop stops the server and waits for its end.
 func (s *Server) Stop() error {
 	s.cmd.Process.Signal(syscall.SIGTERM)
-	return s.cmd.Wait()
+	if err := s.cmd.Wait(); err != nil {
+		return fmt.Errorf("presolver serve: %w: %s", err, &s.said)
+	}
+	return nil
 }
 
 // Build publishes a platform as a configuration says, and returns what presolver printed.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -21,10 +22,9 @@ import (
 
 // Options are how a Client behaves; the zero value is what a laptop wants.
 type Options struct {
-	// Parallel is how many files one Fetch downloads at once; 0: 3.
+	// Parallel is how many files one Fetch downloads at once, at most: as many as keep the link
+	// busy; 0: 8.
 	Parallel int
-	// PerSource is how many of them come from one host; 0: 4.
-	PerSource int
 	// Background makes downloads yield to what people wait for: one at a time, with so small a
 	// window that nothing else queues behind more than it.
 	Background bool
@@ -66,13 +66,10 @@ type Client struct {
 // New makes a Client. The caller closes it.
 func New(o Options) *Client {
 	if o.Parallel <= 0 {
-		o.Parallel = 3
+		o.Parallel = 8
 	}
 	if o.Background {
 		o.Parallel = 1
-	}
-	if o.PerSource <= 0 {
-		o.PerSource = 4
 	}
 	if o.RetryFor <= 0 {
 		o.RetryFor = 10 * time.Minute
@@ -94,20 +91,28 @@ func New(o Options) *Client {
 		Proxy:                  redactedProxy(http.ProxyFromEnvironment),
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    15 * time.Second,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		MaxIdleConns:           2 * o.Parallel,
-		MaxIdleConnsPerHost:    o.Parallel,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		MaxIdleConns:           2 * max(o.Parallel, 2),
+		MaxIdleConnsPerHost:    max(o.Parallel, 2), // two small files may be asked for at once
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		Protocols:              new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			// How far a server may run ahead of a slow disk: by default as far as it likes.
+			MaxReceiveBufferPerConnection: 2 << 20,
+			MaxReceiveBufferPerStream:     1 << 20,
+			// All files come over the one connection: where it is dead another one must be made
+			// before they are given up as stalled.
+			SendPingTimeout: 10 * time.Second,
+			PingTimeout:     10 * time.Second,
+		},
 	}
-	// HTTP/2 would let a server run 4 MiB ahead of the disk for each file, in memory that a small
-	// laptop lacks.
 	t.Protocols.SetHTTP1(true)
+	t.Protocols.SetHTTP2(true) // where TLS has it
 	c := &Client{
 		Options:   o,
 		transport: t,
-		hosts:     hosts{known: make(map[string]*hostState), slots: o.PerSource},
+		hosts:     hosts{known: make(map[string]*hostState), most: o.Parallel},
 		known:     &http.Client{Transport: t, CheckRedirect: follow},
 		unknown: &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
@@ -171,21 +176,27 @@ func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, err
 // do sends a request whose context is of w. An answer's body is cut where it stalls; each error, of
 // the body's Read too, is a *trouble.
 func (c *Client) do(h *http.Client, req *http.Request, w *watchdog) (*http.Response, error) {
-	var connected atomic.Bool
+	var connected atomic.Pointer[time.Time] // when
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { connected.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GetConn: func(string) { connected.Store(nil) },
+		GotConn: func(httptrace.GotConnInfo) { now := time.Now(); connected.Store(&now) },
 	})
 	w.arm()
 	resp, err := h.Do(req.WithContext(ctx))
 	w.disarm(w.floor) // an answer is a sign of life
 	if err != nil {
-		return nil, unanswered(w.cause(err), connected.Load() || req.URL.Scheme == "file")
+		return nil, unanswered(w.cause(err), connected.Load() != nil || req.URL.Scheme == "file")
 	}
 	if resp.Request == nil { // of a file URL
 		resp.Request = req
 	}
-	resp.Body = &watchedBody{resp.Body, w}
+	body := &watchedBody{ReadCloser: resp.Body, w: w}
+	if at := connected.Load(); at != nil {
+		url := req.URL.String()
+		c.hosts.answered(url, time.Since(*at), c.now())
+		body.tell = func(n int64) { c.hosts.brought(url, n, time.Since(*at), c.now()) }
+	}
+	resp.Body = body
 	return resp, nil
 }
 
@@ -235,6 +246,11 @@ func redactedProxy(find func(*http.Request) (*url.URL, error)) func(*http.Reques
 		}
 		return u, nil
 	}
+}
+
+// delimited tells whether an answer has no length, and its end can be told from a drop all the same.
+func delimited(resp *http.Response) bool {
+	return resp.ContentLength < 0 && resp.ProtoMajor > 1 || slices.Contains(resp.TransferEncoding, "chunked")
 }
 
 // withoutURL takes the URL out of an error of net/http: what is told to people has it already.

@@ -18,7 +18,8 @@
 //	file.go       one file: what is there already, what is still missing, whether it is right
 //	lock.go       one file: that nobody else writes it
 //	persist.go    one file, many sources, many tries: which source is next, how long to wait, when to give up
-//	hosts.go      how the sources' hosts did lately, and how many connections each has
+//	hosts.go      how the sources' hosts did lately
+//	downloads.go  how many downloads each host has at once
 //	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
 //	version.go    one try: that a file without a digest is still the one that was begun
 //	watchdog.go   one try: that it is not too slow

@@ -65,6 +65,8 @@ type trouble struct {
 	kind  Kind          // what it is if it stays so
 	wait  time.Duration // the source asked to be left alone for so long
 	final bool          // no source is worth another try
+	// crowded tells that the source may have more requests at once than it takes.
+	crowded bool
 	// noRoute tells that there is no way to the source: no route, no name server, no such name.
 	noRoute bool
 	err     error
@@ -97,6 +99,7 @@ func unexpected(resp *http.Response, now time.Time) *trouble {
 			now = date
 		}
 		t.kind, t.wait = Interrupted, retryAfter(resp.Header.Get("Retry-After"), now)
+		t.crowded = code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable
 	case code < 300:
 		t.kind = Corrupt
 	}

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,6 +80,7 @@ func newTestClient(t *testing.T, o Options) (*Client, *clock) {
 		o.Folders = func() []string { return []string{os.TempDir(), "/nonexistent"} }
 	}
 	c := New(o)
+	c.transport.TLSClientConfig.RootCAs = testCertificates()
 	k := &clock{t: time.Now()}
 	c.now, c.sleep = k.now, k.sleep
 	t.Cleanup(c.Close)
@@ -90,6 +93,7 @@ type origin struct {
 	sent    atomic.Int64 // bytes of bodies
 	now     atomic.Int64 // requests being answered
 	most    atomic.Int64 // of them at once
+	conns   atomic.Int64
 	mu      sync.Mutex
 	methods []string // "GET bytes=5-" for each request
 }
@@ -102,6 +106,21 @@ func (o *origin) requests() []string {
 
 func serve(t *testing.T, h http.HandlerFunc) *origin {
 	t.Helper()
+	o := newOrigin(t, h)
+	o.Start()
+	return o
+}
+
+// serveHTTP2 is serve over TLS, with HTTP/2.
+func serveHTTP2(t *testing.T, h http.HandlerFunc) *origin {
+	t.Helper()
+	o := newOrigin(t, h)
+	o.EnableHTTP2 = true
+	o.StartTLS()
+	return o
+}
+
+func newOrigin(t *testing.T, h http.HandlerFunc) *origin {
 	o := new(origin)
 	o.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := o.now.Add(1)
@@ -114,8 +133,12 @@ func serve(t *testing.T, h http.HandlerFunc) *origin {
 		h(&countingWriter{w, o}, r)
 	}))
 	o.Config.ErrorLog = log.New(io.Discard, "", 0)
-	o.Start()
-	t.Cleanup(o.Close)
+	o.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			o.conns.Add(1)
+		}
+	}
+	t.Cleanup(func() { o.Close() })
 	return o
 }
 
@@ -265,3 +288,12 @@ func mustBe(t *testing.T, err error, kind Kind) *Error {
 	}
 	return e
 }
+
+// testCertificates are those of httptest's servers.
+var testCertificates = sync.OnceValue(func() *x509.CertPool {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return pool
+})

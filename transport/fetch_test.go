@@ -25,7 +25,10 @@ import (
 const kib = 1 << 10
 
 // TestFetchThrough downloads one file of 1 MiB through servers that misbehave.
-func TestFetchThrough(t *testing.T) {
+func TestFetchThrough(t *testing.T)      { testFetchThrough(t, serve) }
+func TestFetchThroughHTTP2(t *testing.T) { testFetchThrough(t, serveHTTP2) }
+
+func testFetchThrough(t *testing.T, serve func(*testing.T, http.HandlerFunc) *origin) {
 	content := random(1024*kib + 7)
 	other := random(len(content))
 	for _, test := range []struct {

@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ type guard struct {
 	learned, gained func(int64)
 }
 
-// A connection that gives less than this is cut, and another one made.
+// A connection that gives less than this, where there are few, is cut, and another one made.
 const (
 	minRate         = 1 << 10  // bytes a second, for as long as Client.stall
 	minRateIfOthers = 16 << 10 // for a third of that, where another source promises to do better
@@ -47,7 +46,7 @@ func (c *Client) download(ctx context.Context, url string, patient bool, part *p
 	if !patient {
 		limit, rate = limit/3, minRateIfOthers
 	}
-	w := newWatchdog(ctx, limit, rate*int64(limit)/int64(time.Second))
+	w := newWatchdog(ctx, limit, rate*int64(limit)/int64(time.Second)/c.hosts.sharing(url))
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -182,7 +181,7 @@ func (g *guard) full(resp *http.Response) error {
 // where unknown.
 func (g *guard) pass(resp *http.Response, size, skip int64) {
 	b := &body{guard: g, ReadCloser: resp.Body, skip: skip, left: -1, exact: resp.ContentLength >= 0}
-	b.chunked = slices.Contains(resp.TransferEncoding, "chunked")
+	b.delimited = delimited(resp)
 	if skip > 0 {
 		b.skipped = g.part.digest.Hash() // as part.sum
 	}
@@ -212,12 +211,12 @@ var (
 type body struct {
 	*guard
 	io.ReadCloser
-	skip    int64        // bytes still to leave out
-	skipped hash.Hash    // of those left out; nil where there are none
-	left    int64        // bytes still to come; -1 where unknown
-	begin   func() error // called before the first byte that is new; nil: nothing is to be done
-	exact   bool         // net/http knows the end, so there is no need to look behind it
-	chunked bool         // net/http can tell the end from a drop
+	skip      int64        // bytes still to leave out
+	skipped   hash.Hash    // of those left out; nil where there are none
+	left      int64        // bytes still to come; -1 where unknown
+	begin     func() error // called before the first byte that is new; nil: nothing is to be done
+	exact     bool         // net/http knows the end, so there is no need to look behind it
+	delimited bool         // the end can be told from a drop
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -275,7 +274,7 @@ func (b *body) differs() error {
 // ended is the error for a body that ended early.
 func (b *body) ended(err error) error {
 	switch {
-	case err == io.EOF && b.chunked:
+	case err == io.EOF && b.delimited:
 		return &trouble{kind: Corrupt, err: errShort}
 	case err == io.EOF:
 		return &trouble{kind: Interrupted, err: fmt.Errorf("the connection ended before the file: %w", io.ErrUnexpectedEOF)}

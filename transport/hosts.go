@@ -3,26 +3,25 @@
 package transport
 
 import (
-	"context"
 	"net/url"
 	"sync"
 	"time"
 )
 
 // hosts remembers how the hosts of sources did lately, so that a dead or slow first source costs
-// its time once and not once a file; and it keeps a host's connections few.
+// its time once and not once a file.
 type hosts struct {
 	mu      sync.Mutex
 	known   map[string]*hostState
-	slots   int       // downloads at once from one host
+	most    int       // downloads at once from one host
 	network time.Time // when a host was last reached over the network
 }
 
 // A hostState is what is known of one host.
 type hostState struct {
-	missed time.Time     // it could not be reached; it counts as unreachable until then
-	slow   time.Time     // it was cut for being slow; it counts as slow until then
-	slots  chan struct{} // one element for each download that is going on
+	missed    time.Time // it could not be reached; it counts as unreachable until then
+	slow      time.Time // it was cut for being slow; it counts as slow until then
+	downloads downloads
 }
 
 // avoidFor is how long a host that did badly is asked after the others.
@@ -32,7 +31,7 @@ const avoidFor = time.Minute
 func (h *hosts) of(rawURL string) *hostState {
 	s := h.known[host(rawURL)]
 	if s == nil {
-		s = &hostState{slots: make(chan struct{}, h.slots)}
+		s = &hostState{downloads: downloads{most: h.most, pace: newPace()}}
 		h.known[host(rawURL)] = s
 	}
 	return s
@@ -99,29 +98,6 @@ func (h *hosts) online(since time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.network.After(since)
-}
-
-func (h *hosts) slotsOf(url string) chan struct{} {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.of(url).slots
-}
-
-// full tells whether a URL's host has as many connections as it may have.
-func (h *hosts) full(url string) bool {
-	slots := h.slotsOf(url)
-	return len(slots) == cap(slots)
-}
-
-// acquire waits until the host of a URL may have one more connection, which ends with release.
-func (h *hosts) acquire(ctx context.Context, url string) (release func(), err error) {
-	slots := h.slotsOf(url)
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // host is empty for a file URL.

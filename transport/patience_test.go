@@ -186,32 +186,6 @@ func TestFetchNowhere(t *testing.T) {
 	}
 }
 
-// Many connections are spread over the sources.
-func TestFetchPerSource(t *testing.T) {
-	content := random(100 * kib)
-	together := make(chan struct{})
-	var begun atomic.Int64
-	meeting := func(w http.ResponseWriter, r *http.Request) {
-		if begun.Add(1) == 4 {
-			close(together)
-		}
-		<-together
-		good(content)(w, r)
-	}
-	first, second := serve(t, meeting), serve(t, meeting)
-	c, _ := newTestClient(t, Options{Parallel: 4, PerSource: 2})
-	var files []File
-	for range 20 {
-		files = append(files, wanted(t, content, first.URL, second.URL))
-	}
-	if err := c.Fetch(t.Context(), files, nil); err != nil {
-		t.Fatal(err)
-	}
-	if first.most.Load() != 2 || second.most.Load() != 2 {
-		t.Errorf("%d and %d connections at once", first.most.Load(), second.most.Load())
-	}
-}
-
 func TestFetchInBackground(t *testing.T) {
 	content := random(300 * kib)
 	o := serve(t, good(content))

@@ -45,7 +45,7 @@ type retrieval struct {
 	// where unknown.
 	known bool
 	size  int64
-	// limited tells that a try takes one of its host's few connections.
+	// limited tells that a try takes one of its host's connections.
 	limited bool
 	// waiting, if not nil, is called before a wait that a person may notice.
 	waiting func()
@@ -126,6 +126,9 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 			c.hosts.missed(s.url, c.now())
 		} else {
 			c.hosts.reached(s.url, c.now())
+		}
+		if s.last.crowded && r.limited {
+			c.hosts.crowded(s.url, c.now())
 		}
 		switch {
 		case s.last.final, c.offline(r, sources):
@@ -208,7 +211,7 @@ func (c *Client) try(ctx context.Context, r retrieval, s *source, sources []*sou
 	}
 	if r.limited {
 		began := c.now()
-		release, failed := c.hosts.acquire(ctx, s.url)
+		release, failed := c.hosts.acquire(ctx, s.url, r.size, c.now)
 		if failed != nil {
 			return 0, 0, failed
 		}
@@ -293,7 +296,7 @@ func (c *Client) next(r retrieval, sources []*source, current int) *source {
 		switch {
 		case s.out:
 		case !s.ready.After(now):
-			if !r.limited || !c.hosts.full(s.url) {
+			if !r.limited || !c.hosts.full(s.url, now) {
 				return s
 			}
 			if ready == nil {

@@ -150,7 +150,7 @@ func (c *Client) getOnce(ctx context.Context, url string, body []byte, f small, 
 		return body, asTrouble(err)
 	case size < 0:
 		return body, nil
-	case resp.Uncompressed, slices.Contains(resp.TransferEncoding, "chunked"): // no drop, or there was another error
+	case resp.Uncompressed, delimited(resp): // no drop, or there was another error
 		return body[:0], wrongContent("the server has %d bytes and the file has %d", len(body), size)
 	}
 	return body, &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), size)}

@@ -33,7 +33,10 @@ func gzipped(content []byte) http.HandlerFunc {
 	}
 }
 
-func TestGet(t *testing.T) {
+func TestGet(t *testing.T)      { testGet(t, serve) }
+func TestGetHTTP2(t *testing.T) { testGet(t, serveHTTP2) }
+
+func testGet(t *testing.T, serve func(*testing.T, http.HandlerFunc) *origin) {
 	content := bytes.Repeat([]byte("a tree "), 10000)
 	noise := random(len(content))
 	for _, test := range []struct {
@@ -86,7 +89,10 @@ func matches(content []byte) func([]byte) error {
 
 // Files whose size nobody knows: what came is kept as far as the next answer continues it, and the
 // check has the last word.
-func TestGetChecked(t *testing.T) {
+func TestGetChecked(t *testing.T)      { testGetChecked(t, serve) }
+func TestGetCheckedHTTP2(t *testing.T) { testGetChecked(t, serveHTTP2) }
+
+func testGetChecked(t *testing.T, serve func(*testing.T, http.HandlerFunc) *origin) {
 	content := bytes.Repeat([]byte("a block "), 10000)
 	noise := random(len(content))
 	ranged := func(header string) http.HandlerFunc {
@@ -324,12 +330,13 @@ func TestRedirectToPlainHTTP(t *testing.T) {
 	}))
 	defer s.Close()
 	c, _ := newTestClient(t, Options{})
+	c.transport.TLSClientConfig.RootCAs = nil
 	_, err := c.Revalidate(t.Context(), s.URL, "", 10)
 	if mustBe(t, err, Refused); !strings.Contains(err.Error(), "clock") {
 		t.Errorf("%q does not say that the certificate may be fine", err)
 	}
 
-	c.transport.TLSClientConfig.RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	c, _ = newTestClient(t, Options{})
 	_, err = c.Revalidate(t.Context(), s.URL, "", 10)
 	if mustBe(t, err, Refused); !strings.Contains(err.Error(), "redirect") {
 		t.Error(err)

@@ -63,15 +63,36 @@ func (w *watchdog) cause(err error) error {
 
 type watchedBody struct {
 	io.ReadCloser
-	w *watchdog
+	w          *watchdog
+	came, told int64
+	tell       func(came int64) // called at the end, and before that whenever twice as many are there; nil: nobody asks
 }
+
+// soon is how many bytes a body tells of first.
+const soon = 64 << 10
 
 func (b *watchedBody) Read(p []byte) (int, error) {
 	b.w.arm()
 	n, err := b.ReadCloser.Read(p)
 	b.w.disarm(int64(n))
+	b.came += int64(n)
+	if b.came >= max(soon, 2*b.told) {
+		b.say()
+	}
 	if err != nil && err != io.EOF {
 		err = &trouble{kind: Interrupted, err: b.w.cause(err)}
 	}
 	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	b.say()
+	return b.ReadCloser.Close()
+}
+
+func (b *watchedBody) say() {
+	if b.tell != nil && b.came > b.told {
+		b.tell(b.came)
+		b.told = b.came
+	}
 }

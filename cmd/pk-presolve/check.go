@@ -64,7 +64,7 @@ func check(a *arguments, stdout, stderr io.Writer) int {
 	for _, folder := range c.Mounts.Folders {
 		say("sticks", "%s", found(folder, "isn't there now"))
 	}
-	say("downloads", "%d at once, %s without a byte", c.Transport.Parallel, c.Transport.RetryFor)
+	say("downloads", "up to %d at once, %s without a byte", c.Transport.Parallel, c.Transport.RetryFor)
 	say("keys", "%s, signatures of RPMs are %s", found(c.Trust.Keyring, "isn't there"), c.Trust.RPMSignatures)
 	w.Flush()
 	return dispatcher.Success

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 )
 
@@ -36,7 +37,17 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w: choose another address with --listen", err)
 	}
+	// Connections that nothing was asked on yet, as browsers and laptops make some ahead: Shutdown
+	// would wait for them for five seconds.
+	var silent sync.Map
 	server := &http.Server{
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateNew {
+				silent.Store(c, true)
+			} else {
+				silent.Delete(c)
+			}
+		},
 		Handler:           patient(newSite(root)),
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       headerTime,
@@ -53,6 +64,7 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 	}
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), pieceTime)
 	defer cancel()
+	silent.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
 	err = server.Shutdown(stopping)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close() // who hasn't taken a piece by then
