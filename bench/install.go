@@ -136,6 +136,7 @@ type visit struct {
 	cost
 	download, rpm took // parts of it, where they are known
 	cpu           took // of the programs that aren't rpm, where it is known
+	anonymous     bytes
 }
 
 // installs measures one kind of link.
@@ -256,8 +257,9 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	if speed > 0 {
 		return nil
 	}
-	compare("peak memory, warm helper", "presolve", "", peak, row{budget: bytes(16 << 20)})
-	compare("peak memory, new helper", "presolve, nothing known", "", peak, row{budget: bytes(16 << 20)})
+	compare("peak memory, warm helper", "presolve", "", peak, row{budget: bytes(14 << 20)})
+	compare("peak memory, new helper", "presolve, nothing known", "", peak, row{budget: bytes(14 << 20)})
+	compare("anonymous memory at its end, new helper", "presolve, nothing known", "", func(v visit) quantity { return v.anonymous }, row{budget: bytes(5 << 20)})
 	for _, peer := range peers {
 		if len(all[peer]) > 0 {
 			compare("peak memory, new helper", "presolve, nothing known", peer, peak, row{})
@@ -316,7 +318,7 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 		return v, err
 	}
 	v.download = took(installing.Sub(downloading))
-	v.peak, v.cpu = memory(h.Process.Pid, "VmHWM"), cpu(h.Process.Pid)
+	v.peak, v.anonymous, v.cpu = memory(h.Process.Pid, "VmHWM"), memory(h.Process.Pid, "RssAnon"), cpu(h.Process.Pid)
 	return v, h.Stop()
 }
 
