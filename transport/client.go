@@ -23,7 +23,7 @@ import (
 // Options are how a Client behaves; the zero value is what a laptop wants.
 type Options struct {
 	// Parallel is how many files one Fetch downloads at once, at most: as many as keep the link
-	// busy; 0: 8.
+	// busy; 0: 16.
 	Parallel int
 	// Background makes downloads yield to what people wait for: one at a time, with so small a
 	// window that nothing else queues behind more than it.
@@ -66,7 +66,7 @@ type Client struct {
 // New makes a Client. The caller closes it.
 func New(o Options) *Client {
 	if o.Parallel <= 0 {
-		o.Parallel = 8
+		o.Parallel = 16
 	}
 	if o.Background {
 		o.Parallel = 1

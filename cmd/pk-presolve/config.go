@@ -73,7 +73,7 @@ func defaults() settings {
 		IdleTimeout:      config.Duration(5 * time.Second),
 		LogLevel:         "warn",
 		Mounts:           mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}, Signatures: "required"},
-		Transport:        transport{Parallel: 8, RetryFor: config.Duration(10 * time.Minute)},
+		Transport:        transport{Parallel: 16, RetryFor: config.Duration(10 * time.Minute)},
 		Trust:            trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
 }
