@@ -308,8 +308,12 @@ func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []s
 	var platform *tree.Platform
 	for again := false; ; again = true {
 		p.Doing(Asking)
-		var err error
-		if files, platform, err = o.layout(source).ask(ctx, source, force); err != nil {
+		early, err := o.ahead(ctx, source, names)
+		if err != nil {
+			return err
+		}
+		files, platform, err = o.layout(source).ask(ctx, source, force)
+		if err = cmp.Or(err, early(platform)); err != nil {
 			return err
 		}
 		if err = o.load(ctx, p, source, platform, names, done); err == nil {

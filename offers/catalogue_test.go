@@ -4,11 +4,15 @@ package offers
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -272,5 +276,50 @@ func TestInstalledIsNotAvailable(t *testing.T) {
 		if got := available(t, o, Query{}); got != test.want {
 			t.Errorf("with %s: %s", test.installed, got)
 		}
+	}
+}
+
+// While a source is asked what it offers now, what it offered before is asked for already; where it
+// offers something else, that counts.
+func TestShardsAreAskedForAhead(t *testing.T) {
+	folder := t.TempDir()
+	first := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil, "chess-1-1.noarch": nil}}
+	first.write(t, folder)
+	var waits atomic.Bool
+	asked := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/references/"):
+			asked <- r.URL.Path
+		case waits.Load() && strings.HasSuffix(r.URL.Path, "/platform.json"):
+			select {
+			case <-asked:
+			case <-time.After(10 * time.Second):
+				t.Error("nothing is asked for before platform.json is here")
+			}
+		}
+		http.FileServer(http.Dir(folder)).ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	o := newOffers(t, Mounts{}, Source{ID: "school", URL: server.URL, Layout: Presolve})
+	o.CacheAge = 1
+	shardOf := func(name string) int { return tree.Shard(name, 4) }
+	if shardOf("paint") == shardOf("chess") || shardOf("paint") == shardOf("song") {
+		t.Fatal("they are in the same shard")
+	}
+	ready(t, o, []string{"paint"})
+	<-asked
+	waits.Store(true)
+	ready(t, o, []string{"chess"})
+	if l, err := o.Line(Wanted{Name: "chess"}); err != nil || l == nil {
+		t.Errorf("%+v, %v", l, err)
+	}
+	if len(asked) != 0 {
+		t.Errorf("%d shards were asked for again", len(asked))
+	}
+	publication{Serial: 2, Packages: map[string][]string{"paint-1-1.noarch": nil, "song-1-1.noarch": nil}}.write(t, folder)
+	ready(t, o, []string{"song"})
+	if l, err := o.Line(Wanted{Name: "song"}); err != nil || l == nil {
+		t.Errorf("%+v, %v", l, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -84,14 +85,60 @@ func (o *Offers) loadReferences(ctx context.Context, s Source, platform *tree.Pl
 			return got.err
 		}
 		number := missing[i]
-		if err := o.keepShard(ctx, s, references, x, number, got.value, func(line []byte) error {
-			_, err := x.ParseReference(number, line)
-			return err
-		}); err != nil {
+		if err := o.keepShard(ctx, s, references, x, number, got.value, referencesIn(x, number)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// few is how many names may be asked for ahead.
+const few = 4
+
+// ahead downloads the shards of references that a few names are in, while the source is asked what it
+// offers: most often that is what it offered before, and on a long way this saves one round trip. keep
+// waits for them, and keeps them if they are the new platform's; it is called in any case.
+func (o *Offers) ahead(ctx context.Context, s Source, names []string) (keep func(*tree.Platform) error, err error) {
+	nothing := func(*tree.Platform) error { return nil }
+	before := o.view.platforms[s.ID]
+	if before == nil || len(names) == 0 || len(names) > few {
+		return nothing, nil
+	}
+	missing, err := o.missing(s, before, names)
+	if err != nil || len(missing) == 0 {
+		return nothing, err
+	}
+	x := before.References
+	downloading, cancel := context.WithCancel(ctx)
+	bodies := make([][]byte, len(missing))
+	var downloads sync.WaitGroup
+	for i, number := range missing {
+		downloads.Go(func() { bodies[i], _ = o.downloadShard(downloading, s, references, x, number) }) // who lacks it asks again
+	}
+	return func(now *tree.Platform) error {
+		if now == nil || now.References != x {
+			cancel()
+		}
+		downloads.Wait()
+		cancel()
+		for i, number := range missing {
+			if now == nil || now.References != x || bodies[i] == nil {
+				continue
+			}
+			if err := o.keepShard(ctx, s, references, x, number, bodies[i], referencesIn(x, number)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
+}
+
+// referencesIn checks the lines of a shard of references.
+func referencesIn(x tree.Index, number int) func(line []byte) error {
+	return func(line []byte) error {
+		_, err := x.ParseReference(number, line)
+		return err
+	}
 }
 
 // LoadReferences loads what leads from these names to their trees, at once rather than one after the
