@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // connections are how many everybody has at most, as dnf has them unasked.
@@ -94,7 +94,7 @@ func (b *bench) shop() (*shop, error) {
 
 // readTree reads where the RPMs are.
 func (s *shop) readTree(published string) error {
-	paths, _ := filepath.Glob(filepath.Join(published, s.platform, "trees", s.program+"@*.json"))
+	paths, _ := filepath.Glob(filepath.Join(published, s.platform, "trees", s.program+"@*"))
 	if len(paths) != 1 {
 		return fmt.Errorf("%s has %d trees of %s", published, len(paths), s.program)
 	}
@@ -102,13 +102,8 @@ func (s *shop) readTree(published string) error {
 	if err != nil {
 		return err
 	}
-	var t struct {
-		Packages []struct {
-			Location string
-			Size     int64
-		}
-	}
-	if err := json.Unmarshal(data, &t); err != nil {
+	t, err := tree.KeptTree(data, nil) // so few trees have no dictionary
+	if err != nil {
 		return err
 	}
 	for _, p := range t.Packages {
