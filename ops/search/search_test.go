@@ -118,8 +118,10 @@ func TestSearch(t *testing.T) {
 				t.Errorf("in the group %s are %q, want %q", group, got, want)
 			}
 		}
-		if got := found("search-file", "none", "Mongol.ttf"); got != state+"mongol" {
-			t.Errorf("Mongol.ttf is in %q", got)
+		for file, want := range map[string]string{"Mongol.ttf": state + "mongol", "/usr/share/fonts/Mongol.ttf": state + "mongol", "fonts/Mongol.ttf": state + "mongol", "/Mongol.ttf": "", "nofonts/Mongol.ttf": ""} {
+			if got := found("search-file", "none", file); got != want {
+				t.Errorf("%s is in %q", file, got)
+			}
 		}
 	}
 	check()
