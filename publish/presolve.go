@@ -190,7 +190,6 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 		Created:    p.Now.UTC().Truncate(time.Second),
 		Expires:    p.Now.Add(p.ValidFor).UTC().Truncate(time.Second),
 		Base:       baseOf(p.solved.Base()),
-		Keys:       p.Keys,
 		Dictionary: p.dictionary,
 	}
 	if !p.Copy {

@@ -51,9 +51,7 @@ type Options struct {
 	ValidFor time.Duration
 	// Strict refuses to publish where a name couldn't be solved.
 	Strict bool
-	// Keys are the fingerprints of the keys that may sign the next platform.json.
-	Keys []string
-	Now  time.Time
+	Now    time.Time
 	// Asked tells apart what asks for names: where it and what the Platform is made of are as they
 	// were, the names are. Then Unchanged can tell so, and Build makes again only what has changed.
 	// Empty: nothing is kept for that.

@@ -30,7 +30,7 @@ func (o *Options) key(in solve.Input) string {
 		places = ""
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %q %q %q %v %q %q", in.Key, places, o.Platform, o.Arch, o.Copy, o.Keys, o.Asked)
+	fmt.Fprintf(h, "%s %q %q %q %v %q", in.Key, places, o.Platform, o.Arch, o.Copy, o.Asked)
 	for _, l := range o.Layouts {
 		fmt.Fprintf(h, " %q", l.Name)
 	}

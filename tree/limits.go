@@ -26,6 +26,10 @@ const (
 	MaxDictionary   = 64 << 10 // bytes of a dictionary, unpacked
 	MaxRepositories = 64       // of a platform
 
+	MaxKeysFile    = 256 << 10 // bytes of a keys file
+	MaxKeys        = 16        // of a kind in it
+	MaxKeysVersion = 1 << 20
+
 	maxEntry = 1 << 20 // bytes of an entry's line: its texts, each byte of them escaped
 
 	MaxPackages  = 20000 // packages in a tree
@@ -60,7 +64,7 @@ var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "keys": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true}
+var plain = map[string]bool{"provides": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true, "offline": true, "online": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
@@ -77,6 +81,7 @@ const minObject = 24
 // The limits of the kinds of files.
 var (
 	platformLimit   = limit{MaxPlatform, MaxDifferences + MaxRepositories + 64, 1 << 16}
+	keysLimit       = limit{MaxKeysFile, 8, 2*MaxKeys + 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
 	filesLimit      = limit{MaxFilesFile, 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}

@@ -18,11 +18,12 @@ type Platform struct {
 	Format   int    `json:"format"`
 	Platform string `json:"platform"` // e.g. "fedora-18-i686"
 	Arch     string `json:"arch"`     // as RPM names it
-	// Serial grows with each build whose content differs. A reader takes a lower one than it has seen
-	// only when it is forced to, or from a stick.
+	// Serial grows with each build whose content differs, and is at most the seconds from 1970 to
+	// Created. No reader takes a lower one than it has seen.
 	Serial  int64     `json:"serial"`
 	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires"` // publishers keep what it names until then; readers don't look at it yet
+	// Expires is when readers take it no more. Publishers keep what it names until then.
+	Expires time.Time `json:"expires"`
 	Base    Base      `json:"base"`
 	// Search is what searching needs of all top-level packages.
 	Search Search `json:"search"`
@@ -39,8 +40,10 @@ type Platform struct {
 	// the repository by its number. So another mirror changes no tree.
 	Repositories []Repository `json:"repositories,omitempty"`
 	// Categories are menus of the packages; none where the repositories have none.
-	Categories Ref      `json:"categories,omitzero"`
-	Keys       []string `json:"keys,omitempty"`
+	Categories Ref `json:"categories,omitzero"`
+	// Keys is the version of the keys file whose Online keys sign this; 0: there is none, and those
+	// sign it whom readers know otherwise.
+	Keys int64 `json:"keys,omitempty"`
 }
 
 // Base says what trees were solved against: SHA256 is of the sorted lines NEVRA.String() of its
@@ -89,8 +92,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	if err := CheckArch(p.Arch); err != nil {
 		return nil, fmt.Errorf("platform.json names no architecture: %w", err)
 	}
-	if p.Serial < 1 {
-		return nil, fmt.Errorf("platform.json has the serial %d", p.Serial)
+	if p.Serial < 1 || p.Serial > max(p.Created.Unix(), 1) {
+		return nil, fmt.Errorf("platform.json has the serial %d: there can't have been so many builds", p.Serial)
+	}
+	if err := checkKeysVersion(p.Keys); err != nil {
+		return nil, err
 	}
 	if err := p.Search.check("search"); err != nil {
 		return nil, err

@@ -82,7 +82,9 @@ func TestPlatformRefused(t *testing.T) {
 		{"too many mirrors", func(p *Platform) { p.Repositories[1].URLs = make([]string, maxURLs+1) }, "has 65 mirrors"},
 		{"too many repositories", func(p *Platform) { p.Repositories = slices.Repeat(p.Repositories, 33) }, "66 repositories"},
 		{"a mirror that is a path", func(p *Platform) { p.Repositories[0].URLs[1] = "/srv/x" }, "absolute http, https or file URL"},
-		{"larger than any", func(p *Platform) { p.Keys = []string{strings.Repeat("x", MaxPlatform)} }, "more than"},
+		{"larger than any", func(p *Platform) { p.Repositories[0].URLs[0] += strings.Repeat("x", MaxPlatform) }, "more than"},
+		{"keys of no version", func(p *Platform) { p.Keys = -1 }, "keys of the version -1"},
+		{"more builds than seconds", func(p *Platform) { p.Serial = p.Created.Unix() + 1 }, "so many builds"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,11 +14,9 @@ import (
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
-	"github.com/ProtonMail/go-crypto/openpgp/packet"
-)
 
-// maxKey is how many bytes a file with a key may have.
-const maxKey = 256 << 10
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
+)
 
 // A publicKey is an OpenPGP key whose parts all belong to it: its own signatures on them were
 // verified.
@@ -35,79 +33,11 @@ type publicKey struct {
 // the key came with (another key, a secret one) is refused: nobody agreed to that. So is a key that
 // was revoked or has expired by now.
 func readKey(text []byte, now time.Time) (*publicKey, error) {
-	packets, err := dearmour(text)
+	e, err := pgp.ReadEntity(text, 4) // the only version that RPM's keyring takes everywhere
 	if err != nil {
 		return nil, err
-	}
-	if err := checkPackets(packets); err != nil {
-		return nil, err
-	}
-	e, err := openpgp.ReadEntity(packet.NewReader(bytes.NewReader(packets)))
-	if err != nil {
-		return nil, fmt.Errorf("its public key is damaged: %w", err)
 	}
 	return verified(e, now)
-}
-
-// dearmour is what the one armoured block in a text has.
-func dearmour(text []byte) ([]byte, error) {
-	if len(text) > maxKey {
-		return nil, fmt.Errorf("it has more than %d bytes", maxKey)
-	}
-	switch bytes.Count(text, []byte("-----BEGIN PGP ")) {
-	case 0:
-		return nil, errors.New("it has no ASCII-armoured public key")
-	case 1:
-	default:
-		return nil, errors.New("it has more than one key, or something beside the key")
-	}
-	block, err := armor.Decode(bytes.NewReader(text))
-	if err != nil || block.Type != openpgp.PublicKeyType {
-		return nil, errors.New("it has no ASCII-armoured public key")
-	}
-	packets, err := io.ReadAll(block.Body)
-	if err != nil {
-		return nil, fmt.Errorf("its public key is damaged: %w", err)
-	}
-	return packets, nil
-}
-
-// The kinds of packets that count (RFC 9580, 5).
-const (
-	tagSecretKey    = 5
-	tagPublicKey    = 6
-	tagSecretSubkey = 7
-)
-
-// checkPackets looks which keys there are, before any of them is believed: reading an Entity stops
-// at the next key.
-func checkPackets(packets []byte) error {
-	keys := 0
-	all := packet.NewOpaqueReader(bytes.NewReader(packets))
-	for {
-		p, err := all.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("its public key is damaged: %w", err)
-		}
-		switch p.Tag {
-		case tagSecretKey, tagSecretSubkey:
-			return errors.New("it has a secret key, which is for nobody else to have")
-		case tagPublicKey:
-			if keys++; keys > 1 {
-				return errors.New("it has more than one key")
-			}
-			if len(p.Contents) == 0 || p.Contents[0] != 4 {
-				return errors.New("its key is not of version 4, the only one that RPM's keyring takes everywhere")
-			}
-		}
-	}
-	if keys == 0 {
-		return errors.New("it has no public key")
-	}
-	return nil
 }
 
 // verified takes from a key what is valid: names that it signed itself and subkeys that it lets

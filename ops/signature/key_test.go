@@ -228,7 +228,11 @@ func TestKeyRefused(t *testing.T) {
 
 func packetsOf(t *testing.T, text []byte) []byte {
 	t.Helper()
-	packets, err := dearmour(text)
+	block, err := armor.Decode(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets, err := io.ReadAll(block.Body)
 	if err != nil {
 		t.Fatal(err)
 	}

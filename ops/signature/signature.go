@@ -25,6 +25,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -99,7 +100,7 @@ func find(ctx context.Context, s *ops.System, id id, packageID string) (*publicK
 	// An id of 8 digits can be forged in minutes: what comes from outside needs a longer one.
 	nor := ""
 	if p, err := wire.ParsePackageID(packageID); err == nil && len(id) >= 16 {
-		text, at, err := s.Offers.Key(ctx, p.Data, string(id), maxKey)
+		text, at, err := s.Offers.Key(ctx, p.Data, string(id), pgp.MaxKey)
 		if offers.Ends(err) {
 			return nil, err
 		}
@@ -145,10 +146,10 @@ func readFile(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKey {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > pgp.MaxKey {
 		return nil, nil
 	}
-	return io.ReadAll(io.LimitReader(f, maxKey+1))
+	return io.ReadAll(io.LimitReader(f, pgp.MaxKey+1))
 }
 
 // keep puts a key into the folder of keys, whole or not at all.

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package trust
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// A Claim is what a source says of itself.
+type Claim struct {
+	Platform string   // that is wanted
+	Anchors  []string // fingerprints; none: nobody is trusted yet
+	Head     []byte   // platform.json
+	// Get brings a file of the platform's folder, of at most so many bytes, by its name. Where the
+	// source doesn't have it the error is fs.ErrNotExist. What it brings is not believed.
+	Get func(ctx context.Context, name string, most int64) ([]byte, error)
+}
+
+// An Accepted is a claim that is believed.
+type Accepted struct {
+	Platform *tree.Platform
+	Signers  []string // fingerprints of those that signed it, and may
+}
+
+// Check tells whether a claim is believed. What was accepted stays as it was, but for a new keys file.
+// The error is an *Error, one of Get's, or of what can't be read here.
+func (s *Store) Check(ctx context.Context, c Claim) (*Accepted, error) {
+	const what = "platform.json"
+	version, err := tree.KeysOf(c.Head)
+	if err != nil {
+		return nil, err
+	}
+	name := tree.SignatureName(tree.HeadName(c.Head))
+	signatures, err := c.Get(ctx, name, pgp.MaxSignatures)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, wrong(Unsigned, what, "it isn't signed: there is no %s: whoever publishes it has to sign it (presolver sign)", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	known, err := s.known(ctx, c, version, signatures)
+	if err != nil {
+		return nil, err
+	}
+	now, right := s.now(c.Platform, known)
+	by, err := pgp.Verify(c.Head, signatures, known, now)
+	if err != nil {
+		return nil, s.refused(what, err)
+	}
+	p, err := tree.ParsePlatform(c.Head, c.Platform)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Anchors) == 0 {
+		return nil, &Error{Kind: UnknownKey, What: what, Key: by[0], Err: fmt.Errorf("it is signed by the key %s of %q, and the configuration names no key of this source", by[0].Fingerprint, by[0].UserID)}
+	}
+	a := &Accepted{Platform: p}
+	for _, k := range by {
+		a.Signers = append(a.Signers, k.Fingerprint)
+		if before := s.state.Accepted[c.Platform][k.Fingerprint]; p.Serial < before.Serial {
+			return nil, wrong(Older, what, "it has the serial %d, older than the %d that this computer has accepted: a copy that isn't kept up, or somebody who hides what is newer; where the server itself was set back it has to build until its serial is higher", p.Serial, before.Serial)
+		}
+	}
+	if ahead := now.Add(slack); right && p.Created.After(ahead) {
+		return nil, wrong(Future, what, "it was made at %s, and by this computer's clock it is %s: correct whichever clock is wrong", day(p.Created), day(now))
+	}
+	if p.Expires.Before(now) {
+		return nil, wrong(Expired, what, "it has expired at %s, and it is %s now: whoever publishes it has to build or sign again; if this computer's clock is wrong, correct it", day(p.Expires), day(now))
+	}
+	return a, nil
+}
+
+// Accept keeps what Check has accepted: from now on nothing older is.
+func (s *Store) Accept(a *Accepted) error {
+	higher := func(st *state) bool {
+		return slices.ContainsFunc(a.Signers, func(k string) bool {
+			before, ok := st.Accepted[a.Platform.Platform][k]
+			return !ok || before.Serial < a.Platform.Serial || before.Created.Before(a.Platform.Created)
+		})
+	}
+	if err := s.load(); err != nil || !higher(&s.state) {
+		return err
+	}
+	return s.change(func(next *state) {
+		for _, k := range a.Signers {
+			if next.Accepted[a.Platform.Platform] == nil {
+				next.Accepted[a.Platform.Platform] = make(map[string]accepted)
+			}
+			before := next.Accepted[a.Platform.Platform][k]
+			next.Accepted[a.Platform.Platform][k] = accepted{max(before.Serial, a.Platform.Serial), later(before.Created, a.Platform.Created.UTC())}
+		}
+	})
+}
+
+// slack is how far a clock may be off.
+const slack = 24 * time.Hour
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// now is the time, for what these keys sign of a platform. right tells whether the clock agrees.
+func (s *Store) now(platform string, known []*pgp.Key) (now time.Time, right bool) {
+	clock := s.clock()
+	now = later(clock, s.built)
+	for _, k := range known {
+		now = later(now, s.state.Accepted[platform][k.Fingerprint].Created)
+	}
+	return now, !now.After(clock.Add(slack))
+}
+
+// Old tells whether a platform that was accepted has expired since.
+func (s *Store) Old(p *tree.Platform, signers []string) bool {
+	now := later(s.clock(), s.built)
+	for _, k := range signers {
+		now = later(now, s.state.Accepted[p.Platform][k].Created)
+	}
+	return p.Expires.Before(now)
+}
+
+// refused gives an error of pgp.Verify its kind.
+func (s *Store) refused(what string, err error) error {
+	var unknown *pgp.UnknownKeyError
+	var key *pgp.KeyError
+	var bad *pgp.BadSignatureError
+	switch {
+	case errors.As(err, &unknown):
+		return &Error{Kind: UnknownKey, What: what, Err: err}
+	case errors.As(err, &key):
+		return &Error{Kind: BadKey, What: what, Err: err}
+	case errors.As(err, &bad):
+		return &Error{Kind: Changed, What: what, Err: err}
+	}
+	return &Error{Kind: Changed, What: what, Err: fmt.Errorf("its signature can't be read: %w", err)}
+}
+
+// known are the keys that may sign the platform, and where nobody is trusted yet those that say they
+// did. version is that of the keys file that platform.json asks for.
+func (s *Store) known(ctx context.Context, c Claim, version int64, signatures []byte) ([]*pgp.Key, error) {
+	if len(c.Anchors) == 0 {
+		issuers, err := pgp.Issuers(signatures)
+		if err != nil {
+			return nil, s.refused("platform.json", err)
+		}
+		return s.keys(ctx, c, issuers)
+	}
+	k, err := s.keysOf(c.Anchors)
+	if err != nil {
+		return nil, err
+	}
+	if k == nil && version == 0 {
+		return s.keys(ctx, c, c.Anchors)
+	}
+	if k, err = s.follow(ctx, c, k, version); err != nil {
+		return nil, err
+	}
+	if now, _ := s.now(c.Platform, k.online); k.Expires.Before(now) {
+		return nil, wrong(Expired, tree.KeysName(k.Version), "it has expired at %s, and it is %s now: whoever publishes it has to make a new one; if this computer's clock is wrong, correct it", day(k.Expires), day(now))
+	}
+	return k.online, nil
+}
+
+// keys are those of these fingerprints that can be had: from the folder of keys, else from the source,
+// whose word isn't needed, as the fingerprint is known.
+func (s *Store) keys(ctx context.Context, c Claim, prints []string) ([]*pgp.Key, error) {
+	var all []*pgp.Key
+	for _, print := range prints {
+		if k := s.inKeyring(print); k != nil {
+			all = append(all, k)
+			continue
+		}
+		text, err := c.Get(ctx, "keys/"+print+".asc", pgp.MaxKey)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if k, err := pgp.ReadKey(text); err == nil && (k.Fingerprint == print || len(c.Anchors) == 0 && k.Has(print)) {
+			all = append(all, k)
+		}
+	}
+	if len(all) == 0 {
+		return nil, wrong(UnknownKey, "platform.json", "the key %s is neither in the folder %s nor at the source: put it there, ASCII-armoured, as a file of its own", strings.Join(prints, ", "), s.keyring)
+	}
+	return all, nil
+}
+
+// most is how many keys files are asked for to find one that the anchors have signed.
+const most = 64
+
+// follow brings the keys files up to a version, one after the other, each verified by the one before.
+// What is accepted is kept, whatever comes next. k is the one that is here, nil where there is none.
+func (s *Store) follow(ctx context.Context, c Claim, k *keys, version int64) (*keys, error) {
+	var err error
+	for v := version; k == nil; v-- {
+		if v < 1 || v <= version-most {
+			return nil, err
+		}
+		var next *keys
+		if next, err = s.next(ctx, c, nil, v); err == nil {
+			k = next
+		} else if !errors.As(err, new(*Error)) {
+			return nil, err
+		}
+	}
+	for k.Version < version {
+		if k, err = s.next(ctx, c, k, k.Version+1); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// next brings and verifies a keys file, by the one before, or, where that is nil, by the anchors.
+func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) (*keys, error) {
+	name := tree.KeysName(version)
+	text, err := c.Get(ctx, name, tree.MaxKeysFile)
+	var signatures []byte
+	if err == nil {
+		signatures, err = c.Get(ctx, tree.SignatureName(name), pgp.MaxSignatures)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, wrong(Unsigned, name, "it, or its signature, isn't there: whoever publishes it has to put all keys files there")
+	}
+	if err != nil {
+		return nil, err
+	}
+	k, err := parseKeys(text, version)
+	if err != nil {
+		return nil, wrong(Changed, name, "%w", err)
+	}
+	now, _ := s.now(c.Platform, k.online)
+	if err := enough(name, text, signatures, k.offline, k.Threshold, now, "its own offline keys"); err != nil {
+		return nil, err
+	}
+	if before != nil {
+		may := slices.Clone(before.offline)
+		for i, key := range may { // a key whose time its owner has prolonged is the same
+			if at := slices.IndexFunc(k.offline, func(o *pgp.Key) bool { return o.Fingerprint == key.Fingerprint }); at >= 0 {
+				may[i] = k.offline[at]
+			}
+		}
+		err = enough(name, text, signatures, may, before.Threshold, now, "the offline keys of "+tree.KeysName(before.Version))
+	} else {
+		// The anchors' public keys are in the file itself: a fingerprint tells that it is the one.
+		anchors := slices.DeleteFunc(slices.Clone(k.offline), func(key *pgp.Key) bool { return !slices.Contains(c.Anchors, key.Fingerprint) })
+		for _, print := range c.Anchors {
+			if !slices.ContainsFunc(anchors, func(key *pgp.Key) bool { return key.Fingerprint == print }) {
+				if key := s.inKeyring(print); key != nil { // one that the file doesn't have any more
+					anchors = append(anchors, key)
+				}
+			}
+		}
+		err = enough(name, text, signatures, anchors, len(c.Anchors)/2+1, now, "the keys that the configuration names for the source")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return k, s.change(func(next *state) {
+		if had := next.Keys[anchorsID(c.Anchors)]; had.Version <= version {
+			next.Keys[anchorsID(c.Anchors)] = keysFile{version, string(text)}
+		}
+	})
+}
+
+// enough tells whether so many of these keys have signed.
+func enough(name string, text, signatures []byte, keys []*pgp.Key, threshold int, now time.Time, whose string) error {
+	by, err := pgp.Verify(text, signatures, keys, now)
+	if len(by) >= threshold {
+		return nil
+	}
+	if err == nil || len(keys) == 0 {
+		err = fmt.Errorf("it is signed by %d of %s, and %d are needed", len(by), whose, threshold)
+	}
+	return &Error{Kind: UnknownKey, What: name, Err: err}
+}
