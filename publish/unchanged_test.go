@@ -189,7 +189,6 @@ func TestChangesAreNoticed(t *testing.T) {
 		}, false},
 		"names":               {func(_ *testing.T, a *again, _ string) { a.options.Asked = "some" }, false},
 		"nobody says so":      {func(_ *testing.T, a *again, _ string) { a.options.Asked = "" }, false},
-		"keys":                {func(_ *testing.T, a *again, _ string) { a.options.Keys = []string{"0123"} }, false},
 		"layouts":             {func(_ *testing.T, a *again, _ string) { a.options.Layouts = []*Layout{Presolve} }, false},
 		"rpms":                {func(_ *testing.T, a *again, _ string) { a.options.Copy, a.options.Layouts = false, []*Layout{Presolve} }, false},
 		"strict":              {func(_ *testing.T, a *again, _ string) { a.options.Strict = true }, false},
