@@ -46,7 +46,7 @@ type writer interface {
 	// anything but an expiry differs from what is published.
 	index(ctx context.Context) (changed bool, err error)
 	// head adds what tells the serial, if anything does: what appears last.
-	head(serial int64) error
+	head(ctx context.Context, serial int64) error
 	// fate tells what becomes of a file that the build doesn't have.
 	fate(name string) fate
 }

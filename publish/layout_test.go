@@ -40,7 +40,7 @@ func (n *names) index(context.Context) (bool, error) {
 
 func (n *names) stay() {}
 
-func (n *names) head(int64) error { return nil }
+func (n *names) head(context.Context, int64) error { return nil }
 
 func (n *names) fate(name string) fate {
 	if filepath.Ext(name) == ".rpm" {

@@ -27,7 +27,7 @@ var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir: func(o *Options) string { return o.home() },
 	// catalogue is that of format 1, whose readers find it until it expires.
-	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms"},
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms", "keys"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: writePlatforms,
@@ -73,6 +73,9 @@ func openPresolve(b *builder, f *folder) (writer, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what was published before, %s: %w: restore it, or remove it, and the serial goes on from what report.json says", f.path("platform.json"), err)
+	}
+	if err := p.checkKeys(); err != nil {
+		return nil, err
 	}
 	p.wasHead, b.serial = data, p.was.Serial
 	if p.was.Expires.After(b.until) {
@@ -213,7 +216,7 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 // same tells whether two platforms offer the same.
 func same(a, b *tree.Platform) (bool, error) {
 	was := *a
-	was.Serial, was.Created, was.Expires = b.Serial, b.Created, b.Expires
+	was.Serial, was.Created, was.Expires, was.Keys = b.Serial, b.Created, b.Expires, b.Keys
 	before, err := was.Encode()
 	if err != nil {
 		return false, err
@@ -222,13 +225,17 @@ func same(a, b *tree.Platform) (bool, error) {
 	return bytes.Equal(before, after), err
 }
 
-// head adds platform.json, where it differs or half of its time is over.
-func (p *presolve) head(serial int64) error {
-	p.next.Serial = serial
+// head adds platform.json, another one where it differs or half of its time is over, and before it
+// what it is signed with.
+func (p *presolve) head(ctx context.Context, serial int64) error {
+	p.next.Serial, p.next.Keys = serial, p.Signing.Version()
+	if p.Signing == nil && p.was != nil { // people sign it by hand
+		p.next.Keys = p.was.Keys
+	}
 	if was := p.was; was != nil && was.Serial == serial {
 		p.next.Created = was.Created
-		if half := p.Now.Add(p.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(p.next.Expires) {
-			return p.folder.replace("platform.json", p.wasHead)
+		if half := p.Now.Add(p.ValidFor / 2); was.Expires.After(half) && !was.Expires.After(p.next.Expires) && was.Keys == p.next.Keys {
+			return p.addHead(ctx, p.wasHead)
 		}
 	}
 	content, err := p.next.Encode()
@@ -238,11 +245,21 @@ func (p *presolve) head(serial int64) error {
 	if _, err := tree.ParsePlatform(content, p.Platform); err != nil {
 		return fmt.Errorf("laptops would refuse what would be published: %w: offer fewer packages", err)
 	}
+	return p.addHead(ctx, content)
+}
+
+func (p *presolve) addHead(ctx context.Context, content []byte) error {
+	if err := p.folder.sign(ctx, content, p.Signing, p.Now); err != nil {
+		return err
+	}
 	return p.folder.replace("platform.json", content)
 }
 
 func (p *presolve) fate(name string) fate {
-	if path.Dir(name) == "." || strings.HasPrefix(path.Base(name), ".") {
+	switch {
+	case isHead(name):
+		return waits
+	case path.Dir(name) == "." || path.Dir(name) == "keys" || strings.HasPrefix(path.Base(name), "."):
 		return stays
 	}
 	return waits

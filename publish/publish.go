@@ -5,7 +5,8 @@
 //
 // A reader may come at any moment, so no reader ever sees half a build. What is below platform.json
 // is named by its content and never changes: it is written under names that begin with ".new-",
-// synced, and renamed; platform.json, by which alone readers find it, is replaced last. What the
+// synced, and renamed; platform.json, by which alone readers find it, is replaced last, when its
+// signature is there under the name of its digest. What the
 // last build referred to stays until that expires. A build that fails anywhere leaves the last one
 // as it was. Where nothing changed nothing is written, but for a new expiry when it is due, and once
 // that report.json says so.
@@ -33,6 +34,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -56,6 +58,8 @@ type Options struct {
 	// were, the names are. Then Unchanged can tell so, and Build makes again only what has changed.
 	// Empty: nothing is kept for that.
 	Asked string
+	// Signing is who signs what is published; nil: nobody does.
+	Signing *signing.Signing
 	// Progress is told how many of the names are done, from several goroutines. It may be nil.
 	Progress func(done, of int)
 }
@@ -436,7 +440,7 @@ func (b *builder) finish(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		if err := t.head(b.report.Serial); err != nil {
+		if err := t.head(ctx, b.report.Serial); err != nil {
 			return err
 		}
 	}

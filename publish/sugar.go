@@ -89,7 +89,7 @@ func (s *sugarNetwork) index(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-func (s *sugarNetwork) head(int64) error { return nil } // a node has no serial
+func (s *sugarNetwork) head(context.Context, int64) error { return nil } // a node has no serial
 
 func (s *sugarNetwork) fate(name string) fate {
 	switch {

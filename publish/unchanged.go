@@ -18,7 +18,7 @@ import (
 
 // key tells apart what is published, where it is made of an input: "" is nothing's. What is not in
 // it doesn't decide what is published (the output, who is told of progress), or is looked at each
-// time: Strict, and ValidFor, which only the expiry hangs on. RPMs that are copied hang on no
+// time: Strict, Signing, and ValidFor, which only the expiry hangs on. RPMs that are copied hang on no
 // mirror, and are looked at, too. An RPM that couldn't be had may be there another time, so a build
 // that lacks one has no key.
 func (o *Options) key(in solve.Input) string {
@@ -171,6 +171,9 @@ func (b *builder) built(key string) (*built, error) {
 	for _, f := range b.folders() {
 		is := builtFolder{Dir: f.dir}
 		for name := range f.has {
+			if signs(name) {
+				continue
+			}
 			if o, ok := f.others[name]; ok {
 				seen, err := lookAt(f.path(name), b.Now)
 				if err != nil {

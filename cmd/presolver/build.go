@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
+	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 )
 
@@ -29,20 +30,31 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 	if err == nil && c.Check {
 		err = conf.lookAtRepositories(file)
 	}
+	var signed *signing.Signing
+	if err == nil {
+		signed, err = conf.signing(file, start)
+	}
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
 	if c.Check {
-		conf.describe(std.out, c.Config)
+		conf.describe(std.out, c.Config, signed)
 		return nil
 	}
-	return c.build(ctx, std, conf, start)
+	return c.build(ctx, std, conf, signed, start)
 }
 
 // build solves and publishes.
-func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start time.Time) error {
+func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signed *signing.Signing, start time.Time) error {
 	progress := newProgress(std.err)
 	defer progress.close()
+	if signed == nil {
+		progress.note(fmt.Sprintf(`nobody signs this platform: laptops will refuse it unless their source says signatures = "none"; see [signing] in presolver(1) and %s`, c.Config))
+	} else {
+		for _, w := range signed.Soon(start, soon) {
+			progress.note("warning: " + w)
+		}
+	}
 	repositories := conf.solve(progress.note)
 	named := publish.Mirrors(string(conf.Output), conf.Platform)
 	for i := range repositories.Repositories {
@@ -54,7 +66,7 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start
 		return err
 	}
 	options := conf.publish()
-	options.Strict, options.Now, options.Progress = c.Strict, start, progress.step
+	options.Strict, options.Now, options.Progress, options.Signing = c.Strict, start, progress.step, signed
 	options.Asked = fmt.Sprintf("%v %q", conf.Toplevel.All, asked)
 	progress.note("looking whether anything has changed")
 	input, err := solve.Look(ctx, repositories)
@@ -69,6 +81,11 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, start
 		}
 		fmt.Fprintln(std.out, summary(report, time.Since(start)))
 		return nil
+	}
+	if signed != nil {
+		if err := signed.Try(ctx, start); err != nil {
+			return err
+		}
 	}
 	platform, err := solve.Open(ctx, repositories)
 	if err != nil {

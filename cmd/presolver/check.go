@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
+	"github.com/sugarlabs/packagekit-backend-presolve/signing"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // version is set by those who build packages: -ldflags "-X main.version=1.2".
@@ -23,8 +25,8 @@ func programVersion() string {
 	return version
 }
 
-// describe is --check: it says what the configuration, which readConfig has taken, means.
-func (c *settings) describe(out io.Writer, name string) {
+// describe is --check: it says what the configuration, which readConfig has taken, means, and who signs.
+func (c *settings) describe(out io.Writer, name string, signed *signing.Signing) {
 	fmt.Fprintf(out, "%s is right. What it means:\n", name)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	say := func(what, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", what, fmt.Sprintf(format, args...)) }
@@ -62,6 +64,14 @@ func (c *settings) describe(out io.Writer, name string) {
 			names, _ := readNames(string(c.Toplevel.File))
 			say("toplevel", "%s in %s", count(len(names), "name"), c.Toplevel.File)
 		}
+	}
+	switch {
+	case signed == nil:
+		say("signing", "nobody: laptops will refuse it unless their source says signatures = \"none\"")
+	case len(signed.Keys) == 0:
+		say("signing", "%s", nameOf(signed.Signer.Key))
+	default:
+		say("signing", "%s, one of the online keys of %s", nameOf(signed.Signer.Key), tree.KeysName(signed.Version()))
 	}
 	w.Flush()
 }

@@ -42,7 +42,11 @@ type settings struct {
 		All      bool        `toml:"all"`
 	} `toml:"toplevel"`
 	Signing struct {
-		Key string `toml:"key"`
+		Key            config.Path `toml:"key"`
+		PassphraseFile config.Path `toml:"passphrase_file"`
+		Command        []string    `toml:"command"`
+		Public         config.Path `toml:"public"` // of Command's key
+		Keys           config.Path `toml:"keys"`   // a folder
 	} `toml:"signing"`
 }
 
@@ -146,8 +150,9 @@ func (c *settings) check(file *config.File) error {
 		return bad("base.rpmdb", "rpmdb = %s should be the folder as root has it: write rpmdb = %s", config.Shown(c.Base.RPMDB), config.Shown("/"+c.Base.RPMDB))
 	case len(c.Toplevel.Packages) == 0 && c.Toplevel.File == "" && !c.Toplevel.All:
 		return bad("toplevel", "there is no top-level package: set packages, file or all in the table [toplevel]")
-	case c.Signing.Key != "":
-		return bad("signing.key", "signing.key is set and this version can't sign: leave it out")
+	}
+	if err := c.checkSigning(file); err != nil {
+		return err
 	}
 	if release, _, wrong := config.PlatformArch(c.Platform); wrong {
 		return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
@@ -180,6 +185,25 @@ func (c *settings) check(file *config.File) error {
 		}
 	}
 	return c.checkModules(file)
+}
+
+func (c *settings) checkSigning(file *config.File) error {
+	s := &c.Signing
+	switch {
+	case s.Key != "" && len(s.Command) > 0:
+		return file.Errorf("signing.command", "signing.key and signing.command are both set: choose one")
+	case len(s.Command) > 0 && s.Command[0] == "":
+		return file.Errorf("signing.command", "signing.command names no program")
+	case len(s.Command) > 0 && s.Public == "":
+		return file.Errorf("signing.command", `signing.command needs the public key that it signs with: export it to a file, and name that: public = "key.asc"`)
+	case s.Public != "" && len(s.Command) == 0:
+		return file.Errorf("signing.public", "signing.public belongs to signing.command: leave it out")
+	case s.PassphraseFile != "" && s.Key == "":
+		return file.Errorf("signing.passphrase_file", "signing.passphrase_file belongs to signing.key: leave it out")
+	case s.Keys != "" && s.Key == "" && len(s.Command) == 0:
+		return file.Errorf("signing.keys", "signing.keys says who may sign, and nobody does: set signing.key or signing.command")
+	}
+	return nil
 }
 
 func (c *settings) checkModules(file *config.File) error {

@@ -180,7 +180,7 @@ metalink = "https://mirrors/metalink?repo=fedora-$releasever&arch=$basearch"`, 1
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	var out bytes.Buffer
-	c.describe(&out, "presolver.toml")
+	c.describe(&out, "presolver.toml", nil)
 	for _, want := range []string{"main, http://a/18/i386/\n", "main, file:///srv/i686\n", "main, the mirrors of https://mirrors/metalink?repo=fedora-18&arch=i386\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("--check doesn't say %q:\n%s", want, out.String())

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
-// packages and publishes them for laptops to download (build), and serves a published folder
-// (serve).
+// packages and publishes them for laptops to download (build), serves a published folder (serve),
+// and makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
-// solve's, and the published folder is publish's.
+// solve's, signatures are signing's, and the published folder is publish's.
 package main
 
 import (
@@ -44,6 +44,11 @@ func (e *exitError) Unwrap() error { return e.error }
 type cli struct {
 	Build buildCmd `cmd:"" help:"Solve the trees of a platform and publish them. Exits with 0 when they are published, 1 when it failed, 2 when the command line or the configuration is wrong, 3 when --strict kept them from being published."`
 	Serve serveCmd `cmd:"" help:"Serve a published folder over HTTP."`
+
+	Keygen keygenCmd `cmd:"" help:"Make a key to sign with."`
+	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`
+	Keys   keysCmd   `cmd:"" help:"Make and check keys files, which say who may sign."`
+	Verify verifyCmd `cmd:"" help:"Say what is wrong with a published folder. Exits with 0 when nothing is, else with 1."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
