@@ -110,8 +110,10 @@ func (l presolve) check(ctx context.Context, s Source, file db.Remote) (*listing
 	switch {
 	case errors.As(err, &refused) && refused.Key != nil:
 		return nil, &KeyError{Source: s, URL: transport.Redacted(l.publishedURL(s, "keys/"+refused.Key.Fingerprint+".asc")), Key: refused.Key}
+	case refused != nil:
+		return nil, fmt.Errorf("%s: %w", transport.Redacted(l.publishedURL(s, refused.What)), err)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", transport.Redacted(l.publishedURL(s, "")), err)
+		return nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 	}
 	files := map[string]db.Remote{
 		at:              file,

@@ -231,7 +231,7 @@ func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) 
 		signatures, err = c.Get(ctx, tree.SignatureName(name), pgp.MaxSignatures)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, wrong(Unsigned, name, "it, or its signature, isn't there: whoever publishes it has to put all keys files there")
+		return nil, wrong(Unsigned, name, "%s, or its signature, isn't there: whoever publishes it has to put all keys files there", name)
 	}
 	if err != nil {
 		return nil, err
