@@ -19,7 +19,7 @@ import (
 func TestCrossBuild(t *testing.T) {
 	dir := t.TempDir()
 	dest := crossBuild(t, dir)
-	want := []string{"usr/lib/i386-linux-gnu/packagekit-backend/libpk_backend_presolve.so", "usr/share/PackageKit/helpers/presolve/pk-presolve"}
+	want := []string{"usr/lib/i386-linux-gnu/packagekit-backend/presolve/libpk_backend_presolve.so", "usr/libexec/pk-presolve"}
 	var got []string
 	check(t, filepath.WalkDir(dest, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
