@@ -148,7 +148,12 @@ func TestConfigRefuses(t *testing.T) {
 		{"packages = [\"sugar-session\"]\nroot     = \"\"\nrpmdb    = \"\"", "root = \"/\"\nrpmdb = \"rpm\"", `15: rpmdb = "rpm" should be the folder as root has it: write rpmdb = "/rpm"`},
 		{`packages = ["sugar-write-activity"]`, ``, `18: there is no top-level package: set packages, file or all in the table [toplevel]`},
 		{`all      = false`, `all = 1`, `21: all = 1 should be true or false`},
-		{`key = ""`, `key = "/etc/key.asc"`, `24: signing.key is set and this version can't sign: leave it out`},
+		{`key = ""`, "key = \"/etc/online.key\"\ncommand = [\"gpg\"]", `25: signing.key and signing.command are both set: choose one`},
+		{`key = ""`, `command = ["gpg", "--detach-sign"]`, `24: signing.command needs the public key that it signs with: export it to a file, and name that: public = "key.asc"`},
+		{`key = ""`, `command = [""]`, `24: signing.command names no program`},
+		{`key = ""`, `public = "key.asc"`, `24: signing.public belongs to signing.command: leave it out`},
+		{`key = ""`, `passphrase_file = "phrase"`, `24: signing.passphrase_file belongs to signing.key: leave it out`},
+		{`key = ""`, `keys = "keys"`, `24: signing.keys says who may sign, and nobody does: set signing.key or signing.command`},
 		{`arch     = "x86_64"`, `arch = "x86_64`, `2:15: basic strings cannot have new lines`},
 		{`arch     = "x86_64"`, "arch = 'i686'\narch = 'i686'", `3:1: key arch is already defined`},
 	} {
