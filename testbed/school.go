@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 )
 
 // A School is a published platform with its server and laptops.
@@ -17,6 +20,7 @@ type School struct {
 	Tools
 	Dir     string
 	Server  *Server
+	Key     string // fingerprint of who signs what the school publishes
 	laptops atomic.Int64
 }
 
@@ -60,8 +64,11 @@ func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	for _, r := range more {
 		offered = append(offered, r.Name)
 	}
+	if err := s.keygen(); err != nil {
+		return nil, err
+	}
 	config := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n\n"+
-		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n",
+		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n\n[signing]\nkey = \"school.key\"\n",
 		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(offered, `", "`))
 	if err := os.WriteFile(filepath.Join(dir, "presolver.toml"), []byte(config), 0o644); err != nil {
 		return nil, err
@@ -72,6 +79,20 @@ func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	var err error
 	s.Server, err = s.Serve(s.Published())
 	return s, err
+}
+
+// keygen makes the school's key.
+func (s *School) keygen() error {
+	file := filepath.Join(s.Dir, "school.key")
+	if err := run(exec.Command(s.Presolver, "keygen", "--no-passphrase", "--name", "School <school@example.org>", file)); err != nil {
+		return err
+	}
+	k, err := signing.ReadPublic(file + ".pub")
+	if err != nil {
+		return err
+	}
+	s.Key = k.Fingerprint
+	return nil
 }
 
 // Published is the folder that the school's server serves.
