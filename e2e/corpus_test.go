@@ -17,9 +17,11 @@ import (
 // there, the school's programs have to do.
 func TestInstallWrite(t *testing.T) {
 	write := laptoptest.ServeWrite(t, school.Tools, "..")
-	for layout, url := range map[string]string{"presolve": write.URL, "sugar-network": write.URL + "/packages/presolve/" + write.Platform} {
+	for layout, source := range map[string]struct{ url, key string }{
+		"presolve": {write.URL, write.Key}, "sugar-network": {write.URL + "/packages/presolve/" + write.Platform, ""},
+	} {
 		t.Run(layout, func(t *testing.T) {
-			laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, url, layout, "", write.Base...)
+			laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, source.url, layout, source.key, "", write.Base...)
 			if err != nil {
 				t.Fatal(err)
 			}

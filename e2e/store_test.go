@@ -60,7 +60,7 @@ func TestObjectStore(t *testing.T) {
 			if out, err := school.Build(config, "--strict"); err != nil {
 				t.Fatal(err, out)
 			}
-			l, err := testbed.NewLaptop(filepath.Join(dir, "laptop"), platform, objectStore(t, published), "presolve", "", filepath.Join(repository, "c++", "basesystem-1.0-1.noarch.rpm"))
+			l, err := testbed.NewLaptop(filepath.Join(dir, "laptop"), platform, objectStore(t, published), "presolve", "", "", filepath.Join(repository, "c++", "basesystem-1.0-1.noarch.rpm"))
 			if err != nil {
 				t.Fatal(err)
 			}

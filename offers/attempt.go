@@ -49,7 +49,8 @@ func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(conte
 	}
 	o.Log.Warn("a source can't be used", "source", a.source.ID, "error", err)
 	var t *transport.Error
-	if errors.As(err, &t) && !a.source.local() { // what costs nothing may be there any time
+	// What costs nothing may be there any time; a stick that is refused stays so while it is there.
+	if errors.As(err, &t) && !a.source.local() || a.source.Stick != "" {
 		o.failed[a] = failure{time.Now(), err}
 	}
 	return err

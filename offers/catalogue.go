@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,16 +19,18 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 // A view is what is here of what the sources offer, in memory so that a warm command asks the record
 // once. Another process may refresh: then the record's version changes, and the view is read again.
 type view struct {
 	version   int64
-	platforms map[string]*tree.Platform  // by source id, of those that were asked
-	files     map[string]*catalogue.File // by source id, of those whose search files are here
+	kept      map[Source]*tree.Platform  // by place, of those that were asked and are believed
+	checked   map[Source]time.Time       // by place: when it was last asked
+	platforms map[string]*tree.Platform  // what is offered: by the id of who stands for the places
+	files     map[string]*catalogue.File // by the same, of those whose search files are here
 	texts     map[string]*catalogue.File // the same of those in the user's language
-	checked   map[string]time.Time       // by source id: when it was last asked
 }
 
 // readView reads the view where there is none or it is outdated.
@@ -43,21 +46,30 @@ func (o *Offers) readView(ctx context.Context) error {
 	if o.view.platforms != nil && !changed {
 		return nil
 	}
-	v := view{version, make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File), make(map[string]time.Time)}
-	for _, source := range o.Sources {
-		p, err := o.layout(source).kept(source)
+	v := view{version, make(map[Source]*tree.Platform), make(map[Source]time.Time), make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File)}
+	for _, place := range o.places() {
+		p, err := o.kept(place)
 		if err != nil {
 			return err
 		}
 		if p == nil {
 			continue
 		}
-		v.platforms[source.ID] = p
-		remote, _, err := o.Record.Remote(o.layout(source).listURL(source), nil)
+		remote, _, err := o.Record.Remote(o.layout(place).listURL(place), nil)
 		if err != nil {
 			return err
 		}
-		v.checked[source.ID] = remote.Checked
+		v.kept[place], v.checked[place] = p, remote.Checked
+	}
+	for _, source := range o.Sources {
+		if o.owner(source) != source {
+			continue
+		}
+		p := o.newest(source, v.kept)
+		if p == nil {
+			continue
+		}
+		v.platforms[source.ID] = p
 		if f := o.file(p.Search); f != nil {
 			v.files[source.ID] = f
 		}
@@ -144,12 +156,12 @@ func (o *Offers) DropDamaged(ctx context.Context) (dropped bool, err error) {
 // long as what led to them does.
 func (o *Offers) sweep() {
 	named := make(map[string]bool)
-	for _, source := range o.configured {
-		if p, err := o.layout(source).kept(source); err == nil && p != nil {
+	for _, place := range slices.Concat(o.configured, o.places()) {
+		if p, err := o.layout(place).kept(place); err == nil && p != nil {
 			named[p.Search.Content] = true
 			all := make(map[string]tree.Search)
 			for number := range p.Texts.Shards {
-				o.Record.KeptShard(source.ID, texts, p.Texts, number, func(body []byte) error {
+				o.Record.KeptShard(place.ID, texts, p.Texts, number, func(body []byte) error {
 					return p.Texts.Lines(number, body, languagesIn(p.Texts, number, all))
 				})
 			}
@@ -183,24 +195,24 @@ func (o *Offers) Ready(ctx context.Context, p Progress, names []string) error {
 	// Those come last that somebody may wait for: how long depends on whether another one is
 	// usable.
 	var order, last []int
-	for i, source := range o.Sources {
-		if o.failedLately(attempt{source, true}) != nil || o.view.platforms[source.ID] == nil && !source.local() {
+	places, failed := o.places(), make([]error, len(o.places()))
+	for i, place := range places {
+		if o.failedLately(attempt{place, true}) != nil || o.view.kept[place] == nil && !place.local() {
 			last = append(last, i)
 		} else {
 			order = append(order, i)
 		}
 	}
-	sources, failed := o.Sources, make([]error, len(o.Sources))
 	usable := 0
 	for _, i := range append(order, last...) {
-		err := o.ready(ctx, p, sources[i], names, usable > 0)
+		err := o.ready(ctx, p, places[i], names, usable > 0)
 		if Ends(err) {
 			return err
 		}
 		if err == nil {
 			usable++
 		}
-		failed[i] = sourceError(sources[i], err)
+		failed[i] = sourceError(places[i], err)
 	}
 	first := cmp.Or(failed...)
 	if usable == 0 || diskFull(first) {
@@ -216,18 +228,19 @@ func (o *Offers) noSource() error {
 	return mark(ErrNoSource, "every source is switched off: pkcon repo-enable %s switches one on", o.configured[0].ID)
 }
 
-// ready is Ready for one source; another tells that there is another one that is.
-func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []string, another bool) error {
-	renew := func(ctx context.Context) error { return o.renew(ctx, p, source, names, false, nil) }
-	if o.view.platforms[source.ID] == nil {
-		return o.try(ctx, attempt{source, false}, another, renew)
+// ready is Ready for one place; another tells that there is another one that is.
+func (o *Offers) ready(ctx context.Context, p Progress, place Source, names []string, another bool) error {
+	renew := func(ctx context.Context) error { return o.renew(ctx, p, place, names, false, nil) }
+	if o.view.kept[place] == nil {
+		return o.try(ctx, attempt{place, false}, another, renew)
 	}
-	if o.tooOld(source) {
-		err := o.try(ctx, attempt{source, false}, true, renew)
+	if o.tooOld(place) {
+		err := o.try(ctx, attempt{place, false}, true, renew)
 		if err == nil || Ends(err) {
 			return err
 		}
 	}
+	source := o.owner(place)
 	platform := o.view.platforms[source.ID]
 	if o.view.files[source.ID] != nil {
 		return nil
@@ -238,7 +251,7 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 			return err
 		}
 	}
-	return o.try(ctx, attempt{source, true}, another, func(ctx context.Context) error {
+	return o.try(ctx, attempt{place, true}, another, func(ctx context.Context) error {
 		err := o.load(ctx, p, source, platform, names, nil)
 		if movedOn(err) {
 			return renew(ctx)
@@ -251,19 +264,16 @@ func (o *Offers) ready(ctx context.Context, p Progress, source Source, names []s
 	})
 }
 
-func (o *Offers) tooOld(source Source) bool {
-	if source.Stick != o.asked[source.ID] { // "" for what is no stick
-		return true
-	}
+func (o *Offers) tooOld(place Source) bool {
 	if o.CacheAge < 0 {
 		return false
 	}
-	age := time.Since(o.view.checked[source.ID]) // below 0 where the clock was ahead, or was set back
+	age := time.Since(o.view.checked[place]) // below 0 where the clock was ahead, or was set back
 	return age < 0 || age > o.CacheAge
 }
 
-// Refresh asks every source what it offers, and brings the search files of all of them. force takes
-// what is older than what is here.
+// Refresh asks every place what it offers, and brings the search files of all sources. force takes
+// what is older than what is here, where nothing is signed.
 func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	clear(o.failed)
 	clear(o.caughtUp)
@@ -272,61 +282,92 @@ func (o *Offers) Refresh(ctx context.Context, p Progress, force bool) error {
 	}
 	var failed error
 	usable := 0
-	for i, source := range o.Sources {
-		err := o.renew(ctx, p, source, nil, force, func(part, of int) { p.Done(i*of+part, len(o.Sources)*of) })
+	places := o.places()
+	for i, place := range places {
+		err := o.renew(ctx, p, place, nil, force, func(part, of int) { p.Done(i*of+part, len(places)*of) })
 		if Ends(err) {
 			return err
 		}
 		if err != nil {
-			err = sourceError(source, err)
-			o.Log.Warn("a source can't be refreshed", "source", source.ID, "error", err)
-			if source.Stick != "" && i > 0 { // who refreshes means the others, which come before
+			err = sourceError(place, err)
+			o.Log.Warn("a source can't be refreshed", "source", place.ID, "error", err)
+			if place.Stick != "" { // who refreshes means the others, which come before
 				continue
 			}
-			// One that can't be reached is out of town; one that publishes nonsense must be known.
-			if failed == nil || unreachable(failed) {
+			// One that can't be reached is out of town, a copy that isn't kept up hides nothing; one
+			// that publishes nonsense must be known.
+			if failed == nil || outdoneBy(failed) {
 				failed = err
 			}
 			continue
 		}
 		usable++
 	}
-	if usable > 0 && unreachable(failed) {
+	if usable > 0 && outdoneBy(failed) {
 		return nil
 	}
 	return failed
 }
 
+// outdoneBy tells whether the failure of one place is no matter where another is usable.
+func outdoneBy(err error) bool {
+	var refused *trust.Error
+	return unreachable(err) || errors.As(err, &refused) && refused.Kind == trust.Older
+}
+
 func unreachable(err error) bool { return kindOf(err) == transport.NoNetwork }
 
-// renew asks a source what it offers, and loads what of it is wanted: what is offered under these
+// renewFor is how long asking a place, and loading what it offers, may take in all: one that gives a
+// little now and then, for ever, is no better than one that gives nothing.
+const renewFor = 30 * time.Minute
+
+var errSlow = fmt.Errorf("it gave too little in %v: try again later, or another source", renewFor)
+
+// renew asks a place what it offers, and loads what of it is wanted: what is offered under these
 // names (nil: all), and the search file where there was one before. Only when all of that is here
 // does it take the place of what was offered before. done, if not nil, is told how many parts are
 // loaded.
-func (o *Offers) renew(ctx context.Context, p Progress, source Source, names []string, force bool, done func(part, of int)) error {
-	var files map[string]db.Remote
-	var platform *tree.Platform
+func (o *Offers) renew(ctx context.Context, p Progress, place Source, names []string, force bool, done func(part, of int)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, renewFor, errSlow)
+	defer cancel()
+	source := o.owner(place)
+	var l *listing
+	var platform *tree.Platform // of all places
 	for again := false; ; again = true {
 		p.Doing(Asking)
 		early, err := o.ahead(ctx, source, names)
 		if err != nil {
 			return err
 		}
-		files, platform, err = o.layout(source).ask(ctx, source, force)
+		if l, err = o.layout(place).ask(ctx, place, force); err == nil {
+			known := maps.Clone(o.view.kept)
+			known[place] = l.platform
+			platform = o.newest(source, known)
+		}
 		if err = cmp.Or(err, early(platform)); err != nil {
 			return err
 		}
 		if err = o.load(ctx, p, source, platform, names, done); err == nil {
 			break
 		}
+		if context.Cause(ctx) == errSlow {
+			return errSlow
+		}
 		if again || !movedOn(err) { // another build may just have been published
 			return err
 		}
 	}
-	if err := o.Record.SetListing(ctx, source.ID, files, []string{platform.References.Root, platform.Capabilities.Root, platform.Texts.Root}); err != nil {
+	if l.accepted != nil {
+		if err := o.Trust.Accept(l.accepted); err != nil { // before it counts
+			return err
+		}
+	}
+	if err := o.Record.SetListing(ctx, source.ID, l.files, []string{platform.References.Root, platform.Capabilities.Root, platform.Texts.Root}); err != nil {
 		return err
 	}
-	o.asked[source.ID] = source.Stick
+	if place.Stick != "" {
+		o.asked[place.URL] = place.Stick
+	}
 	o.outdated()
 	if err := o.readView(ctx); err != nil {
 		return err

@@ -53,7 +53,7 @@ func TestCatalogueIsBrought(t *testing.T) {
 	folder := t.TempDir()
 	first := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil, "chess-1-1.noarch": nil}}
 	was := first.write(t, folder)
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
 	ready(t, o, []string{"paint"})
 	if l, err := o.Line(Wanted{Name: "paint"}); err != nil || l == nil || l.Summary != "It is paint-1-1.noarch" {
 		t.Fatalf("%+v, %v", l, err)
@@ -115,7 +115,7 @@ func TestCatalogueIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	good := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil}}
 	was := good.write(t, folder)
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
 	must(t, o.Refresh(t.Context(), nobody{}, false))
 	for name, change := range map[string]func(*tree.Platform){
 		"other content": func(p *tree.Platform) { p.Search.Content = strings.Repeat("0", 64) },
@@ -152,7 +152,7 @@ func TestCatalogueIsMended(t *testing.T) {
 	folder := t.TempDir()
 	is := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil}}.write(t, folder)
 	source := Source{ID: "school", URL: "file://" + folder, Layout: Presolve}
-	o := newOffers(t, Mounts{}, source)
+	o := newOffers(t, nil, source)
 	must(t, o.Refresh(t.Context(), nobody{}, false))
 	path := o.path(is.Search.Content)
 	whole, err := os.ReadFile(path)
@@ -191,7 +191,7 @@ func TestSeveralCatalogues(t *testing.T) {
 	publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil, "chess-1-1.noarch": nil, "z-1-1.noarch": nil}, Texts: map[string]string{"paint": "Pinte à vontade", "chess": "Xadrez"}}.write(t, school)
 	publication{Serial: 1, Packages: map[string][]string{"paint-2-1.noarch": nil, "chess-1-1.noarch": nil, "a-1-1.noarch": nil}}.write(t, usb)
 	sources := []Source{{ID: "school", URL: "file://" + school, Layout: Presolve}, {ID: "usb", URL: "file://" + usb, Layout: Presolve}}
-	o := newOffers(t, Mounts{}, slices.Clone(sources)...)
+	o := newOffers(t, nil, slices.Clone(sources)...)
 	o.SetLocale("pt_BR.UTF-8")
 	ready(t, o, nil)
 	const all = "usb:a-1-1.noarch school:chess-1-1.noarch usb:chess-1-1.noarch school:paint-1-1.noarch usb:paint-2-1.noarch school:z-1-1.noarch"
@@ -256,7 +256,7 @@ func TestSeveralCatalogues(t *testing.T) {
 func TestInstalledIsNotAvailable(t *testing.T) {
 	folder := t.TempDir()
 	publication{Serial: 1, Packages: map[string][]string{"paint-1:1-1.noarch": nil, "chess-2-1.noarch": nil}}.write(t, folder)
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
 	ready(t, o, nil)
 	for _, test := range []struct{ installed, want string }{
 		{"paint-1:1-1.noarch chess-1-1.noarch", "school:chess-2-1.noarch"},
@@ -301,7 +301,7 @@ func TestShardsAreAskedForAhead(t *testing.T) {
 		http.FileServer(http.Dir(folder)).ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: server.URL, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: server.URL, Layout: Presolve})
 	o.CacheAge = 1
 	shardOf := func(name string) int { return tree.Shard(name, 4) }
 	if shardOf("paint") == shardOf("chess") || shardOf("paint") == shardOf("song") {

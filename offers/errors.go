@@ -27,6 +27,8 @@ var (
 	ErrNoSource = errors.New("there is no source")
 	// ErrUnknownSource says that no source has an id.
 	ErrUnknownSource = errors.New("there is no such source")
+	// ErrOtherKey says that a source is signed with another key than was said.
+	ErrOtherKey = errors.New("it is another key")
 	// ErrConfiguration is about the file that the sources are written in.
 	ErrConfiguration = errors.New("the configuration of the sources")
 )

@@ -16,18 +16,21 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
-func newOffers(t *testing.T, mounts Mounts, sources ...Source) *Offers {
+func newOffers(t *testing.T, mounts []string, sources ...Source) *Offers {
 	t.Helper()
-	record, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "record.sqlite"))
+	state := t.TempDir()
+	record, err := db.Open(t.Context(), filepath.Join(state, "record.sqlite"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { record.Close() })
 	net := transport.New(transport.Options{SmallRetryFor: time.Second})
 	t.Cleanup(net.Close)
-	o, err := New(t.Context(), Config{Platform: stickPlatform, Sources: sources, Mounts: mounts, Record: record, Net: net, Log: hclog.NewNullLogger()})
+	o, err := New(t.Context(), Config{Platform: stickPlatform, Sources: sources, Mounts: mounts, Record: record, Net: net, Log: hclog.NewNullLogger(),
+		Trust: trust.Open(state, filepath.Join(state, "keyring"), time.Time{}, func(problem error) { t.Error(problem) })})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +41,11 @@ func newOffers(t *testing.T, mounts Mounts, sources ...Source) *Offers {
 // What a tree says of this computer's files counts only below the folder of its own source, if that
 // is in the configuration.
 func TestTreesNameNoFilesOfThisComputer(t *testing.T) {
-	o := newOffers(t, Mounts{},
+	o := newOffers(t, nil,
 		Source{ID: "folder", URL: "file:///srv/pub", Layout: Presolve},
 		Source{ID: "other", URL: "file:///srv/other", Layout: Presolve},
 		Source{ID: "capitals", URL: "FILE:///srv/pub", Layout: Presolve},
-		Source{ID: "net", URL: "http://school.invalid", Layout: Presolve},
-		Source{ID: "stick", URL: "file:///srv/pub", Layout: Presolve, Stick: "1"})
+		Source{ID: "net", URL: "http://school.invalid", Layout: Presolve})
 	for _, test := range []struct {
 		source, url string
 		counts      bool
@@ -53,7 +55,6 @@ func TestTreesNameNoFilesOfThisComputer(t *testing.T) {
 		{"capitals", "File:///srv/pub/a.rpm", true},
 		{"folder", "http://mirror.invalid/a.rpm", true},
 		{"net", "http://mirror.invalid/a.rpm", true},
-		{"stick", "http://mirror.invalid/a.rpm", true},
 		{"folder", "file:///etc/shadow", false},
 		{"folder", "file:///srv/pub/../../etc/shadow", false},
 		{"folder", "file:///srv/pub/%2e%2e/other/a.rpm", false},
@@ -87,7 +88,7 @@ func TestReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, filepath.Join(mounts, "LABEL", "presolve"))
-	o := newOffers(t, Mounts{Folders: []string{mounts}},
+	o := newOffers(t, []string{mounts},
 		Source{ID: "a", URL: "file:///srv/a%20b", Layout: Presolve}, Source{ID: "b", URL: "http://school.invalid/srv", Layout: Presolve},
 		Source{ID: "c", URL: "file:///srv/c", Layout: Presolve, Disabled: true}, Source{ID: "d", URL: "file:", Layout: Presolve})
 	want := []string{"/srv/a b"}
@@ -116,18 +117,15 @@ func TestStickLeadsOut(t *testing.T) {
 	mounts := t.TempDir()
 	stick := filepath.Join(mounts, "LABEL", "presolve")
 	publish(t, stick)
-	o := newOffers(t, Mounts{Folders: []string{mounts}, Sources: true})
+	o := newOffers(t, []string{mounts}, Source{ID: "school", URL: "http://127.0.0.1:1", Layout: Presolve})
+	o.watchMounts()
 	rpms := filepath.Join(stick, stickPlatform, "rpms")
 	if err := errors.Join(os.MkdirAll(rpms, 0o755), os.Symlink(secret, filepath.Join(rpms, "a.rpm"))); err != nil {
 		t.Fatal(err)
 	}
-	if len(o.Sources) != 1 {
-		t.Fatalf("the stick is no source: %+v", o.Sources)
-	}
-	f := o.Download(o.Sources[0].ID, &tree.Package{Location: "rpms/a.rpm", Size: 6, SHA256: tree.NewRef("", []byte("public"), "").SHA256})
+	f := o.Download("school", &tree.Package{Location: "rpms/a.rpm", Size: 6, SHA256: tree.NewRef("", []byte("public"), "").SHA256})
 	f.Path = filepath.Join(t.TempDir(), "cache", "a.rpm")
-	var e *transport.Error
-	if err := o.Net.Fetch(t.Context(), []transport.File{f}, nil); !errors.As(err, &e) || e.Kind != transport.Corrupt {
+	if err := o.Net.Fetch(t.Context(), []transport.File{f}, nil); err == nil || !strings.Contains(err.Error(), "leads out of its source's folder") {
 		t.Error(err)
 	}
 	if left, _ := os.ReadDir(filepath.Dir(f.Path)); len(left) > 0 {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -47,14 +46,14 @@ type layout interface {
 	// asked for is how old the catalogue is.
 	listURL(Source) string
 
-	// ask asks the source what it offers: its platform.json, or one that says what the source does. It
-	// gives the files, by URL, that kept makes this platform of. What the platform leads to is loaded
-	// by the caller, unless it is here already. force takes what is older than what was seen. Nothing
-	// counts before the caller keeps the files.
-	ask(ctx context.Context, s Source, force bool) (files map[string]db.Remote, p *tree.Platform, err error)
+	// ask asks the source what it offers: its platform.json, or one that says what the source does. What
+	// the platform leads to is loaded by the caller, unless it is here already. force takes what is
+	// older than what was seen, where nothing is signed. Nothing counts before the caller keeps the
+	// listing.
+	ask(ctx context.Context, s Source, force bool) (*listing, error)
 
 	// kept is the platform that the record has of the source, at the URL that it has now; nil where it
-	// has none.
+	// has none that is believed.
 	kept(Source) (*tree.Platform, error)
 
 	// tellsEpochs tells whether the versions that it offers have the epochs that the packages have.

@@ -29,10 +29,20 @@ func (o *Offers) CatchUp(ctx context.Context, p Progress, source string, names [
 	o.caughtUp[source] = time.Now()
 	o.Log.Info("a source hasn't what it named: it is asked what it offers now", "source", source, "error", err)
 	before := o.view.platforms[source]
-	if again := o.renew(ctx, p, s, names, false, nil); Ends(again) {
-		return again
-	} else if again != nil {
-		o.Log.Warn("a source can't be refreshed", "source", source, "error", again)
+	renewed := false
+	for _, place := range o.places() {
+		if o.owner(place) != s {
+			continue
+		}
+		if again := o.renew(ctx, p, place, names, false, nil); Ends(again) {
+			return again
+		} else if again != nil {
+			o.Log.Warn("a source can't be refreshed", "source", source, "error", again)
+			continue
+		}
+		renewed = true
+	}
+	if !renewed {
 		return err
 	}
 	if now := o.view.platforms[source]; before != nil && now != nil && before.Serial == now.Serial && before.References == now.References {

@@ -13,6 +13,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/catalogue"
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 // Config is what Offers are made from. The caller closes Record and Net after the Offers.
@@ -21,7 +22,8 @@ type Config struct {
 	Sources  []Source // in order of preference, the disabled ones too
 	// Configuration is where the sources were read from; nil: they never change.
 	Configuration *Configuration
-	Mounts        Mounts
+	Mounts        []string // folders in which sticks appear; none: nobody looks
+	Trust         *trust.Store
 	Record        *db.Record
 	State         string            // folder of the record; empty: its disk isn't asked
 	Net           *transport.Client // its Copies and Folders are set by the Offers
@@ -33,15 +35,14 @@ type Config struct {
 
 // Offers are what the sources offer. They are used by one goroutine at a time.
 type Offers struct {
-	Config // Sources: the enabled ones, and the sticks that are believed
+	Config // Sources: the enabled ones
 	view   view
 	open   map[string]*catalogue.File // search files, by their content
 
-	written    []Source // all sources of the configuration, the disabled ones too
-	configured []Source // and the sticks that are believed
+	configured []Source // all sources, the disabled ones too
 	follower   *follower
 	sticks     *sticks           // nil: nobody has looked yet, or nobody may
-	asked      map[string]string // which stick, by source id, was asked what it offers
+	asked      map[string]string // which stick, by URL, was asked what it offers
 	failed     map[attempt]failure
 	caughtUp   map[string]time.Time     // by source id: see CatchUp
 	folders    atomic.Pointer[[]string] // of the enabled file sources of the configuration
@@ -53,9 +54,6 @@ type Offers struct {
 func New(ctx context.Context, c Config) (*Offers, error) {
 	o := &Offers{Config: c, open: make(map[string]*catalogue.File), asked: make(map[string]string), failed: make(map[attempt]failure), caughtUp: make(map[string]time.Time)}
 	c.Net.Folders = o.readable
-	if c.Mounts.Sources { // or the record would forget what the sticks that are there offer
-		o.watchMounts()
-	}
 	if err := o.use(ctx, c.Sources); err != nil {
 		o.Close()
 		return nil, err

@@ -327,7 +327,7 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	for _, u := range elsewhere {
 		// A tree has no business with this computer's files, but that of a folder of the
 		// configuration with those in it.
-		if transport.IsLocal(u) && (s.Stick != "" || !transport.Within(s.URL, u)) {
+		if transport.IsLocal(u) && !transport.Within(s.URL, u) {
 			continue
 		}
 		f.URLs = append(f.URLs, u)

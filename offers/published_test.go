@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -22,6 +23,9 @@ type publication struct {
 	Files    map[string][]string // by name
 	// Dictionary, if it isn't empty, is what trees are compressed with, and RPMs are in a repository then.
 	Dictionary string
+	// Signer signs it; nil: nobody does. It has a year from Created, which is now where it is zero.
+	Signer  *pgp.Signer
+	Created time.Time
 	// Change, if not nil, changes platform.json before it is written.
 	Change func(*tree.Platform)
 }
@@ -34,7 +38,11 @@ func (p publication) write(t testing.TB, folder string) *tree.Platform {
 		must(t, os.MkdirAll(filepath.Dir(filepath.Join(at, name)), 0o755))
 		must(t, os.WriteFile(filepath.Join(at, name), body, 0o644))
 	}
-	is := &tree.Platform{Format: tree.Format, Platform: stickPlatform, Arch: "x86_64", Serial: p.Serial, Created: time.Now()}
+	is := &tree.Platform{Format: tree.Format, Platform: stickPlatform, Arch: "x86_64", Serial: p.Serial, Created: p.Created}
+	if p.Created.IsZero() {
+		is.Created = time.Now()
+	}
+	is.Expires = is.Created.AddDate(1, 0, 0)
 	var dictionary []byte
 	var err error
 	if p.Dictionary != "" {
@@ -124,6 +132,12 @@ func (p publication) write(t testing.TB, folder string) *tree.Platform {
 	}
 	body, err = is.Encode()
 	must(t, err)
+	if p.Signer != nil {
+		signature, err := p.Signer.Sign(body, is.Created)
+		must(t, err)
+		put(tree.SignatureName(tree.HeadName(body)), signature)
+		put("keys/"+p.Signer.Fingerprint+".asc", p.Signer.Armoured)
+	}
 	put("platform.json", body)
 	return is
 }
@@ -135,7 +149,7 @@ func TestTreesThatShare(t *testing.T) {
 	first := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil, "song-1-1.noarch": nil}, Dictionary: strings.Repeat("what all trees have, ", 20),
 		Files: map[string][]string{"paint": {"/usr/bin/paint"}}}
 	was := first.write(t, folder)
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
 	find := func(name string) *Offer {
 		t.Helper()
 		found, err := o.Find(t.Context(), nobody{}, Wanted{Name: name})

@@ -21,11 +21,11 @@ func TestSuccessors(t *testing.T) {
 	publication{Serial: 1, Packages: map[string][]string{"twice-2-1.noarch": {"shared < 2"}, "dead-1-1.noarch": nil, "heir-1-1.noarch": {"dead"}}}.write(t, usb)
 	sources := []Source{{ID: "school", URL: "file://" + school, Layout: Presolve}, {ID: "usb", URL: "file://" + usb, Layout: Presolve}}
 	t.Run("by the search files", func(t *testing.T) {
-		o := newOffers(t, Mounts{}, sources...)
+		o := newOffers(t, nil, sources...)
 		must(t, o.Refresh(t.Context(), nobody{}, false))
 		successors(t, o)
 	})
-	t.Run("by the references", func(t *testing.T) { successors(t, newOffers(t, Mounts{}, sources...)) })
+	t.Run("by the references", func(t *testing.T) { successors(t, newOffers(t, nil, sources...)) })
 }
 
 func successors(t *testing.T, o *Offers) {

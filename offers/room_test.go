@@ -22,7 +22,7 @@ func TestRoom(t *testing.T) {
 	}
 	t.Cleanup(func() { exec.Command("umount", "--lazy", disk).Run() })
 	folder := t.TempDir()
-	o := newOffers(t, Mounts{}, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
+	o := newOffers(t, nil, Source{ID: "school", URL: "file://" + folder, Layout: Presolve})
 	o.State = disk
 	sha := strings.Repeat("0", 64)
 	small := publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil}}
@@ -52,11 +52,11 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// All catalogues together are bounded, however many sticks there are.
-func TestSticksAreBounded(t *testing.T) {
+// All catalogues together are bounded.
+func TestCataloguesAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	publication{Serial: 1, Packages: map[string][]string{"paint-1-1.noarch": nil}}.write(t, filepath.Join(dir, "d"))
-	o := newOffers(t, Mounts{Folders: []string{dir}, Sources: true})
+	o := newOffers(t, nil, Source{ID: "d", URL: "file://" + filepath.Join(dir, "d"), Layout: Presolve})
 	must(t, o.Refresh(t.Context(), nobody{}, false))
 	for _, f := range o.view.files { // as much as all of them may have
 		for _, more := range []int64{maxLoaded - f.Size(), maxLoaded - f.Size() + 1} {
@@ -64,7 +64,7 @@ func TestSticksAreBounded(t *testing.T) {
 				t.Errorf("%d bytes beside %d: %v", more, f.Size(), err)
 			}
 		}
-		if err := o.fits(Source{ID: "stick-d"}, maxLoaded); err != nil { // in the place of what it has
+		if err := o.fits(Source{ID: "d"}, maxLoaded); err != nil { // in the place of what it has
 			t.Error(err)
 		}
 	}

@@ -20,8 +20,13 @@ type Source struct {
 	Name     string // for people
 	URL      string // without a "/" at the end
 	Layout   Layout
-	Disabled bool   // nothing of it is offered
-	Stick    string // which of all sticks it is; "": it is in the configuration
+	Disabled bool // nothing of it is offered
+	// Signed: what it publishes is believed only when it is signed, by Keys, fingerprints with a space
+	// between them, or whom they have led to (package trust).
+	Signed bool
+	Keys   string
+	// Stick is which of all sticks it is, where it is a place of a source, and no source: see places.
+	Stick string
 }
 
 // A Configuration is the file that the sources are written in. It may change at any time: another
@@ -32,13 +37,15 @@ type Configuration struct {
 	Read func() ([]Source, error)
 	// Set changes a key of the source with this id in the file: "enabled", "name" or "url".
 	Set func(id, key, value string) error
+	// Trust adds a fingerprint as the only one of those that are believed, where there is none.
+	Trust func(id, fingerprint string) error
 }
 
 // Configured are all sources as the configuration has them now, the disabled ones too, in order of
-// preference; then the sticks that are believed.
+// preference.
 func (o *Offers) Configured(ctx context.Context) ([]Source, error) {
 	o.watchMounts()
-	written := o.written
+	written := o.configured
 	if o.Configuration != nil {
 		var err error
 		if written, err = o.Configuration.Read(); err != nil {
@@ -49,7 +56,8 @@ func (o *Offers) Configured(ctx context.Context) ([]Source, error) {
 	return o.configured, err
 }
 
-// SetSource changes a key of a source in the configuration, for good and at once.
+// SetSource changes a key of a source in the configuration, "enabled", "name" or "url", for good and
+// at once.
 func (o *Offers) SetSource(ctx context.Context, id, key, value string) error {
 	all, err := o.Configured(ctx)
 	if err != nil {
@@ -62,9 +70,6 @@ func (o *Offers) SetSource(ctx context.Context, id, key, value string) error {
 	if !slices.Contains(ids, id) {
 		return mark(ErrUnknownSource, "no source has the id %.80q: the configuration has %s", id, strings.Join(ids, ", "))
 	}
-	if i := slices.Index(ids, id); all[i].Stick != "" {
-		return mark(ErrConfiguration, "the source %s is a stick and not in the configuration: it is used while it is there", id)
-	}
 	if err := o.Configuration.Set(id, key, value); err != nil {
 		return mark(ErrConfiguration, "%w", err)
 	}
@@ -72,13 +77,9 @@ func (o *Offers) SetSource(ctx context.Context, id, key, value string) error {
 	return err
 }
 
-// use takes these, and the sticks that are believed, for the sources from now on. The record may
-// have been told otherwise by another helper, which has seen another configuration.
-func (o *Offers) use(ctx context.Context, written []Source) error {
-	all := written
-	if o.sticks != nil {
-		all = slices.Concat(written, o.sticks.sources(written))
-	}
+// use takes these for the sources from now on. The record may have been told otherwise by another
+// helper, which has seen another configuration.
+func (o *Offers) use(ctx context.Context, all []Source) error {
 	var enabled []Source
 	var on, off, folders []string
 	for _, source := range all {
@@ -87,7 +88,7 @@ func (o *Offers) use(ctx context.Context, written []Source) error {
 			continue
 		}
 		enabled, on = append(enabled, source), append(on, source.ID)
-		if path := transport.LocalPath(source.URL); path != "" && source.Stick == "" {
+		if path := transport.LocalPath(source.URL); path != "" {
 			folders = append(folders, path)
 		}
 	}
@@ -95,7 +96,6 @@ func (o *Offers) use(ctx context.Context, written []Source) error {
 	if err := o.Record.KeepSources(ctx, on, off); err != nil {
 		return err
 	}
-	o.written = written
 	if !slices.Equal(all, o.configured) {
 		o.configured, o.Sources, o.view = all, enabled, view{}
 	}
@@ -115,10 +115,7 @@ func (o *Offers) follow(ctx context.Context, changed bool) error {
 	o.watchMounts()
 	if o.sticks != nil && o.sticks.stale.Swap(false) {
 		clear(o.failed) // a stick may have what could not be had
-		if err := o.use(ctx, o.written); err != nil {
-			o.sticks.stale.Store(true)
-			return err
-		}
+		o.outdated()
 	}
 	if o.Configuration == nil {
 		return nil

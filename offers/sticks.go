@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,24 +15,15 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Mounts are the folders in which sticks appear.
-type Mounts struct {
-	Folders []string // none: nobody looks
-	// Sources: what a published folder there says of itself is believed: it is a source as those in
-	// the configuration are. Else it is only a place that may have what they publish.
-	Sources bool
-}
-
 // A stick is a published folder that has appeared.
 type stick struct {
 	folder string // has a folder for the platform
-	label  string // what people call it; anything may be in it
 	id     string // of its platform.json: another stick in the same place has another
 }
 
-// sticks are the published folders in Mounts.
+// sticks are the published folders in some folders.
 type sticks struct {
-	Mounts
+	folders  []string
 	platform string
 	appeared func() // there is one more
 	found    atomic.Pointer[[]stick]
@@ -44,10 +34,10 @@ type sticks struct {
 
 // watchMounts begins to look for sticks, at the first need.
 func (o *Offers) watchMounts() {
-	if o.sticks != nil || len(o.Mounts.Folders) == 0 {
+	if o.sticks != nil || len(o.Mounts) == 0 {
 		return
 	}
-	o.sticks = &sticks{Mounts: o.Mounts, platform: o.Platform, appeared: o.Net.CopiesAppeared, stop: func() {}}
+	o.sticks = &sticks{folders: o.Mounts, platform: o.Platform, appeared: o.Net.CopiesAppeared, stop: func() {}}
 	o.sticks.found.Store(new([]stick))
 	o.Net.Copies = o.sticks.copies
 	o.mounted.Store(o.sticks)
@@ -129,25 +119,25 @@ func onMount(mountinfo *os.File, mounted chan<- struct{}) {
 
 // Bounds on looking for sticks: somebody may have mounted a school's whole archive.
 const (
-	stickDepth   = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
-	mostVisited  = 1000 // folders
-	mostNames    = 200  // in a folder
-	mostWatched  = 100  // folders
-	mostBelieved = 8    // sticks that are sources
+	stickDepth  = 3    // folders between a watched folder and a platform's: /run/media, USER, LABEL, presolve
+	mostVisited = 1000 // folders
+	mostNames   = 200  // in a folder
+	mostWatched = 100  // folders
+	mostAsked   = 8    // sticks that are asked what they offer
 )
 
 // scan finds out which sticks there are.
 func (k *sticks) scan() {
 	l := scan{sticks: k}
 	var folders []string
-	for _, folder := range k.Folders {
+	for _, folder := range k.folders {
 		if real, err := filepath.EvalSymlinks(folder); err == nil && !slices.Contains(folders, real) {
 			folders = append(folders, real)
 		}
 	}
 	for _, folder := range folders {
 		if fi, err := os.Lstat(folder); err == nil && fi.IsDir() {
-			l.walk(folder, filepath.Base(folder), deviceOf(fi), deviceOf(fi), 0)
+			l.walk(folder, deviceOf(fi), deviceOf(fi), 0)
 		}
 	}
 	before := *k.found.Swap(&l.found)
@@ -167,9 +157,9 @@ type scan struct {
 	visited, watched int // folders
 }
 
-// walk looks into a folder and those in it. home is the device of the watched folder, above that of
-// the folder's parent; label is the name of the outermost folder of a mounted file system.
-func (l *scan) walk(folder, label string, home, device uint64, depth int) {
+// walk looks into a folder, which is on a device, and those in it. home is the device of the watched
+// folder.
+func (l *scan) walk(folder string, home, device uint64, depth int) {
 	if l.visited++; l.visited > mostVisited {
 		return
 	}
@@ -190,7 +180,7 @@ func (l *scan) walk(folder, label string, home, device uint64, depth int) {
 			if s, ok := fi.Sys().(*syscall.Stat_t); ok {
 				inode = s.Ino
 			}
-			l.found = append(l.found, stick{folder, label, fmt.Sprint(deviceOf(fi), inode, fi.ModTime().UnixNano(), fi.Size())})
+			l.found = append(l.found, stick{folder, fmt.Sprint(deviceOf(fi), inode, fi.ModTime().UnixNano(), fi.Size())})
 			return
 		}
 	}
@@ -203,11 +193,7 @@ func (l *scan) walk(folder, label string, home, device uint64, depth int) {
 		if err != nil || !fi.IsDir() {
 			continue
 		}
-		called := label
-		if d := deviceOf(fi); d != device || device == home {
-			called = name
-		}
-		l.walk(inner, called, home, deviceOf(fi), depth+1)
+		l.walk(inner, home, deviceOf(fi), depth+1)
 	}
 }
 
@@ -267,30 +253,3 @@ func (k *sticks) copies(url string) []string {
 }
 
 func (s *stick) url() string { return "file://" + escape(s.folder) }
-
-var unfitForID = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
-
-// sources are the sticks as sources, where they are believed, beside those of the configuration.
-func (k *sticks) sources(configured []Source) []Source {
-	var all []Source
-	if !k.Sources {
-		return nil
-	}
-	for _, s := range *k.found.Load() {
-		if slices.ContainsFunc(configured, func(c Source) bool { return c.URL == s.url() }) {
-			continue
-		}
-		if len(all) == mostBelieved {
-			break
-		}
-		label := unfitForID.ReplaceAllString(s.label, "-")
-		label = label[:min(len(label), 40)]
-		id := "stick-" + label
-		taken := func(c Source) bool { return c.ID == id }
-		for n := 2; slices.ContainsFunc(configured, taken) || slices.ContainsFunc(all, taken); n++ {
-			id = fmt.Sprintf("stick-%s-%d", label, n)
-		}
-		all = append(all, Source{ID: id, Name: "Stick " + label, URL: s.url(), Layout: Presolve, Stick: s.id})
-	}
-	return all
-}

@@ -33,7 +33,7 @@ func publish(t *testing.T, folder string) {
 func newSticks(t *testing.T, folders ...string) (*sticks, <-chan bool) {
 	t.Helper()
 	news := make(chan bool, 100)
-	k := &sticks{Mounts: Mounts{Folders: folders, Sources: true}, platform: stickPlatform, appeared: func() { news <- true }}
+	k := &sticks{folders: folders, platform: stickPlatform, appeared: func() { news <- true }}
 	k.found.Store(new([]stick))
 	if err := k.watch(); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func newSticks(t *testing.T, folders ...string) (*sticks, <-chan bool) {
 func (k *sticks) list() string {
 	var all []string
 	for _, s := range *k.found.Load() {
-		all = append(all, s.label+" "+s.folder)
+		all = append(all, s.folder)
 	}
 	return strings.Join(all, ", ")
 }
@@ -75,7 +75,7 @@ func TestSticksAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	k, _ := newSticks(t, dir+"/nowhere", dir+"/link", dir+"/a", dir+"/b")
-	want := strings.ReplaceAll("presolve DIR/a/ann/three/presolve, two DIR/a/ann/two, one DIR/a/one, b DIR/b", "DIR", dir)
+	want := strings.ReplaceAll("DIR/a/ann/three/presolve, DIR/a/ann/two, DIR/a/one, DIR/b", "DIR", dir)
 	if got := k.list(); got != want {
 		t.Errorf("found %s\nand not %s", got, want)
 	}
@@ -130,12 +130,6 @@ func TestStickIsMounted(t *testing.T) {
 			return len(found) == 1 && !slices.Contains(ids, found[0].id)
 		})
 		ids = append(ids, (*k.found.Load())[0].id)
-		if got := k.sources([]Source{{ID: "stick-KLASSE-5-"}}); len(got) != 1 || got[0].ID != "stick-KLASSE-5--2" || got[0].Name != "Stick KLASSE-5-" {
-			t.Errorf("the sources are %+v", got)
-		}
-		if got := k.sources([]Source{{URL: "file://" + escape(at+"/presolve")}}); got != nil {
-			t.Errorf("a source of the configuration is one once more: %+v", got)
-		}
 		if out, err := exec.Command("umount", at).CombinedOutput(); err != nil {
 			t.Errorf("it can't be unmounted: %s", out)
 		}
@@ -162,7 +156,7 @@ func TestManyFolders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.walk(dir, "", deviceOf(fi), deviceOf(fi), 0)
+	l.walk(dir, deviceOf(fi), deviceOf(fi), 0)
 	if l.visited < mostVisited || l.visited > mostVisited+mostNames*stickDepth {
 		t.Errorf("looked at %d folders", l.visited)
 	}
@@ -170,7 +164,7 @@ func TestManyFolders(t *testing.T) {
 
 func TestNoStickLeaks(t *testing.T) {
 	before := runtime.NumGoroutine()
-	k := &sticks{Mounts: Mounts{Folders: []string{t.TempDir()}}, platform: stickPlatform, appeared: func() {}}
+	k := &sticks{folders: []string{t.TempDir()}, platform: stickPlatform, appeared: func() {}}
 	k.found.Store(new([]stick))
 	for range 10 {
 		if err := k.watch(); err != nil {

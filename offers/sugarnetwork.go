@@ -49,21 +49,21 @@ func (l sugarNetwork) kept(s Source) (*tree.Platform, error) { return l.keptPlat
 // ask reads what a node offers: the list of names, and for each name the packages of its tree. It
 // makes of them what a server with the layout Presolve publishes: versions come from the names of the
 // RPM files; sizes, digests and summaries are not to be had.
-func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[string]db.Remote, *tree.Platform, error) {
+func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*listing, error) {
 	if err := l.room(source, logRoom); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	at := l.listURL(source)
 	list, err := l.revalidate(ctx, at, maxNodeList)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if n := bytes.Count(list.Body, []byte(",")); n >= maxNodeNames { // before each becomes a string of its own
-		return nil, nil, fmt.Errorf("%s has about %d names, more than %d", transport.Redacted(at), n+1, maxNodeNames)
+		return nil, fmt.Errorf("%s has about %d names, more than %d", transport.Redacted(at), n+1, maxNodeNames)
 	}
 	var names []string
 	if err := json.Unmarshal(list.Body, &names); err != nil {
-		return nil, nil, fmt.Errorf("%s is no list of names: %w", transport.Redacted(at), err)
+		return nil, fmt.Errorf("%s is no list of names: %w", transport.Redacted(at), err)
 	}
 	total := len(list.Body)
 	files := map[string]db.Remote{at: list}
@@ -72,7 +72,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 	var search, refs [][]byte
 	for _, name := range names {
 		if err := tree.CheckName(name); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
+			return nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 		}
 		at := source.URL + "/" + escape(name)
 		file, err := l.revalidate(ctx, at, maxNodeTree)
@@ -80,14 +80,14 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 			continue // gone since the list was made, or no program: a node's list may name RPMs too
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if total += len(file.Body); total > maxNode {
-			return nil, nil, fmt.Errorf("%s has more than %s in all of its names", transport.Redacted(source.URL), Size(maxNode))
+			return nil, fmt.Errorf("%s has more than %s in all of its names", transport.Redacted(source.URL), Size(maxNode))
 		}
 		t, err := nodeTree(l.Platform, l.Arch(), name, file.Body)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
+			return nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 		}
 		if t == nil {
 			continue // not for this architecture
@@ -102,26 +102,26 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (map[strin
 			err = l.room(source, fileRoom(int64(len(file.Body)+len(body))))
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		r := &tree.Reference{NEVRA: t.Top().NEVRA, Summary: name, Tree: tree.NewRef("trees/"+name+"@", body, ".json.zst")}
 		if err := l.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		line, err := r.Line()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		e := &tree.Entry{NEVRA: r.NEVRA, Summary: name}
 		search, refs = append(search, e.Line()), append(refs, line)
 	}
 	p, err := l.publish(ctx, source, search, refs)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	body, err := p.Encode()
 	files[l.platformURL(source)] = db.Remote{Body: body, Checked: list.Checked}
-	return files, p, err
+	return &listing{files: files, platform: p}, err
 }
 
 // publish makes and keeps what hangs on a platform.json.

@@ -12,6 +12,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -51,9 +52,28 @@ var codes = map[error]wire.Code{
 	offers.ErrNoSource:      wire.RepoNotAvailable,
 	offers.ErrUnknownSource: wire.RepoNotFound,
 	offers.ErrConfiguration: wire.RepoConfigurationError,
+	offers.ErrOtherKey:      wire.GPGFailure,
+}
+
+// untrusted are those of what isn't believed.
+var untrusted = map[trust.Kind]wire.Code{
+	trust.Unsigned:   wire.MissingGPGSignature,
+	trust.UnknownKey: wire.GPGFailure,
+	trust.BadKey:     wire.GPGFailure,
+	trust.Changed:    wire.BadGPGSignature,
+	trust.Expired:    wire.RepoNotAvailable,
+	trust.Older:      wire.RepoNotAvailable,
+	trust.Future:     wire.RepoNotAvailable,
 }
 
 func codeOf(err error) wire.Code {
+	var refused *trust.Error
+	if errors.As(err, &refused) {
+		return untrusted[refused.Kind]
+	}
+	if errors.As(err, new(*offers.KeyError)) {
+		return wire.GPGFailure
+	}
 	var t *transport.Error
 	var source *offers.SourceError
 	if errors.As(err, &source) {

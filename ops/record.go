@@ -69,7 +69,7 @@ func (s *System) Rebuild(ctx context.Context) (*db.Salvage, error) {
 
 // Guard makes the ops of m answer though the record is damaged: it is rebuilt, and the op runs once
 // more. What an op did before that harms nobody the second time: what rpm has done is concluded in
-// package transaction.
+// package transaction. And PackageKit is told of the key that an op lacks (SourceKey).
 func (s *System) Guard(m Mux) {
 	for name, op := range m {
 		m[name] = Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
@@ -78,7 +78,9 @@ func (s *System) Guard(m Mux) {
 					return err
 				}
 			}
-			return s.RebuildingRecord(ctx, func() error { return op.Do(ctx, w, r) })
+			err := s.RebuildingRecord(ctx, func() error { return op.Do(ctx, w, r) })
+			tellKey(w, err)
+			return err
 		})
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/signing"
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 )
 
 // A School is a published platform with its server and laptops.
@@ -20,7 +20,7 @@ type School struct {
 	Tools
 	Dir     string
 	Server  *Server
-	Key     string // fingerprint of who signs what the school publishes
+	Key     *pgp.Signer // who signs what it publishes
 	laptops atomic.Int64
 }
 
@@ -57,6 +57,10 @@ const Gate = "/gate"
 // beside TopLevel, presolves it, and serves it.
 func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	s := &School{Tools: tools, Dir: dir}
+	var err error
+	if s.Key, err = NewKey(s.keyFile()); err != nil {
+		return nil, err
+	}
 	if err := Repository(filepath.Join(dir, "repository"), slices.Concat(Base, Programs, more)...); err != nil {
 		return nil, err
 	}
@@ -64,36 +68,37 @@ func NewSchool(dir string, tools Tools, more ...RPM) (*School, error) {
 	for _, r := range more {
 		offered = append(offered, r.Name)
 	}
-	if err := s.keygen(); err != nil {
-		return nil, err
-	}
 	config := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n\n"+
-		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n\n[signing]\nkey = \"school.key\"\n",
-		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(offered, `", "`))
+		"[[repository]]\nid = \"main\"\nurl = %q\n\n[base]\npackages = [\"basesystem\", \"libschool\"]\n\n[toplevel]\npackages = [\"%s\"]\n\n[signing]\nkey = %q\n",
+		Platform, s.Published(), "file://"+(&url.URL{Path: filepath.Join(dir, "repository")}).EscapedPath(), strings.Join(offered, `", "`), s.keyFile())
 	if err := os.WriteFile(filepath.Join(dir, "presolver.toml"), []byte(config), 0o644); err != nil {
 		return nil, err
 	}
 	if _, err := s.Build(filepath.Join(dir, "presolver.toml")); err != nil {
 		return nil, err
 	}
-	var err error
 	s.Server, err = s.Serve(s.Published())
 	return s, err
 }
 
-// keygen makes the school's key.
-func (s *School) keygen() error {
-	file := filepath.Join(s.Dir, "school.key")
-	if err := run(exec.Command(s.Presolver, "keygen", "--no-passphrase", "--name", "School <school@example.org>", file)); err != nil {
-		return err
-	}
-	k, err := signing.ReadPublic(file + ".pub")
+// NewKey makes a key that signs platforms, and writes the secret one to a file in a folder that is
+// made.
+func NewKey(file string) (*pgp.Signer, error) {
+	k, err := pgp.Generate("School <school@example.org>", 0, time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.Key = k.Fingerprint
-	return nil
+	secret, err := k.Secret(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return nil, err
+	}
+	return k, os.WriteFile(file, secret, 0o600)
 }
+
+func (s *School) keyFile() string { return filepath.Join(s.Dir, "presolver.key") }
 
 // Published is the folder that the school's server serves.
 func (s *School) Published() string { return filepath.Join(s.Dir, "published") }
@@ -110,9 +115,23 @@ type Laptop struct {
 	Cache  string
 }
 
-// Laptop makes a laptop whose source has a URL; empty: the school's server. more is added to its
-// configuration, before the source. It looks for sticks only where more has a table [mounts].
+// Laptop makes a laptop whose source has a URL; empty: the school's server. It believes what the school
+// has signed; in the layout of Sugar Network nothing is signed, and the server is believed. more is
+// added to its configuration, before the source. It looks for sticks only where more has a table
+// [mounts].
 func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
+	if layout == "sugar-network" {
+		return s.Trusting(sourceURL, layout, more)
+	}
+	return s.laptop(sourceURL, layout, s.Key.Fingerprint, more)
+}
+
+// Trusting is Laptop for one that believes its source whatever that says.
+func (s *School) Trusting(sourceURL, layout, more string) (*Laptop, error) {
+	return s.laptop(sourceURL, layout, "", more)
+}
+
+func (s *School) laptop(sourceURL, layout, key, more string) (*Laptop, error) {
 	var base []string
 	for _, r := range Base {
 		arch := r.Arch
@@ -128,11 +147,12 @@ func (s *School) Laptop(sourceURL, layout, more string) (*Laptop, error) {
 	if sourceURL == "" {
 		sourceURL = s.Server.URL
 	}
-	return NewLaptop(filepath.Join(s.Dir, fmt.Sprintf("laptop%d", s.laptops.Add(1))), Platform, sourceURL, layout, more, base...)
+	return NewLaptop(filepath.Join(s.Dir, fmt.Sprintf("laptop%d", s.laptops.Add(1))), Platform, sourceURL, layout, key, more, base...)
 }
 
-// NewLaptop makes a laptop with a base of RPM files in a new folder.
-func NewLaptop(dir, platform, sourceURL, layout, more string, base ...string) (*Laptop, error) {
+// NewLaptop makes a laptop with a base of RPM files in a new folder. key is the fingerprint of who signs
+// what the source publishes; empty: the source is believed.
+func NewLaptop(dir, platform, sourceURL, layout, key, more string, base ...string) (*Laptop, error) {
 	l := &Laptop{Dir: dir, Root: filepath.Join(dir, "root"), Config: filepath.Join(dir, "presolve.toml"), State: filepath.Join(dir, "state"), Cache: filepath.Join(dir, "cache")}
 	if err := Root(l.Root, base...); err != nil {
 		return nil, err
@@ -140,7 +160,15 @@ func NewLaptop(dir, platform, sourceURL, layout, more string, base ...string) (*
 	if !strings.Contains(more, "[mounts]") { // sticks in the computer that the tests run on are nobody's
 		more += "\n[mounts]\nfolders = []\n"
 	}
-	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\nsignatures = \"none\"\n",
-		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout)
+	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\n%s\n",
+		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout, believing(key))
 	return l, os.WriteFile(l.Config, []byte(config), 0o644)
+}
+
+// believing is what a source's configuration says of signatures.
+func believing(key string) string {
+	if key == "" {
+		return `signatures = "none"`
+	}
+	return fmt.Sprintf("keys = [%q]", key)
 }

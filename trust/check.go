@@ -123,13 +123,9 @@ func (s *Store) now(platform string, known []*pgp.Key) (now time.Time, right boo
 	return now, !now.After(clock.Add(slack))
 }
 
-// Old tells whether a platform that was accepted has expired since.
-func (s *Store) Old(p *tree.Platform, signers []string) bool {
-	now := later(s.clock(), s.built)
-	for _, k := range signers {
-		now = later(now, s.state.Accepted[p.Platform][k].Created)
-	}
-	return p.Expires.Before(now)
+// Expired tells whether a platform that was accepted has expired since.
+func (s *Store) Expired(p *tree.Platform) bool {
+	return p.Expires.Before(later(s.clock(), s.built))
 }
 
 // refused gives an error of pgp.Verify its kind.
@@ -235,7 +231,7 @@ func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) 
 		signatures, err = c.Get(ctx, tree.SignatureName(name), pgp.MaxSignatures)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, wrong(Unsigned, name, "it, or its signature, isn't there: whoever publishes it has to put all keys files there")
+		return nil, wrong(Unsigned, name, "%s, or its signature, isn't there: whoever publishes it has to put all keys files there", name)
 	}
 	if err != nil {
 		return nil, err

@@ -25,14 +25,14 @@ const (
 // An Error tells that something isn't believed. What was accepted before stays in use.
 type Error struct {
 	Kind Kind
-	What string // the file
-	Err  error
+	What string // the name of the file in the platform's folder
+	Err  error  // why
 	// Key is who signed it, where nobody's word counts yet, since the configuration names no key. The
 	// signature is right. It is for a person to decide.
 	Key *pgp.Key
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.What, e.Err) }
+func (e *Error) Error() string { return e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 

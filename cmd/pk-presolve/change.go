@@ -40,13 +40,17 @@ func sourcesIn(path string) *offers.Configuration {
 			known, sources = data, c.sources()
 			return sources, nil
 		},
-		Set: func(id, key, value string) error { return setSource(path, id, key, value) },
+		Set: func(id, key, value string) error {
+			return rewrite(path, func(text []byte) ([]byte, error) { return changeSource(path, text, id, key, value) })
+		},
+		Trust: func(id, fingerprint string) error {
+			return rewrite(path, func(text []byte) ([]byte, error) { return trustKey(path, text, id, fingerprint) })
+		},
 	}
 }
 
-// setSource changes a key of a source in the configuration file. All else stays as it is, comments
-// too.
-func setSource(path, id, key, value string) error {
+// rewrite changes the text of the configuration file.
+func rewrite(path string, change func(text []byte) ([]byte, error)) error {
 	folder, name, err := realFile(path)
 	if err != nil {
 		return fmt.Errorf("changing the configuration: %w", err)
@@ -56,7 +60,7 @@ func setSource(path, id, key, value string) error {
 	if err != nil {
 		return fmt.Errorf("changing the configuration: %w", err)
 	}
-	after, err := changeSource(path, before, id, key, value)
+	after, err := change(before)
 	if err != nil {
 		return err
 	}
@@ -69,44 +73,69 @@ func setSource(path, id, key, value string) error {
 	return nil
 }
 
-// changeSource is the text of a configuration with another value for a source's key. That the text
-// says what it should is tried by reading it: what this doesn't understand it doesn't change.
+// changeSource is the text of a configuration with another value for a source's key.
 func changeSource(path string, text []byte, id, key, value string) ([]byte, error) {
+	return editSource(path, text, id, key, func(s *source) (toml, refused string) {
+		switch key {
+		case "enabled":
+			enabled, err := strconv.ParseBool(value)
+			if err != nil {
+				return "", fmt.Sprintf("enabled can be true or false and not %q", value)
+			}
+			if enabled == (s.Enabled == nil || *s.Enabled) {
+				return "", ""
+			}
+			s.Enabled = &enabled
+			return strconv.FormatBool(enabled), ""
+		case "name":
+			s.Name = value
+			return quote(value), ""
+		case "url":
+			if problem := checkURL(value); problem != "" {
+				return "", fmt.Sprintf("the source %q: %s", id, problem)
+			}
+			s.URL = value
+			return quote(value), ""
+		}
+		return "", fmt.Sprintf("%q can't be changed from here: url, name and enabled can; the order of the sources in the file is that of preference", key)
+	})
+}
+
+// trustKey is the text of a configuration with a fingerprint as the only key of a source, which has
+// none.
+func trustKey(path string, text []byte, id, fingerprint string) ([]byte, error) {
+	return editSource(path, text, id, "keys", func(s *source) (toml, refused string) {
+		if len(s.Keys) > 0 {
+			return "", fmt.Sprintf("the source %q has keys already: change them in the file", id)
+		}
+		s.Keys = []string{fingerprint}
+		return "[" + quote(fingerprint) + "]", ""
+	})
+}
+
+// editSource is the text of a configuration with what edit makes of a source's key: its value in
+// TOML, none where it is to stay as it is, or why it is refused. All else stays as it is, comments
+// too. That the text says what it should is tried by reading it: what this doesn't understand it
+// doesn't change.
+func editSource(path string, text []byte, id, key string, edit func(*source) (toml, refused string)) ([]byte, error) {
 	want, file, err := parseConfig(path, text)
 	if err != nil {
 		return nil, err
 	}
-	refused := func(format string, args ...any) error {
-		return fmt.Errorf("%s: "+format, append([]any{path}, args...)...)
-	}
 	i := slices.IndexFunc(want.Source, func(s source) bool { return s.ID == id })
 	if i < 0 {
-		return nil, refused("there is no source %q", id)
+		return nil, fmt.Errorf("%s: there is no source %q", path, id)
 	}
-	var toml string
-	switch s := &want.Source[i]; key {
-	case "enabled":
-		enabled, err := strconv.ParseBool(value)
-		if err != nil {
-			return nil, refused("enabled can be true or false and not %q", value)
-		}
-		if enabled == (s.Enabled == nil || *s.Enabled) {
-			return text, nil
-		}
-		s.Enabled, toml = &enabled, strconv.FormatBool(enabled)
-	case "name":
-		s.Name, toml = value, quote(value)
-	case "url":
-		if problem := checkURL(value); problem != "" {
-			return nil, refused("the source %q: %s", id, problem)
-		}
-		s.URL, toml = value, quote(value)
-	default:
-		return nil, refused("%q can't be changed from here: url, name and enabled can; the order of the sources in the file is that of preference", key)
+	toml, refused := edit(&want.Source[i])
+	switch {
+	case refused != "":
+		return nil, fmt.Errorf("%s: %s", path, refused)
+	case toml == "":
+		return text, nil
 	}
 	after := setKey(text, file, fmt.Sprintf("source.%d.", i), key, toml)
 	if got, _, err := parseConfig(path, after); err != nil || !reflect.DeepEqual(got, want) {
-		return nil, refused("the source %q is written in a way that can't be changed from here: give %s a line of its own, below [[source]] and the id", id, key)
+		return nil, fmt.Errorf("%s: the source %q is written in a way that can't be changed from here: give %s a line of its own, below [[source]] and the id", path, id, key)
 	}
 	return after, nil
 }

@@ -154,7 +154,7 @@ func TestSetSourceLinks(t *testing.T) {
 		if err := os.Symlink(filepath.Join(folder, "real.toml"), link); err != nil {
 			t.Fatal(err)
 		}
-		err := setSource(link, "usb", "enabled", "true")
+		err := sourcesIn(link).Set("usb", "enabled", "true")
 		if want == "" && err != nil || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
 			t.Errorf("%s: %v, want %s", folder, err, want)
 		}
@@ -174,10 +174,10 @@ func TestSetSourceLinks(t *testing.T) {
 	if err := os.Chown(own, 1234, 4321); err != nil {
 		t.Fatal(err)
 	}
-	if err := setSource(link, "usb", "enabled", "false"); err == nil || !strings.Contains(err.Error(), "belongs to another user") {
+	if err := sourcesIn(link).Set("usb", "enabled", "false"); err == nil || !strings.Contains(err.Error(), "belongs to another user") {
 		t.Errorf("a link to somebody else's file: %v", err)
 	}
-	if err := setSource(own, "usb", "enabled", "false"); err != nil {
+	if err := sourcesIn(own).Set("usb", "enabled", "false"); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(own)

@@ -7,10 +7,13 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/dispatcher"
+	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 )
 
 // version is set by those who build packages: -ldflags "-X main.version=1.2".
@@ -22,6 +25,20 @@ func programVersion() string {
 		return info.Main.Version
 	}
 	return version
+}
+
+// built is when the program was, or what it was built from; zero where that isn't known.
+func built() (at time.Time) {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return at
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.time" {
+			at, _ = time.Parse(time.RFC3339, s.Value)
+		}
+	}
+	return at
 }
 
 // check is --check: it says what the configuration means, or what is wrong with it, and gives the
@@ -59,7 +76,7 @@ func check(a *arguments, stdout, stderr io.Writer) int {
 		if s.Disabled {
 			enabled = ", disabled"
 		}
-		say(fmt.Sprintf("source %d", i+1), "%s, %s, %s%s", s.ID, config.Redacted(s.URL), s.Layout, enabled)
+		say(fmt.Sprintf("source %d", i+1), "%s, %s, %s, %s%s", s.ID, config.Redacted(s.URL), s.Layout, believed(s), enabled)
 	}
 	for _, folder := range c.Mounts.Folders {
 		say("sticks", "%s", found(folder, "isn't there now"))
@@ -68,6 +85,17 @@ func check(a *arguments, stdout, stderr io.Writer) int {
 	say("keys", "%s, signatures of RPMs are %s", found(c.Trust.Keyring, "isn't there"), c.Trust.RPMSignatures)
 	w.Flush()
 	return dispatcher.Success
+}
+
+// believed is for what a source is believed.
+func believed(s offers.Source) string {
+	switch {
+	case !s.Signed:
+		return "not signed"
+	case s.Keys == "":
+		return "signed by a key that has to be accepted first"
+	}
+	return "signed by " + strings.Join(strings.Fields(s.Keys), " or ")
 }
 
 // found is a path, with what it means where it is not there.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
@@ -37,21 +39,22 @@ type settings struct {
 	Source           []source        `toml:"source"`
 	Mounts           mounts          `toml:"mounts"`
 	Transport        transport       `toml:"transport"`
-	Trust            trust           `toml:"trust"`
+	Trust            trustTable      `toml:"trust"`
 }
 
 type source struct {
-	ID         string `toml:"id"`
-	Name       string `toml:"name"`
-	URL        string `toml:"url"`
-	Layout     string `toml:"layout"`
-	Enabled    *bool  `toml:"enabled"`
-	Signatures string `toml:"signatures"`
+	ID         string   `toml:"id"`
+	Name       string   `toml:"name"`
+	URL        string   `toml:"url"`
+	Layout     string   `toml:"layout"`
+	Enabled    *bool    `toml:"enabled"`
+	Signatures string   `toml:"signatures"`
+	Keys       []string `toml:"keys"` // fingerprints
 }
 
 type mounts struct {
 	Folders    []config.Path `toml:"folders"`
-	Signatures string        `toml:"signatures"`
+	Signatures string        `toml:"signatures"` // of earlier versions
 }
 
 type transport struct {
@@ -59,7 +62,7 @@ type transport struct {
 	RetryFor config.Duration `toml:"retry_for"`
 }
 
-type trust struct {
+type trustTable struct {
 	Keyring       config.Path `toml:"keyring"`
 	RPMSignatures string      `toml:"rpm_signatures"`
 }
@@ -72,9 +75,9 @@ func defaults() settings {
 		InstallOnlyLimit: 3,
 		IdleTimeout:      config.Duration(5 * time.Second),
 		LogLevel:         "warn",
-		Mounts:           mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}, Signatures: "required"},
+		Mounts:           mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}},
 		Transport:        transport{Parallel: 16, RetryFor: config.Duration(10 * time.Minute)},
-		Trust:            trust{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
+		Trust:            trustTable{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
 }
 
@@ -138,8 +141,8 @@ func (c *settings) check(file *config.File) error {
 			return file.Errorf("dialect", "%v", err)
 		}
 	}
-	if err := file.OneOf("mounts.signatures", c.Mounts.Signatures, "required", "none"); err != nil {
-		return err
+	if c.Mounts.Signatures != "" {
+		return file.Errorf("mounts.signatures", "mounts.signatures is no more: a stick is believed for what a source's keys have signed; take it out")
 	}
 	if err := file.OneOf("trust.rpm_signatures", c.Trust.RPMSignatures, "optional", "required"); err != nil {
 		return err
@@ -175,10 +178,23 @@ func (c *settings) checkSource(file *config.File, i int) error {
 			return err
 		}
 	}
-	if s.Signatures == "" || s.Signatures == "required" {
-		return file.Errorf(key("signatures"), `this version can't check signatures: the source %q can be used with signatures = "none"`, s.ID)
+	if err := file.OneOf(key("signatures"), cmp.Or(s.Signatures, "required"), "required", "none"); err != nil {
+		return err
 	}
-	return file.OneOf(key("signatures"), s.Signatures, "required", "none")
+	switch signed := s.Signatures != "none"; {
+	case signed && s.Layout == string(offers.SugarNetwork) && c.Trust.RPMSignatures != "required":
+		return file.Errorf(key("signatures"), `nothing that the source %q publishes can be signed but RPMs: set rpm_signatures = "required" in [trust], or signatures = "none" here, which believes the server and whoever is between`, s.ID)
+	case len(s.Keys) > 0 && (!signed || s.Layout == string(offers.SugarNetwork)):
+		return file.Errorf(key("keys"), "the source %q has keys, and what it publishes isn't checked by any: take keys out, or signatures", s.ID)
+	}
+	for n, text := range s.Keys {
+		print, err := pgp.ParseFingerprint(text)
+		if err != nil {
+			return file.Errorf(fmt.Sprintf("%s.%d", key("keys"), n), "keys: %v", err)
+		}
+		s.Keys[n] = print
+	}
+	return nil
 }
 
 // wrongArch is what the platform's name should be where it ends with an architecture as rpm doesn't
@@ -217,7 +233,11 @@ func (c *settings) sources() []offers.Source {
 			layout = offers.Presolve
 		}
 		disabled := s.Enabled != nil && !*s.Enabled
-		all = append(all, offers.Source{ID: s.ID, Name: s.Name, URL: strings.TrimRight(s.URL, "/"), Layout: layout, Disabled: disabled})
+		keys := slices.Compact(slices.Sorted(slices.Values(s.Keys)))
+		all = append(all, offers.Source{
+			ID: s.ID, Name: s.Name, URL: strings.TrimRight(s.URL, "/"), Layout: layout, Disabled: disabled,
+			Signed: s.Signatures != "none" && layout == offers.Presolve, Keys: strings.Join(keys, " "),
+		})
 	}
 	return all
 }

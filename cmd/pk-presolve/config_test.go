@@ -27,15 +27,15 @@ signatures = "none"
 
 func TestMounts(t *testing.T) {
 	for _, tt := range []struct {
-		table, signatures string
-		folders           []config.Path
+		table   string
+		folders []config.Path
 	}{
-		{"", "required", []config.Path{"/run/media", "/media", "/mnt"}},
-		{"[mounts]\nfolders = []\n", "required", nil},
-		{"[mounts]\nfolders = [\"/usb\", \"sticks\"]\nsignatures = \"none\"\n", "none", []config.Path{"/usb", "/etc/PackageKit/sticks"}},
+		{"", []config.Path{"/run/media", "/media", "/mnt"}},
+		{"[mounts]\nfolders = []\n", nil},
+		{"[mounts]\nfolders = [\"/usb\", \"sticks\"]\n", []config.Path{"/usb", "/etc/PackageKit/sticks"}},
 	} {
 		c, _, err := parseConfig("/etc/PackageKit/presolve.toml", []byte(school+tt.table))
-		if err != nil || c.Mounts.Signatures != tt.signatures || !slices.Equal(c.Mounts.Folders, tt.folders) {
+		if err != nil || !slices.Equal(c.Mounts.Folders, tt.folders) {
 			t.Errorf("%q: %+v, %v", tt.table, c, err)
 		}
 	}
@@ -71,7 +71,7 @@ func TestConfigRefuses(t *testing.T) {
 		{first, first + "[mounts]\nfolder = [\"/usb\"]\n", `3: there is no key "folder" in [mounts]: did you mean "folders"?`},
 		{first, first + "[mounts]\nfolders = [\n\"/usb\",\n\"/\"]\n", `5: folders has "/", which should be a folder in which sticks appear, such as /media`},
 		{first, first + "[mounts]\nfolders = [\"\"]\n", `3: folders has "", which should be a folder in which sticks appear, such as /media`},
-		{first, first + "[mounts]\nsignatures = \"optional\"\n", `3: signatures = "optional" should be "required" or "none"`},
+		{first, first + "[mounts]\nsignatures = \"none\"\n", `3: mounts.signatures is no more: a stick is believed for what a source's keys have signed; take it out`},
 		{first, first + "[trust]\nrpm_signatures = \"optionel\"\n", `3: rpm_signatures = "optionel" should be "optional" or "required": did you mean "optional"?`},
 		{first, first + "[trust]\nkeyring = \"\"\n", `3: keyring = "" names no folder: leave it out for the usual one`},
 		{first, first + "state = \"\"\n", `2: state = "" names no folder: leave it out for the usual one`},
@@ -94,7 +94,7 @@ func TestConfigRefuses(t *testing.T) {
 		{`id = "stick"`, `id = "school"`, `7: two sources have the id "school": rename one`},
 		{`id = "stick"`, `id = "a b"`, `7: id = "a b" can't be: an id has letters, digits and ._- and isn't "installed"`},
 		{`id = "stick"`, `name = "stick"`, `6: the source has no id: name it, e.g. id = "school"`},
-		{`id = "stick"`, "id = \"stick\"\nsize = 3", `8: there is no key "size" in [[source]]: [[source]] has id, name, url, layout, enabled, signatures`},
+		{`id = "stick"`, "id = \"stick\"\nsize = 3", `8: there is no key "size" in [[source]]: [[source]] has id, name, url, layout, enabled, signatures, keys`},
 		{`id = "stick"`, "id = \"stick\"\nroot = \"/\"", `8: there is no key "root" in [[source]]: write it above the first table`},
 		{`id = "stick"`, "id = \"stick\"\nlayout = \"sugar_network\"", `8: layout = "sugar_network" should be "presolve" or "sugar-network": did you mean "sugar-network"?`},
 		{`id = "stick"`, "id = \"stick\"\nenabled = \"no\"", `8: enabled = "no" should be true or false`},
@@ -105,8 +105,9 @@ func TestConfigRefuses(t *testing.T) {
 		{`file:///run/media/usb`, `file://run/media/usb`, `8: the url "file://run/media/usb" names a computer: a folder of this one has three slashes, "file:///run/media/usb"`},
 		{`file:///run/media/usb`, `file:usb`, `8: the url "file:usb" names no place`},
 		{"usb\"\nsignatures = \"none\"", "usb\"\nsignatures = \"nonne\"", `9: signatures = "nonne" should be "required" or "none": did you mean "none"?`},
-		{"usb\"\nsignatures = \"none\"", "usb\"\nsignatures = \"required\"", `9: this version can't check signatures: the source "stick" can be used with signatures = "none"`},
-		{"usb\"\nsignatures = \"none\"", "usb\"\n", `6: this version can't check signatures: the source "stick" can be used with signatures = "none"`},
+		{"usb\"\nsignatures = \"none\"", "usb\"\nkeys = [\"0123456789abcdef\"]", `9: keys: "0123456789abcdef" is no fingerprint of a key, which has 40 hexadecimal digits (64 of version 6): gpg --list-keys shows it`},
+		{"usb\"\n", "usb\"\nkeys = [\"0123456789abcdef0123456789abcdef01234567\"]\n", `9: the source "stick" has keys, and what it publishes isn't checked by any: take keys out, or signatures`},
+		{"usb\"\nsignatures = \"none\"", "usb\"\nlayout = \"sugar-network\"", `6: nothing that the source "stick" publishes can be signed but RPMs: set rpm_signatures = "required" in [trust], or signatures = "none" here, which believes the server and whoever is between`},
 	} {
 		text := strings.Replace(school, tt.old, tt.new, 1)
 		if text == school {

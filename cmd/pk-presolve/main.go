@@ -54,6 +54,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	net "github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -203,7 +204,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 		Keyring: string(c.Trust.Keyring), SignedRPMs: c.Trust.RPMSignatures == "required", Caller: caller.New(os.Getenv("UID")), Log: log,
 	}, offers.Config{
 		Platform: c.Platform, Sources: c.sources(), Configuration: sourcesIn(a.config), CacheAge: cacheAge(os.Getenv("CACHE_AGE")),
-		Mounts: offers.Mounts{Folders: c.mountFolders(), Sources: c.Mounts.Signatures == "none"},
+		Mounts: c.mountFolders(), Trust: trust.Open(string(c.State), string(c.Trust.Keyring), built(), func(problem error) { log.Warn("trust", "error", problem) }),
 	})
 	if err != nil {
 		return 0, err

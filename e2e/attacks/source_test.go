@@ -19,11 +19,13 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -31,7 +33,8 @@ import (
 // object is a published object, as anybody may write it: with any fields of any kind.
 type object = map[string]any
 
-// A forgery is what the school publishes, changed by somebody who can make the digests right again.
+// A forgery is what the school publishes, changed by somebody who can make the digests right again, and
+// has keys: the school's own, unless it is said otherwise.
 // Its files are read and written as JSON, and not by way of the package tree, whose types say only
 // what may be.
 type forgery struct {
@@ -40,12 +43,13 @@ type forgery struct {
 	platform object
 	hello    object // hello's line of the search file and of the references in one: the only ones
 	tree     object // hello's
+	keys     []*pgp.Signer
 }
 
 // forge copies what the school publishes, with hello alone in the catalogue.
 func forge(t testing.TB) *forgery {
 	t.Helper()
-	f := &forgery{t: t, dir: folder(t)}
+	f := &forgery{t: t, dir: folder(t), keys: []*pgp.Signer{school.Key}}
 	check(t, os.CopyFS(filepath.Join(f.dir, testbed.Platform), os.DirFS(filepath.Join(school.Published(), testbed.Platform))))
 	check(t, json.Unmarshal(f.read("platform.json"), &f.platform))
 	for _, line := range f.references() {
@@ -183,7 +187,24 @@ func (f *forgery) sealCatalogue() {
 
 func (f *forgery) sealPlatform() {
 	f.t.Helper()
-	f.write("platform.json", f.json(f.platform))
+	f.signed(f.json(f.platform))
+}
+
+// signed publishes what is to be platform.json, and signs it.
+func (f *forgery) signed(body []byte) {
+	f.t.Helper()
+	f.write("platform.json", body)
+	var all []byte
+	for _, k := range f.keys {
+		signature, err := k.Sign(body, time.Now())
+		check(f.t, err)
+		all, err = pgp.Merge(all, signature)
+		check(f.t, err)
+		f.write("keys/"+k.Fingerprint+".asc", k.Armoured)
+	}
+	if all != nil {
+		f.write(tree.SignatureName(tree.HeadName(body)), all)
+	}
 }
 
 // fileURL is the source of a laptop that has what is published in a folder.
@@ -303,14 +324,11 @@ func TestStickLink(t *testing.T) {
 						http.FileServer(http.Dir(school.Published())).ServeHTTP(w, r)
 					}))
 					t.Cleanup(server.Close)
-					if alone {
-						id = "hello;1.0-1;noarch;stick-STICK"
-					}
 					secret, words := attack(t, f)
 					stick := filepath.Join(folder(t), "media/STICK")
 					check(t, os.MkdirAll(filepath.Dir(stick), 0o755))
 					check(t, os.Rename(f.dir, stick))
-					more += "[mounts]\nfolders = [\"" + filepath.Dir(stick) + "\"]\nsignatures = \"none\"\n"
+					more += "[mounts]\nfolders = [\"" + filepath.Dir(stick) + "\"]\n"
 					undisclosed(t, server.URL, more, id, secret, words)
 					return
 				}
@@ -584,8 +602,6 @@ func TestOtherPackage(t *testing.T) {
 				t.Error("what is in the other package was run")
 			}
 			laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
-			dir.Store(school.Published())
-			h.OK("refresh-cache", "yes")
 		})
 	}
 }

@@ -20,7 +20,7 @@ func TestInstallWrite(t *testing.T) {
 	}
 	write := laptoptest.ServeWrite(t, school.Tools, "../..")
 	l := lay(t, write.URL, weather{Every: 256 * kib})
-	laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, l.URL, "presolve", "", write.Base...)
+	laptop, err := testbed.NewLaptop(filepath.Join(t.TempDir(), "laptop"), write.Platform, l.URL, "presolve", write.Key, "", write.Base...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,6 +131,7 @@ type Write struct {
 	Published string   // folder
 	URL       string   // of the server
 	Base      []string // RPM files of the standard installation
+	Key       string   // fingerprint of who signs it in the layout presolve
 }
 
 // ServeWrite publishes it, in both layouts, from the real packages beside the repository; root is
@@ -156,9 +157,15 @@ func ServeWrite(t testing.TB, tools testbed.Tools, root string) *Write {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "presolver.toml")
+	secret := filepath.Join(dir, "presolver.key")
+	key, err := testbed.NewKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Key = key.Fingerprint
 	err = os.WriteFile(config, fmt.Appendf(nil, "platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\nlayouts = [\"presolve\", \"sugar-network\"]\n"+
-		"[[repository]]\nid = \"sugar\"\nurl = \"file://%s/rpms\"\n[base]\nroot = %q\nrpmdb = %q\n[toplevel]\npackages = [\"sugar-write-activity\"]\n",
-		w.Platform, w.Published, corpus, image, testbed.DBPath), 0o644)
+		"[[repository]]\nid = \"sugar\"\nurl = \"file://%s/rpms\"\n[base]\nroot = %q\nrpmdb = %q\n[toplevel]\npackages = [\"sugar-write-activity\"]\n[signing]\nkey = %q\n",
+		w.Platform, w.Published, corpus, image, testbed.DBPath, secret), 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}

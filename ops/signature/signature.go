@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// Package signature has the op install-signature: a key that a person trusts goes into RPM's
-// keyring and into the configured folder of keys.
+// Package signature has the op install-signature: a key that a person trusts for RPMs goes into RPM's
+// keyring and into the configured folder of keys. One that is to be trusted for what a source
+// publishes (ops.SourceKey) goes into that folder and the configuration of the source: neither counts
+// for the other.
 //
 // The key itself comes from where it can be had: the folder of keys, the keys that the distribution
 // put into the system, or the source of the package that is signed with it. Wherever it comes from,
@@ -46,6 +48,13 @@ func install(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 		return err
 	}
 	w.Status(wire.StatusSigCheck)
+	if p, err := wire.ParsePackageID(r.Value); err == nil {
+		if source, ok := ops.KeyOf(p); ok {
+			return s.Offers.TrustKey(ctx, source, string(id), func(k *pgp.Key) error {
+				return keep(filepath.Join(s.Keyring, k.Fingerprint+".asc"), k.Armoured)
+			})
+		}
+	}
 	key, err := find(ctx, s, id, r.Value)
 	if err != nil {
 		return err
@@ -69,8 +78,8 @@ var hexadecimal = regexp.MustCompile(`^[0-9a-f]+$`)
 
 func keyID(s string) (id, error) {
 	plain := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(strings.TrimPrefix(s, "0x"), "0X"), " ", ""))
-	if !hexadecimal.MatchString(plain) || len(plain) != 8 && len(plain) != 16 && len(plain) != 40 {
-		return "", wire.Errorf(wire.GPGFailure, "%.60q is not the id of a key: 8, 16 or 40 hexadecimal digits are needed", s)
+	if !hexadecimal.MatchString(plain) || len(plain) != 8 && len(plain) != 16 && len(plain) != 40 && len(plain) != 64 {
+		return "", wire.Errorf(wire.GPGFailure, "%.60q is not the id of a key: 8, 16, 40 or 64 hexadecimal digits are needed", s)
 	}
 	return id(plain), nil
 }

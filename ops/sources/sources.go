@@ -7,7 +7,9 @@ package sources
 
 import (
 	"context"
+	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -39,6 +41,13 @@ func list(s *ops.System) ops.Op {
 			name := source.Name
 			if name == "" {
 				name = source.ID
+			}
+			expired, is, err := s.Offers.Expired(ctx, source)
+			if err != nil {
+				return err
+			}
+			if is { // it is in use still
+				name += fmt.Sprintf(" (old: what is here of it has expired on %s)", expired.UTC().Format(time.DateOnly))
 			}
 			w.RepoDetail(source.ID, name, !source.Disabled)
 		}
