@@ -390,7 +390,7 @@ func addSource(t *testing.T, l *testbed.Laptop, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nsignatures = \"none\"\n", url)
+	fmt.Fprintf(config, "\n[[source]]\nid = \"mirror\"\nname = \"Mirror\"\nurl = %q\nkeys = [%q]\n", url, school.Key.Fingerprint)
 	config.Close()
 }
 

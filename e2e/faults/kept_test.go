@@ -166,7 +166,7 @@ func TestKeptFilesSpoilt(t *testing.T) {
 		"get-files":           {args: []string{libgreet}, reads: append(slices.Clone(trees), keptOthers), seen: true},
 		"get-files-local":     {args: []string{song}},
 		"get-packages":        {args: []string{"none"}, reads: catalogue},
-		"get-repo-list":       {args: []string{"none"}},
+		"get-repo-list":       {args: []string{"none"}, reads: []string{keptPlatform}},
 		"get-update-detail":   {args: []string{update}, reads: updates},
 		"get-updates":         {args: []string{"none"}, reads: updates},
 		"install-files":       {args: []string{"simulate", song}, reads: append(slices.Clone(trees), keptCapabilities)},

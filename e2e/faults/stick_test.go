@@ -23,9 +23,9 @@ type slot struct {
 	config string // [mounts]
 }
 
-func newSlot(t *testing.T, signatures string) *slot {
+func newSlot(t *testing.T) *slot {
 	s := &slot{folder: filepath.Join(t.TempDir(), "media")}
-	s.config = fmt.Sprintf("[mounts]\nfolders = [%q]\nsignatures = %q\n", s.folder, signatures)
+	s.config = fmt.Sprintf("[mounts]\nfolders = [%q]\n", s.folder)
 	return s
 }
 
@@ -79,19 +79,14 @@ func withoutNetwork(t *testing.T) testbed.Tools {
 	return cut
 }
 
-// stickAlone is a laptop that has never had a network, and a stick that is believed.
+// stickAlone is a laptop that has never had a network, and a stick that has what the source's key has
+// signed.
 func stickAlone(t *testing.T) {
-	s := newSlot(t, "none")
+	s := newSlot(t)
 	at := s.in(t, school.Published())
 	laptop := makeLaptop(t, "http://school.invalid", "", s.config)
 	h := laptoptest.Start(t, withoutNetwork(t), laptop, nil)
-	if lines := strings.Join(h.OK("get-repo-list", "none"), "\n"); !strings.Contains(lines, "repo-detail\tstick-ATLAS\tStick ATLAS\ttrue") {
-		t.Error(lines)
-	}
-	if e := h.Fails("repo-configuration-error", "repo-enable", "stick-ATLAS", "no"); !strings.Contains(e, "is a stick") {
-		t.Error(e)
-	}
-	h.OK("install-packages", "none", "atlas;1.0-1;noarch;stick-ATLAS")
+	h.OK(installOf("atlas")...)
 	laptoptest.Agrees(t, laptop, h.OK("get-packages", "installed"))
 	if out, err := testbed.RPMQuery(laptop.Root, "-V", "atlas", "atlas-maps", "atlas-photos", "libatlas"); err != nil {
 		t.Errorf("rpm -V: %v, %s", err, out)
@@ -102,7 +97,7 @@ func stickAlone(t *testing.T) {
 	}
 	gone := func(there bool) func() bool {
 		return func() bool {
-			return strings.Contains(strings.Join(h.Answer("resolve", "none", "swarm"), "\n"), ";stick-ATLAS") == there
+			return strings.Contains(strings.Join(h.Answer("resolve", "none", "swarm"), "\n"), ";school\t") == there
 		}
 	}
 	eventually(t, "what was on the stick is offered when it is gone", gone(false))
@@ -123,7 +118,7 @@ func eventually(t *testing.T, problem string, f func() bool) {
 // stickIsCopy installs over a link that has little to carry.
 func stickIsCopy(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
-	s := newSlot(t, "required")
+	s := newSlot(t)
 	s.in(t, newStick(t))
 	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
@@ -136,7 +131,7 @@ func stickIsCopy(t *testing.T) {
 // something. From then on few bytes come over the wire, at most so many.
 func stickMeanwhile(t *testing.T, w weather, at string, most int64) {
 	l := lay(t, newFront(t, nil).URL, w)
-	s := newSlot(t, "required")
+	s := newSlot(t)
 	stick := newStick(t)
 	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
@@ -177,7 +172,7 @@ func stickEndsSlowness(t *testing.T) {
 // a disk that is gone do.
 func stickIsPulled(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
-	s := newSlot(t, "required")
+	s := newSlot(t)
 	stick := newStick(t)
 	at := s.in(t, stick)
 	laptop := makeLaptop(t, l.URL, "", s.config)
@@ -235,7 +230,7 @@ func stickIsDamaged(t *testing.T) {
 	if err := os.WriteFile(file, body, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s := newSlot(t, "required")
+	s := newSlot(t)
 	s.in(t, stick)
 	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
@@ -247,22 +242,19 @@ func stickIsDamaged(t *testing.T) {
 	few(t, l, int64(len(body))*101/100+metadata)
 }
 
-// stickIsNotBelieved has a stick whose platform.json nobody asked for.
+// stickIsNotBelieved has a stick whose platform.json nobody has signed whom the laptop knows.
 func stickIsNotBelieved(t *testing.T) {
 	l := lay(t, newFront(t, nil).URL, weather{})
 	stick := newStick(t)
-	s := newSlot(t, "required")
+	if err := os.WriteFile(filepath.Join(stick, "presolve", testbed.Platform, "platform.json"), []byte("nonsense"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := newSlot(t)
 	s.in(t, stick)
 	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := laptoptest.Start(t, withoutNetwork(t), laptop, nil)
 	h.Fails("no-network", installOf("atlas")...)
-	if lines := strings.Join(h.OK("get-repo-list", "none"), "\n"); strings.Contains(lines, "stick") {
-		t.Error(lines)
-	}
 	h.Stop()
-	if err := os.WriteFile(filepath.Join(stick, "presolve", testbed.Platform, "platform.json"), []byte("nonsense"), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	h = start(t, laptop)
 	h.OK("refresh-cache", "yes")
 	h.OK(installOf("atlas")...)
@@ -289,7 +281,7 @@ func stickIsHostile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := newSlot(t, "required")
+	s := newSlot(t)
 	s.in(t, stick)
 	laptop := makeLaptop(t, l.URL, "", s.config)
 	h := start(t, laptop)
