@@ -150,6 +150,7 @@ func TestConfigRefuses(t *testing.T) {
 		{`all      = false`, `all = 1`, `21: all = 1 should be true or false`},
 		{`key = ""`, "key = \"/etc/online.key\"\ncommand = [\"gpg\"]", `25: signing.key and signing.command are both set: choose one`},
 		{`key = ""`, `command = ["gpg", "--detach-sign"]`, `24: signing.command needs the public key that it signs with: export it to a file, and name that: public = "key.asc"`},
+		{`key = ""`, `key = "/srv/presolve/online.key"`, `24: signing.key = "/srv/presolve/online.key" is in the output, where everybody can download it: put it elsewhere`},
 		{`key = ""`, `command = [""]`, `24: signing.command names no program`},
 		{`key = ""`, `public = "key.asc"`, `24: signing.public belongs to signing.command: leave it out`},
 		{`key = ""`, `passphrase_file = "phrase"`, `24: signing.passphrase_file belongs to signing.key: leave it out`},
