@@ -81,11 +81,13 @@ func (v *verifier) wrong(name string, err error) {
 
 // read reads a file of at most so many bytes; nil where that can't be.
 func (v *verifier) read(name string, most int64) []byte {
-	f, err := v.open(name)
+	f, size, err := v.open(name)
 	if err == nil {
 		defer f.Close()
 		var data []byte
-		if data, err = io.ReadAll(io.LimitReader(solve.Interruptible(v.ctx, f), most+1)); err == nil {
+		if size > most {
+			err = fmt.Errorf("it has %d bytes and should have at most %d", size, most)
+		} else if data, err = io.ReadAll(io.LimitReader(solve.Interruptible(v.ctx, f), most+1)); err == nil {
 			v.Files++
 			v.Bytes += int64(len(data))
 			return data
@@ -95,15 +97,16 @@ func (v *verifier) read(name string, most int64) []byte {
 	return nil
 }
 
-func (v *verifier) open(name string) (*os.File, error) {
+func (v *verifier) open(name string) (f *os.File, size int64, err error) {
 	info, err := v.root.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is no file")
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return v.root.Open(name)
+	f, err = v.root.Open(name)
+	return f, info.Size(), err
 }
 
 // file is what a reference leads to, the first time that it is asked for; nil where it isn't that.
@@ -173,7 +176,7 @@ func (v *verifier) rpm(pkg *tree.Package) {
 		return
 	}
 	v.seen[key] = true
-	f, err := v.open(pkg.Location)
+	f, _, err := v.open(pkg.Location)
 	if err != nil {
 		if len(pkg.URLs) == 0 {
 			v.wrong(pkg.Location, err)

@@ -213,6 +213,9 @@ func (c *signCmd) Run(ctx context.Context, std streams) error {
 				return fmt.Errorf("%s: %w", path, err)
 			}
 			fmt.Fprintf(std.out, "%s is signed by %s\n", path, nameOf(signer.Key))
+			if err := enough(path); err != nil {
+				fmt.Fprintln(std.out, solve.Visible(err.Error()))
+			}
 			continue
 		}
 		dirs, err := platforms(path)
@@ -237,6 +240,22 @@ func (c *signCmd) signer() (*signing.Signer, error) {
 		return nil, &exitError{exitUsage, errors.New("--command needs --public, the public key that it signs with")}
 	}
 	return signing.Command([]string{"/bin/sh", "-c", c.Command}, c.Public)
+}
+
+// enough tells whether a keys file is signed by as many as it has to be; nothing of other files.
+func enough(path string) error {
+	all, err := signing.ReadKeys(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	var before *signing.Keys
+	for _, k := range all {
+		if k.Name() == filepath.Base(path) {
+			return k.Check(before, k.Created)
+		}
+		before = k
+	}
+	return nil
 }
 
 // signFile adds a signature to those beside a file.
