@@ -43,6 +43,9 @@ func TestDictionary(t *testing.T) {
 	if was.platform.Dictionary.IsZero() || len(was.trees) != len(names) {
 		t.Fatalf("platform.json is %+v", was.platform)
 	}
+	if _, err := Verify(t.Context(), o.home(), was.platform, func(problem error) { t.Error(problem) }); err != nil {
+		t.Error(err)
+	}
 	alone, err := was.trees["app7"].Encode()
 	if err != nil {
 		t.Fatal(err)

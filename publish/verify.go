@@ -32,10 +32,9 @@ func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	v := &verifier{ctx: ctx, root: root, p: p, problem: problem, seen: make(map[string]bool)}
 	v.search(p.Search)
 	if !p.Dictionary.IsZero() {
-		if file := v.file(p.Dictionary); file != nil {
-			if v.dictionary, err = tree.ParseDictionary(file); err != nil {
-				v.wrong(p.Dictionary.Path, err)
-			}
+		v.dictionary = v.file(p.Dictionary)
+		if _, err := tree.ParseDictionary(v.dictionary); v.dictionary != nil && err != nil {
+			v.wrong(p.Dictionary.Path, err)
 		}
 	}
 	v.index("references", p.References, func(number int, line []byte) error {
@@ -64,7 +63,7 @@ type verifier struct {
 	ctx        context.Context
 	root       *os.Root
 	p          *tree.Platform
-	dictionary []byte
+	dictionary []byte // as it is published; nil: there is none
 	problem    func(error)
 	seen       map[string]bool
 }
