@@ -33,8 +33,9 @@ func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	v.search(p.Search)
 	if !p.Dictionary.IsZero() {
 		v.dictionary = v.file(p.Dictionary)
-		if _, err := tree.ParseDictionary(v.dictionary); v.dictionary != nil && err != nil {
-			v.wrong(p.Dictionary.Path, err)
+		if _, err := tree.ParseDictionary(v.dictionary); v.dictionary == nil || err != nil {
+			v.closed = true
+			v.problem(fmt.Errorf("%s: without it no tree can be read: which RPMs they need isn't looked at", p.Dictionary.Path))
 		}
 	}
 	v.index("references", p.References, func(number int, line []byte) error {
@@ -64,6 +65,7 @@ type verifier struct {
 	root       *os.Root
 	p          *tree.Platform
 	dictionary []byte // as it is published; nil: there is none
+	closed     bool   // trees can't be read
 	problem    func(error)
 	seen       map[string]bool
 }
@@ -147,7 +149,7 @@ func (v *verifier) index(folder string, x tree.Index, line func(number int, line
 
 func (v *verifier) tree(r *tree.Reference) {
 	file := v.file(r.Tree)
-	if file == nil {
+	if file == nil || v.closed {
 		return
 	}
 	t, err := tree.ParseTree(file, v.dictionary, v.p.Platform, r.Name)
