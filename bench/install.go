@@ -35,6 +35,7 @@ type shop struct {
 	repository string   // folder
 	// The servers of what is published, and of the repository.
 	published, packages *testbed.Server
+	key                 string // fingerprint of who signs what is published
 }
 
 func (s *shop) Close() {
@@ -50,7 +51,7 @@ func (b *bench) shop() (*shop, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.repository, s.published = filepath.Join(school.Dir, "repository"), school.Server
+		s.repository, s.published, s.key = filepath.Join(school.Dir, "repository"), school.Server, school.Key.Fingerprint
 		for _, name := range []string{"basesystem-1.0-1.noarch.rpm", "libschool-2.0-1.x86_64.rpm"} {
 			s.base = append(s.base, filepath.Join(s.repository, name))
 		}
@@ -61,7 +62,7 @@ func (b *bench) shop() (*shop, error) {
 			return nil, err
 		}
 	} else {
-		s.platform, s.program, s.repository = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms")
+		s.platform, s.program, s.repository, s.key = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms"), b.key.Fingerprint
 		s.base, _ = filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
 		dir := b.folder("shop")
 		if err := testbed.Root(s.root, s.base...); err != nil {
@@ -69,8 +70,8 @@ func (b *bench) shop() (*shop, error) {
 		}
 		out := filepath.Join(dir, "published")
 		config := filepath.Join(dir, "presolver.toml")
-		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n",
-			s.platform, out, s.repository, s.root, testbed.DBPath, s.program)
+		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n\n[signing]\nkey = %q\n",
+			s.platform, out, s.repository, s.root, testbed.DBPath, s.program, b.keyFile())
 		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -321,8 +322,8 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 func (b *bench) laptop(s *shop, root, url string) (*testbed.Laptop, error) {
 	dir := filepath.Dir(root)
 	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
-	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
-		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), b.connections, url)
+	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\n%s\n",
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), b.connections, url, testbed.Believing(s.key))
 	return l, os.WriteFile(l.Config, []byte(text), 0o644)
 }
 
