@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -92,10 +93,18 @@ func TestThroughChild(t *testing.T) {
 	}
 }
 
-// withChild makes a client that has a child, which runs.
+// withChild makes a client that has a child, which runs, and may end.
 func withChild(t *testing.T) *Client {
-	c, _ := newClientFor(t, Options{User: childUser(t)})
+	c, _ := newClientFor(t, Options{User: childUser(t), Log: hclog.NewNullLogger()})
 	return c
+}
+
+// A complaint is a log that must stay empty.
+type complaint struct{ t *testing.T }
+
+func (c complaint) Write(line []byte) (int, error) {
+	c.t.Errorf("%s", line)
+	return len(line), nil
 }
 
 // processStatus is what /proc has of a process, by the words before the colons.
@@ -237,7 +246,7 @@ func (c *child) pid() int {
 func TestChildIsKilled(t *testing.T) {
 	const step = 200 * kib
 	content := random(5*step - 7)
-	c, k := newClientFor(t, Options{User: childUser(t)})
+	c, k := newClientFor(t, Options{User: childUser(t), Log: hclog.NewNullLogger()})
 	var mu sync.Mutex
 	came, done := sync.NewCond(&mu), int64(0)
 	killed := make(map[int]bool)
@@ -413,7 +422,7 @@ func TestHostileChild(t *testing.T) {
 			t.Errorf("%s: %v and not %v", test.name, err, test.err)
 		}
 	}
-	c, _ := newClientFor(t, Options{User: childUser(t)})
+	c := withChild(t)
 	c.child.env = append(c.child.env, childSays+"="+strconv.Quote(frame('x', "")))
 	c.child.Close()
 	content := random(10)
@@ -435,6 +444,7 @@ func TestFailures(t *testing.T) {
 		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, failure{Text: "dial: connect: network is unreachable", NoRoute: true}},
 		{"no such name", &net.DNSError{Err: "no such host", Name: "school", IsNotFound: true}, failure{Text: "lookup school: no such host", NoRoute: true}},
 		{"name server silent", &net.DNSError{Err: "timeout", Name: "school", IsTimeout: true}, failure{Text: "lookup school: timeout"}},
+		{"hangs up", io.EOF, failure{Text: "EOF"}},
 		{"certificate", &tls.CertificateVerificationError{Err: errors.New("expired")}, failure{Text: "tls: failed to verify certificate: expired", Certificate: true}},
 		{"odd characters", errors.New("a\x1b[2Jb\nc\xff\u202e"), failure{Text: "a\ufffd[2Jb\ufffdc\ufffd\ufffd"}},
 		{"long", errors.New(strings.Repeat("long", 10000)), failure{Text: strings.Repeat("long", 256)}},

@@ -227,16 +227,16 @@ func (r *replier) answer(resp *http.Response) error {
 
 // last writes frame and, behind it, how it ended.
 func (r *replier) last(frame []byte, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var content []byte
-	if err != io.EOF {
+	if err != io.EOF || !r.answered { // a server that hangs up before it answers gives io.EOF, too
 		f := failureOf(err)
 		f.Text = f.Text[:min(len(f.Text), maxHeader)]
 		if content, err = json.Marshal(f); err != nil {
 			return
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.said, r.answered = true, true
 	r.to.Write(appendFrame(frame, frameEnd, content))
 }

@@ -25,6 +25,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -95,6 +97,9 @@ func newClientFor(t *testing.T, o Options) (*Client, *clock) {
 	t.Helper()
 	if o.Folders == nil {
 		o.Folders = func() []string { return []string{os.TempDir(), "/nonexistent"} }
+	}
+	if o.User != nil && o.Log == nil { // a child that ends is no server's doing
+		o.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: complaint{t}})
 	}
 	c := New(o)
 	if c.child == nil {
