@@ -157,7 +157,6 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, "", true) }},
 		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, "", false) }},
 		{"presolve, one process", func(root string) (visit, error) { return b.byHelper(s, root, published, "user = \"\"\n", true) }},
-		{"presolve, one process, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, "user = \"\"\n", false) }},
 		{"pkcon", func(root string) (visit, error) { return b.byPkcon(s, root, published) }},
 	}
 	if b.installed("curl") {
@@ -243,10 +242,10 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 		b.table.add(r)
 	}
 	compare("wall, warm helper", "presolve", "curl + rpm", wall, row{times: 1.05})
-	compare("wall, warm helper, its downloads by a process of another user", "presolve", "presolve, one process", wall, row{})
-	compare("wall, new helper, its downloads by a process of another user", "presolve, nothing known", "presolve, one process, nothing known", wall, row{})
-	compare("their CPU, without rpm's", "presolve, nothing known", "presolve, one process, nothing known", cpu, row{})
-	compare("its downloads", "presolve", "curl + rpm", func(v visit) quantity { return v.download }, row{})
+	download := func(v visit) quantity { return v.download }
+	compare("its downloads", "presolve", "curl + rpm", download, row{})
+	compare("its downloads, which another process does", "presolve", "presolve, one process", download, row{})
+	compare("CPU of both, without rpm's", "presolve", "presolve, one process", cpu, row{})
 	compare("its rpm", "presolve", "curl + rpm", func(v visit) quantity { return v.rpm }, row{})
 	peers := []string{"curl + rpm", "dnf", "dnf, 63,440 packages", "zypper"}
 	for _, peer := range peers {
@@ -262,9 +261,9 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	compare("peak memory, warm helper", "presolve", "", peak, row{budget: bytes(14 << 20)})
 	compare("peak memory, new helper", "presolve, nothing known", "", peak, row{budget: bytes(14 << 20)})
 	compare("anonymous memory at its end, new helper", "presolve, nothing known", "", func(v visit) quantity { return v.anonymous }, row{budget: bytes(5 << 20)})
-	compare("peak memory, new helper, its downloads by a process of another user", "presolve, nothing known", "presolve, one process, nothing known", peak, row{})
-	compare("peak memory of the process that downloads", "presolve, nothing known", "", func(v visit) quantity { return v.downloaderPeak }, row{})
-	compare("its anonymous memory at its end", "presolve, nothing known", "", func(v visit) quantity { return v.downloaderAnonymous }, row{})
+	compare("peak memory, warm helper, for which another process downloads", "presolve", "presolve, one process", peak, row{})
+	compare("peak memory of the process that downloads", "presolve", "", func(v visit) quantity { return v.downloaderPeak }, row{})
+	compare("anonymous memory of it at its end", "presolve", "", func(v visit) quantity { return v.downloaderAnonymous }, row{})
 	for _, peer := range peers {
 		if len(all[peer]) > 0 {
 			compare("peak memory, new helper", "presolve, nothing known", peer, peak, row{})

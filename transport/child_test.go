@@ -528,3 +528,30 @@ func FuzzExchange(f *testing.F) {
 		}
 	})
 }
+
+// What a small file takes, of which another process does the half.
+func BenchmarkSmall(b *testing.B) {
+	content := random(kib)
+	server := httptest.NewServer(good(content))
+	defer server.Close()
+	for name, user := range map[string]*syscall.Credential{"one process": nil, "two": childUser(b)} {
+		b.Run(name, func(b *testing.B) {
+			c := New(Options{User: user})
+			defer c.Close()
+			for b.Loop() {
+				if _, err := c.Get(b.Context(), []string{server.URL}, tree.NewRef("a@", content, "")); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("two, the first", func(b *testing.B) {
+		for b.Loop() {
+			c := New(Options{User: childUser(b)})
+			if _, err := c.Get(b.Context(), []string{server.URL}, tree.NewRef("a@", content, "")); err != nil {
+				b.Fatal(err)
+			}
+			c.Close()
+		}
+	})
+}
