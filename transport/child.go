@@ -32,7 +32,7 @@ const ChildArgument = "--download-for-helper"
 const (
 	// aliveAfter is how soon the child says that it has a request, where there is nothing else to
 	// say.
-	aliveAfter = time.Second
+	aliveAfter = time.Second / 2
 	// A child that is asked and says nothing for so long hangs.
 	hangsAfter = 5 * time.Second
 	// A child that isn't asked for so long has no connection left, and ends.
@@ -85,6 +85,7 @@ func (c *child) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := time.Now()
 	stop := context.AfterFunc(ctx, func() { socket.Close() })
 	end := func(why string) {
 		c.log.Warn("the process that downloads is ended", "pid", p.cmd.Process.Pid, "because", why)
@@ -101,7 +102,7 @@ func (c *child) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := x.answer(httptrace.ContextClientTrace(ctx))
 	if err != nil {
 		x.close()
-		if since := p.silent.Load(); since > 0 && time.Since(p.begun)-time.Duration(since) > c.hangsAfter {
+		if since := p.silent.Load(); since > 0 && time.Since(asked) > 2*aliveAfter && time.Since(p.begun)-time.Duration(since) > c.hangsAfter {
 			end("it hangs")
 		}
 		return nil, err
