@@ -76,6 +76,9 @@ are called search-name.py, presolve-search-name and so on are those programs.
 func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	if len(args) > 1 && args[1] == net.ChildArgument {
+		return net.RunChild(args[2:])
+	}
 	// The machines are small: little garbage is worth more than little work.
 	debug.SetGCPercent(25)
 	runtime.MemProfileRate = 0 // its table and stacks take 150 KiB, and nobody asks for it
@@ -195,9 +198,13 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	}
 	defer record.Close()
 	useProxies(log)
+	user, err := c.Transport.downloader()
+	if err != nil && c.Transport.User != "" {
+		log.Warn("what speaks with the network has all rights of this program", "because", err)
+	}
 	client := net.New(net.Options{
 		Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), SmallRetryFor: patience(os.Getenv("NETWORK")),
-		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
+		Background: os.Getenv("BACKGROUND") == "TRUE", User: user, Log: log.Named("transport"),
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ctx, ops.Config{
