@@ -60,6 +60,7 @@ func TestInstallation(t *testing.T) {
 		"/usr/share/man/man1/presolver.1 644",
 		"/usr/share/man/man5/presolve.toml.5 644",
 		"/usr/share/man/man8/pk-presolve.8 644",
+		"/usr/share/man/man8/presolve-backend.8 644",
 	}
 	slices.Sort(want)
 	const helper = "/usr/libexec/pk-presolve"
