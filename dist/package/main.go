@@ -5,10 +5,10 @@
 //
 //	go run ./dist/package [-arch amd64,arm64,arm,386] [-sysroots DIR] [-o DIR]
 //
-// It builds by dist/build, as any packager does, takes what dist/install installs, and adds the
-// licences of all that is linked, and what the programs need by their ELF headers. This computer's
-// architecture needs what ./setup installs. Others need Debian's cross compilers
-// (gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf, gcc-multilib), and a folder for each that
+// Without -arch they are this computer's, which needs what ./setup installs. It builds by dist/build, as
+// any packager does, takes what dist/install installs, and adds the licences of all that is linked,
+// and what the programs need by their ELF headers. Other architectures need Debian's cross compilers
+// (gcc-aarch64-linux-gnu, gcc-arm-linux-gnueabihf; for i386 amd64's own does), and a folder each that
 // dist/sysroot has made: those that aren't in -sysroots are made there.
 package main
 
@@ -63,21 +63,26 @@ var parts = []part{
 	{
 		name: "packagekit-backend-presolve", install: "backend", program: "./cmd/pk-presolve",
 		summary: "PackageKit backend for computers too small for a package manager",
-		text: "Installs RPMs whose dependencies were solved on a server, by presolver: a computer\ndownloads the small tree of a program rather than the data of all packages,\nfetches what it misses through every drop of the link, and hands it to rpm.\n" +
-			"That it is installed changes nothing until \"presolve-backend on\" makes it\nPackageKit's backend.",
+		text: "Installs RPMs whose dependencies were solved on a server, by presolver: a\n" +
+			"computer downloads the small tree of a program rather than the data of all\n" +
+			"packages, fetches what it misses through every drop of the link, and hands\n" +
+			"it to rpm. That it is installed changes nothing: \"presolve-backend on\" makes\n" +
+			"it PackageKit's backend.",
 		deb: depends{[]string{"packagekit (>= 1.1.13)", "rpm", "systemd | systemd-standalone-sysusers"}, []string{"packagekit-tools"}},
 		rpm: depends{[]string{"PackageKit >= 1.1.13", "rpm", "/bin/sh", "/usr/bin/sed"}, nil},
 	}, {
 		name: "presolver", install: "server", program: "./cmd/presolver",
 		summary: "Solves packages' dependencies once, for many small computers",
-		text:    "Solves the dependency tree of each program that a platform offers, against its\nstandard installation, signs and publishes the trees as static files, and serves\nthem to computers with packagekit-backend-presolve.",
-		deb:     depends{[]string{"systemd | systemd-standalone-sysusers"}, []string{"rpm", "firewalld"}},
-		rpm:     depends{[]string{"/bin/sh"}, []string{"rpm", "firewalld"}},
+		text: "Solves the dependency tree of each program that a platform offers, against\n" +
+			"its standard installation, signs and publishes the trees as static files,\n" +
+			"and serves them to computers with packagekit-backend-presolve.",
+		deb: depends{[]string{"systemd | systemd-standalone-sysusers"}, []string{"rpm", "firewalld"}},
+		rpm: depends{[]string{"/bin/sh"}, []string{"rpm", "firewalld"}},
 	},
 }
 
 func main() {
-	arch := flag.String("arch", "amd64,arm64,arm,386", "the architectures, as Go calls them")
+	arch := flag.String("arch", runtime.GOARCH, "the architectures, as Go calls them: amd64, arm64, arm, 386")
 	sysroots := flag.String("sysroots", "", "the folder of other architectures' sysroots, by Debian's names (default: a temporary one)")
 	out := flag.String("o", "build/packages", "the folder for the packages")
 	flag.Parse()
