@@ -73,11 +73,12 @@ func libraryNeeds(path, format string) ([]string, error) {
 			all = append(all, name)
 			continue
 		}
-		bits := ""
+		// As rpm's own generator names them.
+		bits, whole := "", library
 		if program.Class == elf.ELFCLASS64 {
-			bits = "(64bit)"
+			bits, whole = "(64bit)", library+"()(64bit)"
 		}
-		all = append(all, library+"()"+bits)
+		all = append(all, whole)
 		for _, v := range versions[library] {
 			all = append(all, library+"("+v+")"+bits)
 		}

@@ -31,7 +31,7 @@ func TestLifeOnDebian(t *testing.T) {
 	if m := os.Getenv("DEBIAN_MIRROR"); m != "" {
 		mirror = m
 	}
-	if out, err := exec.Command("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=packagekit,packagekit-tools,rpm,dbus,polkitd,systemd-standalone-sysusers",
+	if out, err := exec.Command("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=packagekit,packagekit-tools,rpm,dbus,polkitd,systemd",
 		"bookworm", d.root, mirror).CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: Debian's packages can't be had: %v: %s", err, out)
 	}
