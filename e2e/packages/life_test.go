@@ -31,7 +31,7 @@ func TestLifeOnDebian(t *testing.T) {
 	if m := os.Getenv("DEBIAN_MIRROR"); m != "" {
 		mirror = m
 	}
-	if out, err := exec.Command("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=packagekit,packagekit-tools,rpm,dbus,polkitd,systemd",
+	if out, err := exec.Command("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=packagekit,packagekit-tools,rpm,dbus,polkitd,systemd,libsolv1,libsolvext1",
 		"bookworm", d.root, mirror).CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: Debian's packages can't be had: %v: %s", err, out)
 	}
@@ -79,6 +79,19 @@ func TestLifeOnDebian(t *testing.T) {
 	d.run("test -e /var/lib/pk-presolve && dpkg -P " + name)
 	d.run("test ! -e /var/lib/pk-presolve && test ! -e /var/cache/pk-presolve && test ! -e /etc/PackageKit/presolve.toml")
 	d.backendIs("apt")
+
+	// The server: its user builds what its folder publishes, and that stays.
+	d.copy(old["presolver.deb"], "old.deb")
+	d.copy(new["presolver.deb"], "new.deb")
+	d.run("dpkg -i /old.deb && dpkg -i /new.deb && presolver --version | grep ' " + after + ",'")
+	d.run("systemd-analyze verify --man=no presolver.service presolver-build@school.service presolver-build@school.timer")
+	d.run("presolver keygen --no-passphrase /etc/presolver/online.key && chown _presolver /etc/presolver/online.key")
+	d.run("mkdir /repository && cp /*.rpm /repository")
+	check(t, exec.Command("createrepo_c", "--quiet", filepath.Join(d.root, "repository")).Run())
+	d.write("etc/presolver/school.toml", fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = \"/var/lib/presolver\"\nrpms = \"copy\"\n[[repository]]\nid = \"main\"\nurl = \"file:///repository\"\n"+
+		"[base]\npackages = [\"basesystem\"]\n[toplevel]\npackages = [\"libschool\"]\n[signing]\nkey = \"/etc/presolver/online.key\"\n", testbed.Platform))
+	d.run("setpriv --reuid=_presolver --regid=_presolver --clear-groups presolver build -c /etc/presolver/school.toml && presolver verify /var/lib/presolver")
+	d.run("dpkg -P presolver && test ! -e /usr/bin/presolver && test -e /var/lib/presolver/" + testbed.Platform + "/platform.json && test -e /etc/presolver/online.key")
 
 	// The RPM, whose backend is where packagekitd of other distributions looks. Its scripts run.
 	d.copy(old[name+".rpm"], "old.rpm")
