@@ -475,10 +475,14 @@ func (b *builder) finish(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	was, _ := os.ReadFile(b.home.path("platform.json")) // none: there is none to keep
 	for _, f := range b.folders() {
 		if err := f.commit(); err != nil {
 			return err
 		}
+	}
+	if err := b.keepSerial(was); err != nil {
+		return err
 	}
 	for _, t := range b.targets {
 		if err := t.folder.clean(ctx, b.Now, b.until, t.fate); err != nil {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
-// packages and publishes them for laptops to download (build), and serves a published folder
-// (serve).
+// packages and publishes them for laptops to download (build), serves a published folder (serve), and
+// tells what is published (why, diff, status).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
 // solve's, and the published folder is publish's.
@@ -31,6 +31,7 @@ const (
 	exitFailed   = 1 // the command failed; what was published before is as it was
 	exitUsage    = 2 // the command line or the configuration is wrong
 	exitUnsolved = 3 // build --strict: names can't be solved
+	exitNotThere = 4 // why: the package isn't published
 )
 
 // An exitError is an error with an exit code of its own.
@@ -44,6 +45,10 @@ func (e *exitError) Unwrap() error { return e.error }
 type cli struct {
 	Build buildCmd `cmd:"" help:"Solve the trees of a platform and publish them. Exits with 0 when they are published, 1 when it failed, 2 when the command line or the configuration is wrong, 3 when --strict kept them from being published."`
 	Serve serveCmd `cmd:"" help:"Serve a published folder over HTTP."`
+
+	Why    whyCmd    `cmd:"" help:"Tell why a package is published, and what pulls it in, or why it isn't. Exits with 4 where it isn't."`
+	Diff   diffCmd   `cmd:"" help:"Tell what differs between two published platforms, or two serials of one."`
+	Status statusCmd `cmd:"" help:"Tell what is published in a folder."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
