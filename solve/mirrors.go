@@ -140,6 +140,7 @@ func (m *mirrors) each(ctx context.Context, try func(ctx context.Context, mirror
 	var failed failures
 	brief := len(all) > 1
 	for {
+		before := failed
 		failed = nil
 		again := false // one may do that is given more time
 		for _, at := range all {
@@ -166,6 +167,9 @@ func (m *mirrors) each(ctx context.Context, try func(ctx context.Context, mirror
 				m.fail(at)
 			}
 			failed = append(failed, err)
+		}
+		if len(failed) == 0 { // none has anything else than what failed before
+			failed = before
 		}
 		if !brief || !again {
 			return failed.err()

@@ -159,8 +159,8 @@ func (d *distribution) undisturbed(t *testing.T) int64 {
 	return d.size
 }
 
-// A build that is killed, wherever that is, goes on where it was. What was on its way is lost: the
-// link is slow enough for that to be little.
+// A build that is killed, wherever that is, goes on where it was. What was on its way is lost: each
+// connection is slow enough for that to be little.
 func TestKilledBuild(t *testing.T) {
 	d := newDistribution(t)
 	all := d.undisturbed(t)
@@ -170,7 +170,7 @@ func TestKilledBuild(t *testing.T) {
 	}
 	for i := range points {
 		t.Run(fmt.Sprintf("at %d of %d", i+1, points+1), func(t *testing.T) {
-			n := newNight(t, d, testbed.Weather{Every: 256 << 10, Rate: 8 << 20}, nil)
+			n := newNight(t, d, testbed.Weather{Every: 256 << 10, Rate: 2 << 20}, nil)
 			at := n.link.At(all * int64(i+1) / int64(points+1))
 			cmd, said := n.start()
 			done := make(chan error, 1)
