@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"hash"
 	"os"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -370,12 +372,16 @@ func (l *loader) read(ctx context.Context, at *mirrors, m *metadata, left *int64
 	return m.parse(left, parse)
 }
 
+// withoutSum finds the checksum that createrepo_c puts before the names of metadata, which tells
+// people nothing.
+var withoutSum = regexp.MustCompile(`^[0-9a-f]{32,}-`)
+
 // inCache is its name in the cache.
 func (m *metadata) inCache() string { return inCache(m.kind, m.sum, suffix(m.location)) }
 
 // download brings a file of the repository.
 func (l *loader) download(ctx context.Context, at *mirrors, m *metadata) (err error) {
-	f := file{base: m.base, location: m.location, label: m.name(), sum: m.sum, kind: m.kind, size: m.size, most: maxMetadata, suffix: suffix(m.location)}
+	f := file{base: m.base, location: m.location, label: withoutSum.ReplaceAllString(path.Base(m.name()), ""), sum: m.sum, kind: m.kind, size: m.size, most: maxMetadata, suffix: suffix(m.location)}
 	if f.size > 0 {
 		f.most = f.size
 	}

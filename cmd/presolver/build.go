@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -152,13 +153,22 @@ func (c *buildCmd) tell(std streams, report *publish.Report, asked []string, sta
 			told = append(told, u)
 		}
 	}
-	for _, u := range told[:min(len(told), maxTold)] {
-		fmt.Fprintf(std.err, "not solved: %s: %s\n", solve.Visible(u.Name), solve.Visible(u.Reason))
-	}
-	if n := len(told) - maxTold; n > 0 {
-		fmt.Fprintf(std.err, "not solved: %d more, which report.json lists\n", n)
-	}
+	tellUnsolved(std.err, told)
 	fmt.Fprintln(std.out, summary(report, time.Since(start)))
+}
+
+// tellUnsolved tells names that can't be solved, of each the first reason.
+func tellUnsolved(w io.Writer, all []publish.Unsolved) {
+	for _, u := range all[:min(len(all), maxTold)] {
+		reason, more, _ := strings.Cut(u.Reason, "; ")
+		if more != "" {
+			reason += "; …"
+		}
+		fmt.Fprintf(w, "not solved: %s: %s\n", solve.Visible(u.Name), solve.Visible(reason))
+	}
+	if n := len(all) - maxTold; n > 0 {
+		fmt.Fprintf(w, "not solved: %d more, which report.json lists\n", n)
+	}
 }
 
 // summary is the last line of a build.

@@ -16,7 +16,6 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
-	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -303,12 +302,7 @@ func describePublished(std streams, p *publish.Published, now time.Time) {
 	}
 	say("size", "%s", size(p.Size()))
 	w.Flush()
-	for _, u := range p.Report.Unsolved[:min(len(p.Report.Unsolved), maxTold)] {
-		fmt.Fprintf(std.out, "not solved: %s: %s\n", solve.Visible(u.Name), solve.Visible(u.Reason))
-	}
-	if n := len(p.Report.Unsolved) - maxTold; n > 0 {
-		fmt.Fprintf(std.out, "not solved: %d more, which report.json lists\n", n)
-	}
+	tellUnsolved(std.out, p.Report.Unsolved)
 }
 
 // openPlatform opens what is published where a person says: a platform's folder, one of its serials,
