@@ -166,6 +166,19 @@ func (d *distribution) undisturbed(t *testing.T) int64 {
 	return d.size
 }
 
+// A night on which nothing has changed costs one small request.
+func TestNothingNew(t *testing.T) {
+	n := newNight(t, newDistribution(t), testbed.Weather{}, nil)
+	n.completes()
+	before := n.link.Received.Load()
+	n.completes()
+	if again := n.link.Received.Load() - before; again > 512 {
+		t.Errorf("%d bytes came, and %d the first time", again, before)
+	} else {
+		t.Logf("%d bytes came, and %d the first time", again, before)
+	}
+}
+
 // A build that is killed, wherever that is, goes on where it was: what had reached the disk isn't
 // asked for again. What was in sockets is lost.
 func TestKilledBuild(t *testing.T) {
