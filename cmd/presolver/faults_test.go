@@ -38,7 +38,7 @@ func mapSize() int {
 	if long {
 		return 12 << 20
 	}
-	return 2 << 20
+	return 1 << 20
 }
 
 func newDistribution(t *testing.T) *distribution {
@@ -241,7 +241,7 @@ func TestBuildOverBadLinks(t *testing.T) {
 	d := newDistribution(t)
 	weathers := map[string]testbed.Weather{
 		"drops every 256 KiB": {Every: 256 << 10},
-		"down once":           {After: 10 << 20, For: 2 * time.Second},
+		"down once":           {After: 4 << 20, For: 2 * time.Second},
 		"down now and then":   {Period: 2 * time.Second, Down: 500 * time.Millisecond, Rate: 2 << 20},
 	}
 	if long {
@@ -309,7 +309,7 @@ func TestBuildFromBadServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := testbed.Weather{}
 			if strings.HasSuffix(name, "ranges") {
-				w = testbed.Weather{After: 10 << 20, For: time.Millisecond}
+				w = testbed.Weather{After: 4 << 20, For: time.Millisecond}
 			}
 			newNight(t, d, w, fault).completes()
 		})
