@@ -71,10 +71,14 @@ func (d *Dispatcher) Run(first []string) int {
 	d.idle = make(chan os.Signal, 1)
 	go d.watch(hangup.Done())
 	lines := make(chan line)
-	if !d.OneShot {
+	onStdin := d.OneShot && d.Dialect.ArgumentsOnStdin(first)
+	if !d.OneShot || onStdin {
 		go d.read(lines, hangup.Done())
 	}
 	ok := true
+	if onStdin {
+		first = append(first[:1:1], d.arguments(lines)...)
+	}
 	if len(first) > 0 {
 		ok = d.carryOut(hangup, w, first, nil)
 	}
@@ -104,6 +108,21 @@ func (d *Dispatcher) Run(first []string) int {
 	return GaveUp
 }
 
+// arguments waits for a line that has the arguments of the first command, separated by tabs or
+// spaces. There are none where it doesn't come: the command says what it takes, or is cancelled.
+func (d *Dispatcher) arguments(lines <-chan line) []string {
+	idle := time.NewTimer(d.Idle)
+	defer idle.Stop()
+	select {
+	case l := <-lines:
+		return strings.Fields(l.text)
+	case sig := <-d.idle:
+		d.idle <- sig
+	case <-idle.C:
+	}
+	return nil
+}
+
 // carryOut answers one command, or says what is wrong with the line that should have been one.
 func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []string, bad error) (ok bool) {
 	w.Begin()
@@ -122,6 +141,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 // do runs the op of a command. A signal cancels it; a panic is an error like others, and the
 // record's transactions see to it that nothing is half-done.
 func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (err error) {
+	w.Answer(words[0])
 	r, err := d.Dialect.Parse(words)
 	if err != nil {
 		return err
