@@ -54,7 +54,7 @@ var ids = []string{foo, bar}
 var roles = []role{
 	{2, "DependsOn", []any{uint64(1<<filterNotInstalled | 1<<filterNewest), ids, true},
 		[]string{"depends-on", "~installed;newest", foo + "&" + bar, "yes"}},
-	{3, "GetDetails", []any{ids}, []string{"get-details", foo + "&" + bar}},
+	{3, "GetDetails", []any{ids}, []string{"get-details", foo + "&" + bar, "no"}},
 	{4, "GetFiles", []any{ids[:1]}, []string{"get-files", foo}},
 	{5, "GetPackages", []any{uint64(1<<filterInstalled | 1<<filterArch)}, []string{"get-packages", "installed;arch"}},
 	{11, "InstallPackages", []any{uint64(1<<flagSimulate | 1<<flagOnlyDownload), ids},

@@ -50,6 +50,7 @@ var (
 	argFilesBar    = argument{read: func(r *Request, w string) error { return r.readFiles(w, "|") }}
 	argFolder      = argument{read: (*Request).readFolder}
 	argForce       = argBool(func(r *Request) *bool { return &r.Force })
+	argWithDeps    = argBool(func(r *Request) *bool { return &r.WithDeps })
 	argRecursive   = argBool(func(r *Request) *bool { return &r.Recursive })
 	argAllowDeps   = argBool(func(r *Request) *bool { return &r.AllowDeps })
 	argAutoremove  = argBool(func(r *Request) *bool { return &r.Autoremove })

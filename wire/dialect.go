@@ -46,6 +46,8 @@ type generation struct {
 	words map[string]map[string]string
 	// maxSize is the largest size, in bytes, that it takes. 0: the next newer one's.
 	maxSize int64
+	// sizeToCome: the size of what isn't installed is what is to be downloaded, in the older ones too.
+	sizeToCome bool
 	// stderr are the replies that are read there; the others are on stdout.
 	stderr []string
 	// stdin: the arguments of a command that has none on its command line are a line of stdin.

@@ -16,6 +16,8 @@ type encoder struct {
 	command map[string]map[string]template
 	words   map[string]map[string]string // as a generation's, of all generations down to the dialect's
 	maxSize int64
+	// sizeToCome is the generation's.
+	sizeToCome bool
 	// itemised: a package's progress says which package it is of.
 	itemised bool
 }
@@ -64,6 +66,7 @@ func newEncoder(d Dialect) *encoder {
 		if g.maxSize > 0 {
 			e.maxSize = g.maxSize
 		}
+		e.sizeToCome = e.sizeToCome || g.sizeToCome
 		for field, words := range g.words {
 			e.replace(field, words)
 		}
@@ -158,6 +161,15 @@ func (e *encoder) word(field, word string) string {
 // size is a size as the dialect takes it.
 func (e *encoder) size(n int64) string {
 	return strconv.FormatInt(min(max(n, 0), e.maxSize), 10)
+}
+
+// download is how much is to be downloaded, as the dialect that tells it takes that: PackageKit's word
+// for what isn't known is the largest number.
+func (e *encoder) download(n int64) string {
+	if n < 0 {
+		return strconv.FormatUint(math.MaxUint64, 10)
+	}
+	return e.size(n)
 }
 
 // append adds the line of a reply to b. The values are those of the line of the newest generation

@@ -31,6 +31,7 @@ type Request struct {
 	Files     []string // absolute paths
 	Folder    string   // an absolute path; empty: the helper's cache
 	Force     bool
+	WithDeps  bool // get-details: what is to be downloaded is told with what the packages require
 	Recursive bool // depends-on, required-by: also what is required by way of others
 	// AllowDeps and Autoremove are remove-packages': packages that depend on a removed one may go
 	// too; packages that nothing needs any more go too.

@@ -191,8 +191,8 @@ type Details struct {
 	Group       string // PackageKit's; empty: unknown
 	Description string
 	URL         string
-	Size        int64 // bytes: to download where it is not installed, on disk where it is
-	Download    int64 // bytes to be downloaded before it is there, the tree included; 0: Size where it is neither installed nor a local file
+	Size        int64 // bytes that it has, or will have, on disk
+	Download    int64 // bytes that must still come; negative: unknown
 }
 
 // Details reports what is known of one package.
@@ -203,10 +203,10 @@ func (w *Writer) Details(d Details) {
 	if d.License == "" {
 		d.License = "unknown"
 	}
-	if d.Download == 0 && !d.ID.Installed() && d.ID.Data != "local" {
-		d.Download = d.Size
+	if w.encoder.sizeToCome && !d.ID.Installed() && d.Download >= 0 {
+		d.Size = d.Download
 	}
-	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.size(d.Download))
+	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.download(d.Download))
 }
 
 // Files reports the files of a package. A path that has a ";" or a newline can't be told and is

@@ -323,6 +323,8 @@ find_daemon_functions (Daemon *daemon)
 		daemon->details = (PkBackendJobDetails) symbol;
 	if (g_module_symbol (self, "pk_backend_job_packages", &symbol))
 		daemon->packages = (PkBackendJobPackages) symbol;
+	if (g_module_symbol (self, "pk_backend_job_get_details_with_deps_size", &symbol))
+		daemon->with_deps_size = (PkBackendJobGetDetailsWithDepsSize) symbol;
 	g_module_close (self);
 }
 

@@ -26,6 +26,14 @@ write_boolean (gboolean value)
 }
 
 static gchar *
+write_deps_size (PkBackend *backend, PkBackendJob *job)
+{
+	const Presolve *presolve = pk_backend_get_user_data (backend);
+
+	return write_boolean (presolve->daemon.with_deps_size != NULL && presolve->daemon.with_deps_size (job));
+}
+
+static gchar *
 write_filters (PkBitfield filters)
 {
 	return pk_filter_bitfield_to_string (filters);
@@ -74,6 +82,9 @@ write_words (gchar **list)
 #define IDS_PARAMETERS			, gchar **ids
 #define IDS_WORDS			, write_list (ids, "&")
 
+#define DETAILS_PARAMETERS		, gchar **ids
+#define DETAILS_WORDS			, write_list (ids, "&"), write_deps_size (backend, job)
+
 #define IDS_FOLDER_PARAMETERS		, gchar **ids, const gchar *folder
 /* No folder: the helper's cache. */
 #define IDS_FOLDER_WORDS		, g_strdup (folder != NULL ? folder : ""), write_list (ids, "&")
@@ -121,7 +132,7 @@ write_words (gchar **list)
 	R (depends_on,		DEPENDS_ON,		"depends-on",		QUERIES, FILTERS_IDS_DEEP) \
 	R (download_packages,	DOWNLOAD_PACKAGES,	"download-packages",	CHANGES, IDS_FOLDER) \
 	R (get_categories,	GET_CATEGORIES,		"get-categories",	QUERIES, NOTHING) \
-	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, IDS) \
+	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, DETAILS) \
 	R (get_details_local,	GET_DETAILS_LOCAL,	"get-details-local",	QUERIES, FILES) \
 	R (get_distro_upgrades,	GET_DISTRO_UPGRADES,	"get-distro-upgrades",	QUERIES, NOTHING) \
 	R (get_files,		GET_FILES,		"get-files",		QUERIES, IDS) \
