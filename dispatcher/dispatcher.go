@@ -7,7 +7,8 @@
 // A command that doesn't heed the end of its context is waited for: to leave it alone while the
 // next one runs would be worse, and rpm must not be ended in the middle. Ops end within a second
 // but where they said AllowCancel(false). PackageKit doesn't wait for longer than 2.5 s (up to 1.2)
-// or 5 s after its signal, and then kills the helper; so every op bears to be killed at any time:
+// or 5 s after its signal, and then kills the helper, whatever it does by then; so a signal that
+// cancelled a command ends the helper after its "finished" (Stays), and every op bears to be killed at any time:
 // the kernel gives back its locks, the journal tells the next helper what was begun, partial files
 // are continued, and an rpm that runs goes on, with the lock, to its end.
 //
@@ -43,12 +44,14 @@ type Dispatcher struct {
 	Signals <-chan os.Signal // each cancels what runs, or ends an idle dispatcher
 	Idle    time.Duration    // how long it waits for the next command
 	OneShot bool             // only the first command
+	Stays   bool             // after a command that a signal cancelled too: whoever sent it doesn't kill
 	Dialect wire.Dialect
 	Log     hclog.Logger
 
 	idle    chan os.Signal // signals while nothing runs
 	mu      sync.Mutex
 	running string             // the command that runs
+	ends    bool               // a signal has cancelled a command, and Stays isn't set
 	cancel  context.CancelFunc // ends it; nil: none runs
 }
 
@@ -82,7 +85,7 @@ func (d *Dispatcher) Run(first []string) int {
 	if len(first) > 0 {
 		ok = d.carryOut(hangup, w, first, nil)
 	}
-	if d.OneShot {
+	if d.OneShot || d.isEnding() {
 		if !ok || hangup.Err() != nil {
 			return GaveUp
 		}
@@ -98,6 +101,9 @@ func (d *Dispatcher) Run(first []string) int {
 				return Success
 			}
 			d.carryOut(hangup, w, strings.Split(l.text, "\t"), l.err)
+			if d.isEnding() {
+				return GaveUp
+			}
 		case <-d.idle:
 			return Success
 		case <-idle.C:
@@ -183,9 +189,17 @@ func (d *Dispatcher) ended() {
 	d.running, d.cancel = "", nil
 }
 
+// isEnding tells whether the helper is to end after a command that a signal cancelled.
+func (d *Dispatcher) isEnding() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ends
+}
+
 // cancelled cancels the command that runs; d.mu is held.
 func (d *Dispatcher) cancelled(sig os.Signal) {
 	d.cancel()
+	d.ends = !d.Stays
 	d.Log.Info("cancelled", "signal", sig, "command", d.running)
 }
 

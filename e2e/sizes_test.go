@@ -15,7 +15,7 @@ import (
 )
 
 // What get-details says of a program, state by state, is what rpm says of its size, and what its RPM
-// and those of its dependencies have more than the RPM database and the cache.
+// and those of its dependencies have more than the RPM database and the cache. Its group stays the same.
 func TestSizes(t *testing.T) {
 	s := laptoptest.NewSchool(t)
 	l, err := s.Laptop(s.Server.URL, "presolve", "cache_limit = \"1GiB\"\n")
@@ -118,6 +118,9 @@ func TestSizes(t *testing.T) {
 				for _, line := range h.OK(tt.words...) {
 					if f := strings.Split(line, "\t"); f[0] == "details" {
 						got += strings.Join(f[7:], " ")
+						if f[4] != "other" {
+							t.Errorf("%s: %s is in the group %s", state.name, id, f[4])
+						}
 					}
 				}
 				h.Kill()

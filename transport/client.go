@@ -214,7 +214,7 @@ func unanswered(err error, connected bool) *trouble {
 	case errors.As(err, &certificate):
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
-		t.kind, t.noRoute = NoNetwork, noRoute(err)
+		t.kind, t.noRoute, t.refused = NoNetwork, noRoute(err), errors.Is(err, syscall.ECONNREFUSED)
 	}
 	return t
 }

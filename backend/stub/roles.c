@@ -19,6 +19,10 @@
 
 #include <gmodule.h>
 
+#ifndef GROUPS_PATH
+#define GROUPS_PATH "/var/lib/pk-presolve/groups"
+#endif
+
 static gchar *
 write_boolean (gboolean value)
 {
@@ -202,12 +206,29 @@ pk_backend_get_filters (PkBackend *backend G_GNUC_UNUSED)
 				       PK_FILTER_ENUM_ARCH, -1);
 }
 
-/* A catalogue's packages have any of PackageKit's groups, but not those that aren't a property of a package. */
+/*
+ * The groups that packages on offer are in: the helper has written them down, a word a line, when it knew them last. Where
+ * it hasn't, a catalogue's packages may have any of PackageKit's groups, but not those that aren't a property of a package.
+ */
 G_MODULE_EXPORT PkBitfield
 pk_backend_get_groups (PkBackend *backend G_GNUC_UNUSED)
 {
+	const gchar *path = g_getenv ("PRESOLVE_GROUPS");
+	g_autofree gchar *text = NULL;
 	PkBitfield groups = 0;
 
+	if (g_file_get_contents (path != NULL && *path != '\0' ? path : GROUPS_PATH, &text, NULL, NULL)) {
+		g_auto(GStrv) words = g_strsplit (text, "\n", -1);
+
+		for (gchar **word = words; *word != NULL; word++) {
+			PkGroupEnum group = pk_group_enum_from_string (*word);
+
+			if (group != PK_GROUP_ENUM_UNKNOWN)
+				pk_bitfield_add (groups, group);
+		}
+	}
+	if (groups != 0)
+		return groups;
 	for (guint group = PK_GROUP_ENUM_UNKNOWN + 1; group <= PK_GROUP_ENUM_NEWEST; group++) {
 		if (group != PK_GROUP_ENUM_COLLECTIONS && group != PK_GROUP_ENUM_NEWEST)
 			pk_bitfield_add (groups, group);

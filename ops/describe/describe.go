@@ -98,7 +98,11 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 		return err
 	}
 	if p != nil {
-		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: p.Group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
+		group, err := s.Offers.Group(ctx, p)
+		if err != nil {
+			return err
+		}
+		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
 		return nil
 	}
 	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
