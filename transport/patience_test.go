@@ -168,7 +168,7 @@ func TestFetchNowhere(t *testing.T) {
 			k.slept = 0
 			_, err = c.Revalidate(Hurried(t.Context()), f.URLs[0], "", 100)
 			mustBe(t, err, NoNetwork)
-			if test.at != (k.slept == 0) || k.slept > 2*time.Second {
+			if test.soon != (k.slept == 0) || k.slept > 2*time.Second {
 				t.Errorf("in a hurry: gave up after %v", k.slept)
 			}
 

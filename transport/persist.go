@@ -49,6 +49,8 @@ type retrieval struct {
 	size  int64
 	// limited tells that a try takes one of its host's connections.
 	limited bool
+	// hurried: who asks can do without (Hurried), and isn't kept by a source that refuses.
+	hurried bool
 	// waiting, if not nil, is called before a wait that a person may notice.
 	waiting func()
 }
@@ -84,7 +86,7 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 			}
 			continue
 		}
-		if s == nil || s.ready.After(gainedAt.Add(c.patience(r.quiet, sources))) {
+		if s == nil || s.ready.After(gainedAt.Add(c.patience(r, sources))) {
 			return c.givenUp(r.label, sources, asked)
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
@@ -272,14 +274,16 @@ func isClosed(more <-chan struct{}) bool {
 }
 
 // patience is how long to go on without a byte.
-func (c *Client) patience(quiet time.Duration, sources []*source) time.Duration {
+func (c *Client) patience(r retrieval, sources []*source) time.Duration {
 	switch {
-	case c.hosts.online(c.now().Add(-quiet)):
-		return quiet
-	case allLeft(sources, func(t *trouble) bool { return t.noRoute || t.refused }):
-		return min(quiet, refusedFor)
+	case c.hosts.online(c.now().Add(-r.quiet)):
+		return r.quiet
+	case !allLeft(sources, func(t *trouble) bool { return t.noRoute || t.refused }):
+		return min(r.quiet, c.SmallRetryFor)
+	case r.hurried:
+		return 0
 	}
-	return min(quiet, c.SmallRetryFor)
+	return min(r.quiet, refusedFor)
 }
 
 // offline tells whether there is no network, and was none before: each source that is left was

@@ -84,7 +84,10 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"0.0":         "description|ID|other|One two;three|http://x/\n",
 			"external":    "gbrainy|1:2.4-1|One two\nthree|http://x/\n",
 		}},
-		{"details, little known", func(w *Writer) { w.Details(Details{ID: b, Size: 7}); w.Details(Details{ID: anID, Size: 7, Download: -1}) }, map[string]string{
+		{"details, little known", func(w *Writer) {
+			w.Details(Details{ID: b, Size: 7})
+			w.Details(Details{ID: anID, Size: 7, Download: -1})
+		}, map[string]string{
 			"1.3":             "details|OTHER||unknown|unknown|||7|0\ndetails|ID||unknown|unknown|||7|18446744073709551615\n",
 			"1.2":             "details|OTHER||unknown|unknown|||7\ndetails|ID||unknown|unknown|||7\n",
 			"0.9":             "details|OTHER|unknown|unknown|||7|\ndetails|ID|unknown|unknown|||7|\n",
@@ -93,7 +96,10 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"0.0":             "description|OTHER|unknown||\ndescription|ID|unknown||\n",
 			"external":        "b|1-1||\ngbrainy|1:2.4-1||\n",
 		}},
-		{"details, half of it here", func(w *Writer) { w.Details(Details{ID: anID, Size: 7, Download: 3}); w.Details(Details{ID: b, Size: 7}) }, map[string]string{
+		{"details, half of it here", func(w *Writer) {
+			w.Details(Details{ID: anID, Size: 7, Download: 3})
+			w.Details(Details{ID: b, Size: 7})
+		}, map[string]string{
 			"1.3":             "details|ID||unknown|unknown|||7|3\ndetails|OTHER||unknown|unknown|||7|0\n",
 			"1.2":             "details|ID||unknown|unknown|||7\ndetails|OTHER||unknown|unknown|||7\n",
 			"0.9":             "details|ID|unknown|unknown|||3|\ndetails|OTHER|unknown|unknown|||7|\n",

@@ -25,13 +25,14 @@ func Register(m ops.Mux, s *ops.System) {
 			return err
 		}
 		for ids := range slices.Chunk(r.IDs, treesAtOnce) {
-			if err := trees(ctx, s, w, ids); err != nil {
-				return err
-			}
-			for _, id := range ids {
+			known, unready := trees(ctx, s, w, ids)
+			for _, id := range ids[:known] {
 				if err := details(ctx, s, w, id, r.WithDeps); err != nil {
 					return err
 				}
+			}
+			if unready != nil {
+				return unready
 			}
 		}
 		return nil
@@ -63,31 +64,34 @@ func references(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.P
 	return s.Offers.LoadReferences(ctx, names)
 }
 
-// trees loads at once those of the ids that are on offer: they tell what is to be downloaded.
-func trees(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) error {
+// trees loads at once those of the ids that are on offer: they tell what is to be downloaded. It tells
+// how many of the ids can be answered, and why the next one can't.
+func trees(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) (known int, err error) {
 	var lines []*offers.Line
+	var unready error
 	for _, id := range ids {
 		p, err := s.FindInstalled(ctx, id)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if p != nil {
-			continue
+		if p == nil {
+			if unready = s.Ready(ctx, w, []string{id.Name}); unready != nil {
+				break
+			}
+			l, err := s.Offers.Line(ops.Wanted(id))
+			if err != nil {
+				return 0, err
+			}
+			if l != nil {
+				lines = append(lines, l)
+			}
 		}
-		if err := s.Ready(ctx, w, []string{id.Name}); offers.Ends(err) {
-			return err
-		} else if err != nil {
-			continue // details tells
-		}
-		l, err := s.Offers.Line(ops.Wanted(id))
-		if err != nil {
-			return err
-		}
-		if l != nil {
-			lines = append(lines, l)
-		}
+		known++
 	}
-	return s.Offers.LoadTrees(ctx, lines)
+	if err := s.Offers.LoadTrees(ctx, lines); err != nil {
+		return 0, err
+	}
+	return known, unready
 }
 
 // details answers get-details: how large a package is on disk, and what of it, and of what it requires
@@ -104,9 +108,6 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 		}
 		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
 		return nil
-	}
-	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
-		return err
 	}
 	l, err := s.Offers.Line(ops.Wanted(id))
 	if err != nil {
