@@ -36,7 +36,7 @@ func (b *bench) catalogue() error {
 		return err
 	}
 	defer link.Close()
-	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", "", "idle_timeout = \"10m\"\n", p.base...)
+	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", b.key.Fingerprint, "idle_timeout = \"10m\"\n", p.base...)
 	if err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func (b *bench) catalogue() error {
 	}
 	anonymous := memory(pid, "RssAnon")
 	if err := nextDay(filepath.Join(p.published, p.name), filepath.Join(dir, p.name)); err != nil {
+		return err
+	}
+	if err := b.tools.Sign(dir, b.keyFile()); err != nil {
 		return err
 	}
 	root.Store(dir)

@@ -101,7 +101,7 @@ func (b *bench) dbus() error {
 	if s.platform == p.name && b.corpus == "" {
 		base = append(base[:len(base):len(base)], s.base...)
 	}
-	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, server.URL, "presolve", "", "idle_timeout = \"10m\"\n", base...)
+	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, server.URL, "presolve", b.key.Fingerprint, "idle_timeout = \"10m\"\n", base...)
 	if err != nil {
 		return err
 	}

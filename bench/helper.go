@@ -28,7 +28,7 @@ func (b *bench) helper() error {
 	if err := b.metadata(p, server.URL); err != nil {
 		return err
 	}
-	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, server.URL, "presolve", "", "idle_timeout = \"10m\"\n", p.base...)
+	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, server.URL, "presolve", b.key.Fingerprint, "idle_timeout = \"10m\"\n", p.base...)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (b *bench) metadata(p *platform, serverURL string) error {
 		return err
 	}
 	defer link.Close()
-	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", "", "", p.base...)
+	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", b.key.Fingerprint, "", p.base...)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type shop struct {
 	repository string   // folder
 	// The servers of what is published, and of the repository.
 	published, packages *testbed.Server
+	key                 string // fingerprint of who signs what is published
 }
 
 func (s *shop) Close() {
@@ -50,7 +51,7 @@ func (b *bench) shop() (*shop, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.repository, s.published = filepath.Join(school.Dir, "repository"), school.Server
+		s.repository, s.published, s.key = filepath.Join(school.Dir, "repository"), school.Server, school.Key.Fingerprint
 		for _, name := range []string{"basesystem-1.0-1.noarch.rpm", "libschool-2.0-1.x86_64.rpm"} {
 			s.base = append(s.base, filepath.Join(s.repository, name))
 		}
@@ -61,7 +62,7 @@ func (b *bench) shop() (*shop, error) {
 			return nil, err
 		}
 	} else {
-		s.platform, s.program, s.repository = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms")
+		s.platform, s.program, s.repository, s.key = corpusPlatform, "sugar-write-activity", filepath.Join(b.corpus, "rpms"), b.key.Fingerprint
 		s.base, _ = filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
 		dir := b.folder("shop")
 		if err := testbed.Root(s.root, s.base...); err != nil {
@@ -69,8 +70,8 @@ func (b *bench) shop() (*shop, error) {
 		}
 		out := filepath.Join(dir, "published")
 		config := filepath.Join(dir, "presolver.toml")
-		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n",
-			s.platform, out, s.repository, s.root, testbed.DBPath, s.program)
+		text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\nrpms = \"copy\"\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\nroot = %q\nrpmdb = %q\n\n[toplevel]\npackages = [%q]\n\n[signing]\nkey = %q\n",
+			s.platform, out, s.repository, s.root, testbed.DBPath, s.program, b.keyFile())
 		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -132,6 +133,8 @@ type visit struct {
 	download, rpm took // parts of it, where they are known
 	cpu           took // of the programs that aren't rpm, where it is known
 	anonymous     bytes
+	// Of the process that downloads for the helper, 0 where there is none.
+	downloaderPeak, downloaderAnonymous bytes
 }
 
 // installs measures one kind of link.
@@ -152,8 +155,9 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 		run  func(root string) (visit, error)
 	}
 	contenders := []contender{
-		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, true) }},
-		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, false) }},
+		{"presolve", func(root string) (visit, error) { return b.byHelper(s, root, published, "", true) }},
+		{"presolve, nothing known", func(root string) (visit, error) { return b.byHelper(s, root, published, "", false) }},
+		{"presolve, one process", func(root string) (visit, error) { return b.byHelper(s, root, published, "user = \"\"\n", true) }},
 		{"pkcon", func(root string) (visit, error) { return b.byPkcon(s, root, published) }},
 	}
 	if b.installed("curl") {
@@ -239,7 +243,10 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 		b.table.add(r)
 	}
 	compare("wall, warm helper", "presolve", "curl + rpm", wall, row{times: 1.05})
-	compare("its downloads", "presolve", "curl + rpm", func(v visit) quantity { return v.download }, row{})
+	download := func(v visit) quantity { return v.download }
+	compare("its downloads", "presolve", "curl + rpm", download, row{})
+	compare("its downloads, which another process does", "presolve", "presolve, one process", download, row{})
+	compare("CPU of both, without rpm's", "presolve", "presolve, one process", cpu, row{})
 	compare("its rpm", "presolve", "curl + rpm", func(v visit) quantity { return v.rpm }, row{})
 	peers := []string{"curl + rpm", "dnf", "dnf, 63,440 packages", "zypper"}
 	for _, peer := range peers {
@@ -255,6 +262,9 @@ func (b *bench) installs(s *shop, where string, speed int) error {
 	compare("peak memory, warm helper", "presolve", "", peak, row{budget: bytes(14 << 20)})
 	compare("peak memory, new helper", "presolve, nothing known", "", peak, row{budget: bytes(14 << 20)})
 	compare("anonymous memory at its end, new helper", "presolve, nothing known", "", func(v visit) quantity { return v.anonymous }, row{budget: bytes(5 << 20)})
+	compare("peak memory, warm helper, for which another process downloads", "presolve", "presolve, one process", peak, row{})
+	compare("peak memory of the process that downloads", "presolve", "", func(v visit) quantity { return v.downloaderPeak }, row{})
+	compare("anonymous memory of it at its end", "presolve", "", func(v visit) quantity { return v.downloaderAnonymous }, row{})
 	for _, peer := range peers {
 		if len(all[peer]) > 0 {
 			compare("peak memory, new helper", "presolve, nothing known", peer, peak, row{})
@@ -275,9 +285,9 @@ func (s *shop) check(root string) error {
 }
 
 // byHelper installs with the helper. warm: it has resolved the name before, as PackageKit's clients
-// do.
-func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err error) {
-	l, err := b.laptop(s, root, url)
+// do. transport is added to that table of the configuration.
+func (b *bench) byHelper(s *shop, root, url, transport string, warm bool) (v visit, err error) {
+	l, err := b.laptop(s, root, url, transport)
 	if err != nil {
 		return v, err
 	}
@@ -314,21 +324,24 @@ func (b *bench) byHelper(s *shop, root, url string, warm bool) (v visit, err err
 	}
 	v.download = took(installing.Sub(downloading))
 	v.peak, v.anonymous, v.cpu = memory(h.Process.Pid, "VmHWM"), memory(h.Process.Pid, "RssAnon"), cpu(h.Process.Pid)
+	for _, pid := range children(h.Process.Pid) { // rpm has ended
+		v.downloaderPeak, v.downloaderAnonymous, v.cpu = memory(pid, "VmHWM"), memory(pid, "RssAnon"), v.cpu+cpu(pid)
+	}
 	return v, h.Stop()
 }
 
 // laptop is a laptop with this root, that knows nothing yet.
-func (b *bench) laptop(s *shop, root, url string) (*testbed.Laptop, error) {
+func (b *bench) laptop(s *shop, root, url, transport string) (*testbed.Laptop, error) {
 	dir := filepath.Dir(root)
 	l := &testbed.Laptop{Dir: dir, Root: root, Config: filepath.Join(dir, "presolve.toml")}
-	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n[[source]]\nid = \"school\"\nurl = %q\nsignatures = \"none\"\n",
-		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), b.connections, url)
+	text := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\nidle_timeout = \"10m\"\n[transport]\nparallel = %d\n%s[[source]]\nid = \"school\"\nurl = %q\n%s\n",
+		s.platform, root, testbed.DBPath, filepath.Join(dir, "state"), filepath.Join(dir, "cache"), b.connections, transport, url, testbed.Believing(s.key))
 	return l, os.WriteFile(l.Config, []byte(text), 0o644)
 }
 
 // byPkcon installs with pkcon and a packagekitd of its own, which runs already and has no helpers.
 func (b *bench) byPkcon(s *shop, root, url string) (v visit, err error) {
-	l, err := b.laptop(s, root, url)
+	l, err := b.laptop(s, root, url, "")
 	if err != nil {
 		return v, err
 	}
@@ -347,6 +360,9 @@ func (b *bench) byPkcon(s *shop, root, url string) (v visit, err error) {
 		v.cpu = cpu(d.Pid()) - before + took(pkcon.ProcessState.UserTime()+pkcon.ProcessState.SystemTime())
 		for _, pid := range helpers {
 			v.cpu += cpu(pid)
+			for _, downloader := range children(pid) {
+				v.cpu += cpu(downloader)
+			}
 		}
 		return nil
 	})

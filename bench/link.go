@@ -60,7 +60,7 @@ func (b *bench) link() error {
 		return err
 	}
 	defer s.Close()
-	travellers := []traveller{{"presolve", s.published.URL, func(root, url string) (visit, error) { return b.byHelper(s, root, url, false) }}}
+	travellers := []traveller{{"presolve", s.published.URL, func(root, url string) (visit, error) { return b.byHelper(s, root, url, "", false) }}}
 	if b.installed("dnf") {
 		travellers = append(travellers, traveller{"dnf", s.packages.URL, func(root, url string) (visit, error) { return b.byDNF(s, root, url, "") }})
 	}

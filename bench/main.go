@@ -37,6 +37,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -70,11 +71,14 @@ type bench struct {
 	context.Context
 	dir   string
 	tools testbed.Tools
+	key   *pgp.Signer // who signs what is published
 	// connections are how many each program has at most.
 	connections int
 	table       table
 	big         *platform // once it was needed
 }
+
+func (b *bench) keyFile() string { return filepath.Join(b.dir, "presolver.key") }
 
 func main() {
 	if err := run(); err != nil {
@@ -124,6 +128,9 @@ func run() error {
 	defer os.RemoveAll(b.dir)
 	b.say("building the programs")
 	if b.tools, err = testbed.Build(b.dir); err != nil {
+		return err
+	}
+	if b.key, err = testbed.NewKey(b.keyFile()); err != nil {
 		return err
 	}
 	b.table.machine = machine()

@@ -45,6 +45,9 @@ func (b *bench) platform() (*platform, error) {
 		err = b.build(p)
 	}
 	if err == nil {
+		err = b.tools.Sign(p.published, b.keyFile())
+	}
+	if err == nil {
 		err = p.readNames()
 	}
 	if err != nil {

@@ -47,12 +47,15 @@ func cpu(pid int) (all took) {
 	return all
 }
 
-// children are a process's.
+// children are a process's: those of its threads.
 func children(pid int) (all []int) {
-	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for _, field := range strings.Fields(string(data)) {
-		if n, err := strconv.Atoi(field); err == nil {
-			all = append(all, n)
+	paths, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range paths {
+		data, _ := os.ReadFile(path)
+		for _, field := range strings.Fields(string(data)) {
+			if n, err := strconv.Atoi(field); err == nil {
+				all = append(all, n)
+			}
 		}
 	}
 	return all

@@ -42,7 +42,7 @@ func (r *Record) RPMState() (string, error) {
 type InstalledUpdate struct {
 	ctx    context.Context // of UpdateInstalled
 	record *Record
-	tx     *sql.Tx
+	tx     *repeated
 	known  map[string]*installedRow // by digest
 	added  []tree.NEVRA             // but for those that are meant to be side by side
 }
@@ -61,7 +61,7 @@ type installedRow struct {
 func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*InstalledUpdate) error) error {
 	r.versions = nil // our own change doesn't show in the record's version
 	return r.failed("updating", r.write(ctx, func(tx *sql.Tx) error {
-		u := &InstalledUpdate{ctx: ctx, record: r, tx: tx, known: make(map[string]*installedRow)}
+		u := &InstalledUpdate{ctx: ctx, record: r, tx: inLoop(tx), known: make(map[string]*installedRow)}
 		all, err := inTx(tx, "SELECT digest, id FROM installed", func(s scan) (*installedRow, error) {
 			known := new(installedRow)
 			return known, s(&known.digest, &known.id)
@@ -80,7 +80,7 @@ func (r *Record) UpdateInstalled(ctx context.Context, state string, f func(*Inst
 				return err
 			}
 			if !known.seen {
-				if _, err := tx.Exec("DELETE FROM installed WHERE id = ?", known.id); err != nil {
+				if err := u.tx.exec("DELETE FROM installed WHERE id = ?", known.id); err != nil {
 					return err
 				}
 			}
@@ -122,7 +122,7 @@ func (u *InstalledUpdate) Add(digest string, p Package) error {
 	if !p.SideBySide {
 		u.added = append(u.added, p.NEVRA)
 	}
-	_, err := u.tx.Exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	err := u.tx.exec("INSERT INTO installed (name, evr, arch, summary, description, license, grp, url, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		p.Name, p.EVR(), p.Arch, p.Summary, p.Description, p.License, p.Group, p.URL, p.Size, digest)
 	return u.record.classified(err)
 }
@@ -134,7 +134,7 @@ func (u *InstalledUpdate) adopt() error {
 		if err := u.ctx.Err(); err != nil {
 			return err
 		}
-		_, err := u.tx.Exec(`INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
+		err := u.tx.exec(`INSERT OR IGNORE INTO own (name, evr, arch, source, asked)
 			SELECT ?1, ?2, ?3, source, asked FROM own WHERE name = ?1 AND evr != ?2 AND (arch = ?3 OR 'noarch' IN (arch, ?3)) LIMIT 1`, p.Name, p.EVR(), p.Arch)
 		if err != nil {
 			return err

@@ -125,28 +125,29 @@ func (r *Record) Conclude(t *Transaction, s State) error {
 }
 
 func conclude(tx *sql.Tx, plan []Planned) error {
+	do := inLoop(tx)
 	for _, p := range plan {
 		if p.Removed {
 			continue // where it is gone, so is what was recorded of it; where rpm failed, that still holds
 		}
 		var n int
-		if err := tx.QueryRow("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
+		if err := do.row("SELECT count(*) FROM installed WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch).Scan(&n); err != nil {
 			return err
 		}
 		if n == 0 {
 			continue
 		}
 		if !p.Kept {
-			if _, err := tx.Exec("INSERT OR REPLACE INTO own (name, evr, arch, source, asked) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, p.Source, p.Asked); err != nil {
+			if err := do.exec("INSERT OR REPLACE INTO own (name, evr, arch, source, asked) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, p.Source, p.Asked); err != nil {
 				return err
 			}
 		} else if p.Asked {
-			if _, err := tx.Exec("UPDATE own SET asked = 1 WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch); err != nil {
+			if err := do.exec("UPDATE own SET asked = 1 WHERE name = ? AND evr = ? AND arch = ?", p.Name, p.EVR(), p.Arch); err != nil {
 				return err
 			}
 		}
 		for _, by := range p.By {
-			if _, err := tx.Exec("INSERT OR IGNORE INTO needed (name, by) VALUES (?, ?)", p.Name, by); err != nil {
+			if err := do.exec("INSERT OR IGNORE INTO needed (name, by) VALUES (?, ?)", p.Name, by); err != nil {
 				return err
 			}
 		}

@@ -144,8 +144,9 @@ func (r *Record) KeepPublished(ctx context.Context, sha256 string, body []byte, 
 }
 
 func keepMembers(ctx context.Context, tx *sql.Tx, sha256 string, members []tree.Package) error {
+	do := inLoop(tx)
 	for i, p := range members {
-		if _, err := tx.Exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256, top) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256, i == len(members)-1); err != nil {
+		if err := do.exec("INSERT OR IGNORE INTO member (name, evr, arch, tree_sha256, top) VALUES (?, ?, ?, ?, ?)", p.Name, p.EVR(), p.Arch, sha256, i == len(members)-1); err != nil {
 			return err
 		}
 	}

@@ -111,3 +111,37 @@ func (r *Record) prepare(query string) (*sql.Stmt, error) {
 	r.stmt[query] = s
 	return s, nil
 }
+
+// repeated are statements that a transaction executes many times, each prepared once.
+type repeated struct {
+	tx   *sql.Tx
+	stmt map[string]*sql.Stmt
+}
+
+func inLoop(tx *sql.Tx) *repeated { return &repeated{tx, make(map[string]*sql.Stmt)} }
+
+// prepare gives the statement of a text, which the transaction's end closes.
+func (r *repeated) prepare(query string) (s *sql.Stmt, err error) {
+	if s = r.stmt[query]; s == nil {
+		if s, err = r.tx.Prepare(query); err == nil {
+			r.stmt[query] = s
+		}
+	}
+	return s, err
+}
+
+func (r *repeated) exec(query string, args ...any) error {
+	s, err := r.prepare(query)
+	if err == nil {
+		_, err = s.Exec(args...)
+	}
+	return err
+}
+
+func (r *repeated) row(query string, args ...any) scanner {
+	s, err := r.prepare(query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return s.QueryRow(args...)
+}

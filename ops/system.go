@@ -77,9 +77,7 @@ func (s *System) CacheFolder() string { return filepath.Join(s.Cache, "rpms") }
 // Close stops watching.
 func (s *System) Close() {
 	s.Offers.Close()
-	if s.stopWatch != nil {
-		s.stopWatch()
-	}
+	s.StopWatching()
 }
 
 // SyncInstalled brings the record's installed packages up to date with the RPM database. Where
@@ -103,6 +101,15 @@ func (s *System) SyncInstalled(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// StopWatching is for who is about to have rpm change the RPM database, who needn't be told of each
+// of its writes. The next SyncInstalledNow watches again.
+func (s *System) StopWatching() {
+	if s.watching {
+		s.stopWatch()
+		s.watching = false
+	}
 }
 
 // SyncInstalledNow is SyncInstalled after something that is known to have changed the RPM database:

@@ -43,6 +43,20 @@ func TestDictionary(t *testing.T) {
 	if was.platform.Dictionary.IsZero() || len(was.trees) != len(names) {
 		t.Fatalf("platform.json is %+v", was.platform)
 	}
+	if _, err := Verify(t.Context(), o.home(), was.platform, func(problem error) { t.Error(problem) }); err != nil {
+		t.Error(err)
+	}
+	lost := filepath.Join(o.home(), was.platform.Dictionary.Path)
+	if err := os.Rename(lost, lost+".lost"); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	if _, err := Verify(t.Context(), o.home(), was.platform, func(error) { told++ }); err != nil || told != 2 {
+		t.Errorf("without the dictionary %d faults are told, %v", told, err)
+	}
+	if err := os.Rename(lost+".lost", lost); err != nil {
+		t.Fatal(err)
+	}
 	alone, err := was.trees["app7"].Encode()
 	if err != nil {
 		t.Fatal(err)

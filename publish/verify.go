@@ -32,10 +32,10 @@ func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	v := &verifier{ctx: ctx, root: root, p: p, problem: problem, seen: make(map[string]bool)}
 	v.search(p.Search)
 	if !p.Dictionary.IsZero() {
-		if file := v.file(p.Dictionary); file != nil {
-			if v.dictionary, err = tree.ParseDictionary(file); err != nil {
-				v.wrong(p.Dictionary.Path, err)
-			}
+		v.dictionary = v.file(p.Dictionary)
+		if _, err := tree.ParseDictionary(v.dictionary); v.dictionary == nil || err != nil {
+			v.closed = true
+			v.problem(fmt.Errorf("%s: without it no tree can be read: which RPMs they need isn't looked at", p.Dictionary.Path))
 		}
 	}
 	v.index("references", p.References, func(number int, line []byte) error {
@@ -64,7 +64,8 @@ type verifier struct {
 	ctx        context.Context
 	root       *os.Root
 	p          *tree.Platform
-	dictionary []byte
+	dictionary []byte // as it is published; nil: there is none
+	closed     bool   // trees can't be read
 	problem    func(error)
 	seen       map[string]bool
 }
@@ -81,11 +82,13 @@ func (v *verifier) wrong(name string, err error) {
 
 // read reads a file of at most so many bytes; nil where that can't be.
 func (v *verifier) read(name string, most int64) []byte {
-	f, err := v.open(name)
+	f, size, err := v.open(name)
 	if err == nil {
 		defer f.Close()
 		var data []byte
-		if data, err = io.ReadAll(io.LimitReader(solve.Interruptible(v.ctx, f), most+1)); err == nil {
+		if size > most {
+			err = fmt.Errorf("it has %d bytes and should have at most %d", size, most)
+		} else if data, err = io.ReadAll(io.LimitReader(solve.Interruptible(v.ctx, f), most+1)); err == nil {
 			v.Files++
 			v.Bytes += int64(len(data))
 			return data
@@ -95,15 +98,16 @@ func (v *verifier) read(name string, most int64) []byte {
 	return nil
 }
 
-func (v *verifier) open(name string) (*os.File, error) {
+func (v *verifier) open(name string) (f *os.File, size int64, err error) {
 	info, err := v.root.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is no file")
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return v.root.Open(name)
+	f, err = v.root.Open(name)
+	return f, info.Size(), err
 }
 
 // file is what a reference leads to, the first time that it is asked for; nil where it isn't that.
@@ -145,7 +149,7 @@ func (v *verifier) index(folder string, x tree.Index, line func(number int, line
 
 func (v *verifier) tree(r *tree.Reference) {
 	file := v.file(r.Tree)
-	if file == nil {
+	if file == nil || v.closed {
 		return
 	}
 	t, err := tree.ParseTree(file, v.dictionary, v.p.Platform, r.Name)
@@ -173,7 +177,7 @@ func (v *verifier) rpm(pkg *tree.Package) {
 		return
 	}
 	v.seen[key] = true
-	f, err := v.open(pkg.Location)
+	f, _, err := v.open(pkg.Location)
 	if err != nil {
 		if len(pkg.URLs) == 0 {
 			v.wrong(pkg.Location, err)

@@ -366,7 +366,7 @@ func readPackage(f *os.File) (signatures, h *header, err error) {
 }
 
 // readHeader reads a header with what is before it in a file.
-func readHeader(r io.Reader, region, entries, size uint32) (*header, error) {
+func readHeader(r *io.SectionReader, region, entries, size uint32) (*header, error) {
 	intro := make([]byte, len(headerMagic)+introSize)
 	if _, err := io.ReadFull(r, intro); err != nil || string(intro[:len(headerMagic)]) != headerMagic {
 		return nil, errors.Join(errors.New("there is no header where one should be"), notEOF(err))
@@ -377,10 +377,14 @@ func readHeader(r io.Reader, region, entries, size uint32) (*header, error) {
 		return nil, fmt.Errorf("a damaged header, or one that is too large: %d entries, %d bytes", il, dl)
 	}
 	rest := int64(entrySize)*int64(il) + int64(dl)
-	blob, err := readBlob(nil, io.MultiReader(bytes.NewReader(intro), io.LimitReader(r, rest)), introSize+rest)
-	if err != nil {
+	if at, err := r.Seek(0, io.SeekCurrent); err != nil || rest > r.Size()-at {
+		return nil, errors.Join(fmt.Errorf("a header of %d bytes has %d", rest, r.Size()-at), err)
+	}
+	blob := append(make([]byte, 0, introSize+rest), intro...)
+	if _, err := io.ReadFull(r, blob[introSize:cap(blob)]); err != nil {
 		return nil, err
 	}
+	blob = blob[:cap(blob)]
 	h, err := newHeader(blob, entries, size)
 	if err != nil {
 		return nil, err

@@ -183,14 +183,14 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 	if err != nil {
 		return "", fmt.Errorf("running rpm: %w", err)
 	}
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		err := cmd.Wait()
+		err = cmd.Wait()
 		stdout.SetReadDeadline(time.Now().Add(lingering))
-		ended <- err
+		close(ended)
 	}()
-	read(stdout)
-	err = <-ended
+	read(&paced{stdout, ended})
+	<-ended
 	if err != nil && ctx.Err() != nil {
 		return "", fmt.Errorf("running rpm: %w", ctx.Err())
 	}
@@ -202,6 +202,27 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 		return output, &Error{Kind: kindOf(output, err), Output: output, Err: err}
 	}
 	return output, nil
+}
+
+// paced reads what rpm prints every now and then, not each line when it comes: rpm would be stopped
+// for each of hundreds, and a slow computer needs longer for that than for what they say.
+type paced struct {
+	io.Reader
+	ended <-chan struct{} // rpm has: what is left is read at once
+}
+
+// pace is how long a step of rpm's may be unknown.
+const pace = 100 * time.Millisecond
+
+func (p *paced) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if err == nil && n < len(b) {
+		select {
+		case <-time.After(pace):
+		case <-p.ended:
+		}
+	}
+	return n, err
 }
 
 // fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c).

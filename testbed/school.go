@@ -161,12 +161,13 @@ func NewLaptop(dir, platform, sourceURL, layout, key, more string, base ...strin
 		more += "\n[mounts]\nfolders = []\n"
 	}
 	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\n%s\n",
-		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout, believing(key))
+		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout, Believing(key))
 	return l, os.WriteFile(l.Config, []byte(config), 0o644)
 }
 
-// believing is what a source's configuration says of signatures.
-func believing(key string) string {
+// Believing is what a source's configuration says of signatures, where this is the fingerprint of who
+// signs; empty: nobody does.
+func Believing(key string) string {
 	if key == "" {
 		return `signatures = "none"`
 	}

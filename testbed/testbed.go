@@ -234,6 +234,11 @@ func (t Tools) Build(config string, args ...string) (string, error) {
 	return string(out), nil
 }
 
+// Sign signs what is published in a folder with the key in a file.
+func (t Tools) Sign(dir, key string) error {
+	return run(exec.Command(t.Presolver, "sign", "--key", key, dir))
+}
+
 // A Helper is a running pk-presolve that is talked to as PackageKit does.
 type Helper struct {
 	Process *os.Process

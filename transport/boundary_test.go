@@ -358,7 +358,7 @@ func TestBrokenURLs(t *testing.T) {
 			t.Errorf("%q: %v", u, err)
 		}
 	}
-	c, _ = newTestClient(t, Options{SmallRetryFor: time.Second})
+	c, _ = newClientFor(t, Options{SmallRetryFor: time.Second})
 	c.transport.Proxy = redactedProxy(func(*http.Request) (*url.URL, error) {
 		return nil, errors.New(`invalid proxy address "http://me:Secret@\x7f"`) // as golang.org/x/net/http/httpproxy has it
 	})

@@ -43,6 +43,9 @@ type Options struct {
 	// paths. Nothing outside of them is ever opened, whatever links they have. It is called for
 	// each file, from many goroutines, and must not block. nil: there are none.
 	Folders func() []string
+	// User is whose process makes the requests of http and https URLs: see child.go. This process
+	// must be root, and the program call RunChild. nil: this process makes them.
+	User *syscall.Credential
 	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
 	Log hclog.Logger
 }
@@ -51,7 +54,8 @@ type Options struct {
 // names. Its methods may be called at once from many goroutines.
 type Client struct {
 	Options
-	transport *http.Transport
+	transport *http.Transport // nil where there is a child
+	child     *child          // nil where there is no User
 	// known fetches content whose digest is known, so it may follow a redirect from https to http;
 	// unknown may not.
 	known, unknown *http.Client
@@ -83,6 +87,34 @@ func New(o Options) *Client {
 	if o.Log == nil {
 		o.Log = hclog.NewNullLogger()
 	}
+	var t http.RoundTripper
+	c := &Client{Options: o}
+	if o.User != nil {
+		c.child = newChild(o)
+		t = c.child
+	} else {
+		c.transport = connections(o)
+		t = c.transport
+	}
+	t = schemes{file: localFiles{c.openLocal}, others: t}
+	c.hosts = hosts{known: make(map[string]*hostState), most: o.Parallel}
+	c.known = &http.Client{Transport: t, CheckRedirect: follow}
+	c.unknown = &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+		if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
+			return redirectError("it leads from https to http, and nothing vouches for the content")
+		}
+		return follow(req, via)
+	}}
+	c.stall, c.now, c.sleep, c.sync = 30*time.Second, time.Now, sleep, syncPath
+	c.CopiesAppeared()
+	return c
+}
+
+// idleConnections is how long a connection is kept that nobody uses.
+const idleConnections = 30 * time.Second
+
+// connections makes what speaks HTTP.
+func connections(o Options) *http.Transport {
 	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 15 * time.Second}
 	if o.Background {
 		dialer.Control = smallWindow
@@ -94,7 +126,7 @@ func New(o Options) *Client {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		MaxIdleConns:           2 * max(o.Parallel, 2),
 		MaxIdleConnsPerHost:    max(o.Parallel, 2), // two small files may be asked for at once
-		IdleConnTimeout:        30 * time.Second,
+		IdleConnTimeout:        idleConnections,
 		MaxResponseHeaderBytes: 64 << 10,
 		Protocols:              new(http.Protocols),
 		HTTP2: &http.HTTP2Config{
@@ -109,29 +141,17 @@ func New(o Options) *Client {
 	}
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(true) // where TLS has it
-	c := &Client{
-		Options:   o,
-		transport: t,
-		hosts:     hosts{known: make(map[string]*hostState), most: o.Parallel},
-		known:     &http.Client{Transport: t, CheckRedirect: follow},
-		unknown: &http.Client{Transport: t, CheckRedirect: func(req *http.Request, via []*http.Request) error {
-			if req.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
-				return redirectError("it leads from https to http, and nothing vouches for the content")
-			}
-			return follow(req, via)
-		}},
-		stall: 30 * time.Second,
-		now:   time.Now,
-		sleep: sleep,
-		sync:  syncPath,
-	}
-	t.RegisterProtocol("file", localFiles{c.openLocal})
-	c.CopiesAppeared()
-	return c
+	return t
 }
 
-// Close lets go of the idle connections. Nothing may be running.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+// Close lets go of the idle connections, and of the child. Nothing may be running.
+func (c *Client) Close() {
+	if c.child != nil {
+		c.child.Close()
+		return
+	}
+	c.transport.CloseIdleConnections()
+}
 
 // CopiesAppeared says that there may be more Copies than before. Whatever waits for the network, or
 // is being brought over it, goes on from a copy at once.
@@ -203,7 +223,7 @@ func (c *Client) do(h *http.Client, req *http.Request, w *watchdog) (*http.Respo
 // unanswered tells what it means that a request got no answer.
 func unanswered(err error, connected bool) *trouble {
 	t := &trouble{kind: Interrupted, err: withoutURL(err)}
-	var certificate *tls.CertificateVerificationError
+	why := failureOf(err)
 	var redirect redirectError
 	var local localTrouble
 	switch {
@@ -211,12 +231,22 @@ func unanswered(err error, connected bool) *trouble {
 		t.kind = Refused
 	case errors.As(err, &local):
 		t.kind = local.kind()
-	case errors.As(err, &certificate):
+	case why.Certificate:
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
-		t.kind, t.noRoute, t.refused = NoNetwork, noRoute(err), errors.Is(err, syscall.ECONNREFUSED)
+		t.kind, t.noRoute, t.refused = NoNetwork, why.NoRoute, why.NoServer
 	}
 	return t
+}
+
+// failureOf is what an error of a request means, whichever process it comes from.
+func failureOf(err error) *failure {
+	var f *failure
+	if errors.As(err, &f) {
+		return f
+	}
+	var certificate *tls.CertificateVerificationError
+	return &failure{Text: withoutURL(err).Error(), NoRoute: noRoute(err), NoServer: errors.Is(err, syscall.ECONNREFUSED), Certificate: errors.As(err, &certificate)}
 }
 
 // noRoute tells whether an error of connecting says that this computer knows no way to the host.

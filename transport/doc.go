@@ -24,7 +24,17 @@
 //	version.go    one try: that a file without a digest is still the one that was begun
 //	watchdog.go   one try: that it is not too slow
 //	client.go     one request: connections, proxies, redirects, bounds
+//	child.go      one request: the process of another user that makes it, where there is a User
+//	exchange.go   one request: what the two processes say to each other, and how little of it is believed
+//	childmain.go  one request: the other process
 //	local.go      one request of a file of this computer
+//
+// What speaks with the network needs no right but to do that. So where this process is root, a
+// process of a user without any does the network's half of a request: names, connections, TLS, HTTP,
+// content encodings, proxies. This process decides what is asked, follows redirects, reads the
+// bytes, compares digests and writes. A process that was taken over is no more than a server that
+// lies, and one that ends or hangs is a connection that drops: it is started again. It is started
+// with the first request, and ends with the Client, or when nothing was asked for a while.
 //
 // What a source says is hostile until checked: sizes, ranges, redirects and headers are bounded,
 // and content is compared with its digest. Without a digest (Sugar Network's layout has none) only

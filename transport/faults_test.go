@@ -25,10 +25,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == ChildArgument {
+		if os.Getenv(childSays) != "" {
+			os.Exit(runHostileChild())
+		}
+		os.Exit(RunChild(os.Args[2:]))
+	}
 	code := m.Run()
 	if left := leaked(); code == 0 && left != "" {
 		fmt.Fprintln(os.Stderr, "goroutines are left:\n"+left)
@@ -74,13 +82,34 @@ func (c *clock) sleep(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
+// newTestClient makes a client whose waiting takes no time. It has a child where the tests run
+// through one.
 func newTestClient(t *testing.T, o Options) (*Client, *clock) {
+	t.Helper()
+	if os.Getenv(throughChild) != "" {
+		o.User = childUser(t)
+	}
+	return newClientFor(t, o)
+}
+
+// newClientFor is newTestClient for a test that says itself whether there is a child.
+func newClientFor(t *testing.T, o Options) (*Client, *clock) {
 	t.Helper()
 	if o.Folders == nil {
 		o.Folders = func() []string { return []string{os.TempDir(), "/nonexistent"} }
 	}
+	if o.User != nil && o.Log == nil { // a child that ends is no server's doing
+		o.Log = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: complaint{t}})
+	}
 	c := New(o)
-	c.transport.TLSClientConfig.RootCAs = testCertificates()
+	if c.child == nil {
+		c.transport.TLSClientConfig.RootCAs = testCertificates()
+	} else {
+		c.child.env = append(c.child.env, "SSL_CERT_FILE="+certificateFile(t))
+		if _, err := c.known.Get(nobody(t)); err == nil { // tests have little patience with a process that starts
+			t.Fatal("nobody has answered")
+		}
+	}
 	k := &clock{t: time.Now()}
 	c.now, c.sleep = k.now, k.sleep
 	t.Cleanup(c.Close)

@@ -376,7 +376,7 @@ func TestFetchWithoutSource(t *testing.T) {
 func TestFetchAvoidsDeadHosts(t *testing.T) {
 	content := random(10)
 	o := serve(t, good(content))
-	c, _ := newTestClient(t, Options{Parallel: 1})
+	c, _ := newClientFor(t, Options{Parallel: 1})
 	dead := nobody(t)
 	var asked atomic.Int64
 	c.transport.Proxy = func(r *http.Request) (*url.URL, error) {

@@ -22,6 +22,16 @@ import (
 // root: a link to what only root may read must not be followed. So there is one way to open what a
 // file URL names, openLocal, which stays within Options.Folders.
 
+// schemes chooses who answers by a URL's scheme.
+type schemes struct{ file, others http.RoundTripper }
+
+func (s schemes) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "file" {
+		return s.file.RoundTrip(req)
+	}
+	return s.others.RoundTrip(req)
+}
+
 // localFiles answers requests of file URLs; open is openLocal. A disk may hang for minutes; who
 // asked doesn't.
 type localFiles struct {

@@ -258,13 +258,8 @@ func TestDiskHangs(t *testing.T) {
 	c.stall = 100 * time.Millisecond
 	over := make(chan struct{})
 	defer close(over)
-	c.transport = c.transport.Clone()
-	c.known.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
-		if req.URL.Scheme == "file" {
-			return localFiles{func(string) (*os.File, error) { <-over; return nil, os.ErrNotExist }}.RoundTrip(req)
-		}
-		return c.transport.RoundTrip(req)
-	})
+	usual := c.known.Transport.(schemes)
+	c.known.Transport = schemes{file: localFiles{func(string) (*os.File, error) { <-over; return nil, os.ErrNotExist }}, others: usual.others}
 	f := wanted(t, content, o.URL+"/a")
 	if err := c.Fetch(t.Context(), []File{f}, nil); err != nil {
 		t.Fatal(err)
@@ -278,7 +273,3 @@ func TestDiskHangs(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

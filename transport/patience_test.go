@@ -145,7 +145,7 @@ func TestFetchNowhere(t *testing.T) {
 		{"name server silent", &net.DNSError{Err: "timeout", Name: "school", IsTimeout: true}, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, k := newTestClient(t, Options{})
+			c, k := newClientFor(t, Options{})
 			dial := c.transport.DialContext
 			var up atomic.Bool
 			c.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -329,7 +329,7 @@ func TestRedirectToPlainHTTP(t *testing.T) {
 		http.Redirect(w, r, open.URL, http.StatusFound)
 	}))
 	defer s.Close()
-	c, _ := newTestClient(t, Options{})
+	c, _ := newClientFor(t, Options{})
 	c.transport.TLSClientConfig.RootCAs = nil
 	_, err := c.Revalidate(t.Context(), s.URL, "", 10)
 	if mustBe(t, err, Refused); !strings.Contains(err.Error(), "clock") {

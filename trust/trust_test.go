@@ -5,7 +5,6 @@ package trust
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -313,6 +312,42 @@ func TestKeysFiles(t *testing.T) {
 	l.accepts(fast)
 }
 
+// A keys file between may have expired; its number is that which it is asked for by.
+func TestChainOfKeysFiles(t *testing.T) {
+	a, online := signer(t, 0), signer(t, 0)
+	offline, signs := []*pgp.Signer{a}, []*pgp.Signer{online}
+	s := site{}
+	s.keys(t, tree.Keys{Version: 1, Threshold: 1, Created: now.AddDate(0, -23, 0), Expires: now.AddDate(0, -18, 0)}, offline, signs, a)
+	s.keys(t, tree.Keys{Version: 2, Threshold: 1, Created: now.AddDate(0, -18, 0), Expires: now.AddDate(0, -12, 0)}, offline, signs, a)
+	s.keys(t, tree.Keys{Version: 3, Threshold: 1}, offline, signs, a)
+	s.head(t, 1, 1, now.AddDate(0, -20, 0), online)
+	old := newLaptop(t, now.AddDate(0, -20, 0), a)
+	old.built = time.Time{}
+	old.accepts(s)
+	old.clock = func() time.Time { return now }
+	s.head(t, 2, 3, now, online)
+	old.accepts(s)
+
+	// A laptop that has version 3, and a server that says it has less, or other.
+	for _, version := range []int64{1, 2, 5} {
+		other := site{}
+		for name, body := range s {
+			other[name] = body
+		}
+		if version == 5 {
+			other.keys(t, tree.Keys{Version: 5, Threshold: 1}, offline, signs, a)
+			other["keys@4.json"], other["keys@4.json.asc"] = other["keys@5.json"], other["keys@5.json.asc"]
+		}
+		other.head(t, 3, version, now, online)
+		if err := old.check(other); (err == nil) != (version < 3) {
+			t.Errorf("keys %d: %v", version, err)
+		}
+	}
+	if k, err := old.keysOf(old.anchors); err != nil || k.Version != 3 {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // A keys file far away, which nobody has, costs a bounded number of questions.
 func TestEndlessKeys(t *testing.T) {
 	a, online := signer(t, 0), signer(t, 0)
@@ -387,7 +422,7 @@ func FuzzCheck(f *testing.F) {
 			return nil, fs.ErrNotExist
 		}})
 		if err == nil && (string(platformJSON) != head || string(keysJSON) != keys) {
-			t.Error(fmt.Sprintf("believed: %.100q %.100q", platformJSON, keysJSON))
+			t.Errorf("believed: %.100q %.100q", platformJSON, keysJSON)
 		}
 	})
 }

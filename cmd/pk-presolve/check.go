@@ -81,7 +81,11 @@ func check(a *arguments, stdout, stderr io.Writer) int {
 	for _, folder := range c.Mounts.Folders {
 		say("sticks", "%s", found(folder, "isn't there now"))
 	}
-	say("downloads", "up to %d at once, %s without a byte", c.Transport.Parallel, c.Transport.RetryFor)
+	by := "a process of the user " + c.Transport.User
+	if _, err := c.Transport.downloader(); err != nil {
+		by = fmt.Sprintf("the helper itself: %v", err)
+	}
+	say("downloads", "up to %d at once, %s without a byte, by %s", c.Transport.Parallel, c.Transport.RetryFor, by)
 	say("keys", "%s, signatures of RPMs are %s", found(c.Trust.Keyring, "isn't there"), c.Trust.RPMSignatures)
 	w.Flush()
 	return dispatcher.Success

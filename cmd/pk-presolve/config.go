@@ -4,13 +4,17 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -60,6 +64,7 @@ type mounts struct {
 type transport struct {
 	Parallel int             `toml:"parallel"`
 	RetryFor config.Duration `toml:"retry_for"`
+	User     string          `toml:"user"` // whose process downloads; empty: the helper does
 }
 
 type trustTable struct {
@@ -76,7 +81,7 @@ func defaults() settings {
 		IdleTimeout:      config.Duration(5 * time.Second),
 		LogLevel:         "warn",
 		Mounts:           mounts{Folders: []config.Path{"/run/media", "/media", "/mnt"}},
-		Transport:        transport{Parallel: 16, RetryFor: config.Duration(10 * time.Minute)},
+		Transport:        transport{Parallel: 16, RetryFor: config.Duration(10 * time.Minute), User: "_pk-presolve"},
 		Trust:            trustTable{Keyring: "/etc/PackageKit/presolve-keys", RPMSignatures: "optional"},
 	}
 }
@@ -267,6 +272,33 @@ func (c *settings) database(file *config.File) (rpm.Database, error) {
 		return d, file.Errorf(key, "%v: %s", err, correct)
 	}
 	return d, file.Errorf(key, "there is no RPM database in %s: %s; \"rpm --root %s --dbpath %s --initdb\" makes an empty one", d.Dir(), correct, root, d.Path)
+}
+
+// downloader is the user whose process downloads; nil, and why, where the helper does it. A user who
+// is in none of the system's files is none: /etc/passwd is read.
+func (t *transport) downloader() (*syscall.Credential, error) {
+	switch {
+	case t.User == "":
+		return nil, errors.New("the configuration says so")
+	case os.Geteuid() != 0:
+		return nil, errors.New("it isn't root")
+	}
+	u, err := user.Lookup(t.User)
+	if err != nil {
+		return nil, fmt.Errorf("there is no user %s: systemd-sysusers makes it", t.User)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	if uid == 0 || gid == 0 {
+		return nil, fmt.Errorf("%s is root, or of its group", t.User)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
 // mountFolders are the folders in which sticks appear.

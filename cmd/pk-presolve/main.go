@@ -76,8 +76,12 @@ are called search-name.py, presolve-search-name and so on are those programs.
 func main() { os.Exit(run(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
 
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	if len(args) > 1 && args[1] == net.ChildArgument {
+		return net.RunChild(args[2:])
+	}
 	// The machines are small: little garbage is worth more than little work.
 	debug.SetGCPercent(25)
+	runtime.MemProfileRate = 0 // its table and stacks take 150 KiB, and nobody asks for it
 	// A question is answered by one goroutine: to hand it to another processor takes longer.
 	runtime.GOMAXPROCS(1)
 	// SIGQUIT would make Go dump its goroutines: it is how PackageKit up to 1.2 cancels.
@@ -196,9 +200,13 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	}
 	defer record.Close()
 	useProxies(log)
+	user, err := c.Transport.downloader()
+	if err != nil && c.Transport.User != "" {
+		log.Warn("what speaks with the network has all rights of this program", "because", err)
+	}
 	client := net.New(net.Options{
 		Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor), SmallRetryFor: patience(os.Getenv("NETWORK")),
-		Background: os.Getenv("BACKGROUND") == "TRUE", Log: log.Named("transport"),
+		Background: os.Getenv("BACKGROUND") == "TRUE", User: user, Log: log.Named("transport"),
 	})
 	defer client.Close()
 	system, err := ops.NewSystem(ctx, ops.Config{
@@ -236,13 +244,14 @@ func newMux(system *ops.System) ops.Mux {
 	return mux
 }
 
-// forDownloads gives ops that download RPMs, or all of a catalogue, a second thread, on one
-// processor too: else all connections wait while a file is synced.
+// forDownloads gives ops that download RPMs, or all of a catalogue, a second processor where there is
+// one: else all connections wait while a file is synced. Where there is none, two threads would take
+// more from each other, by a tenth of an install, than Go's hand-over from one that is synced costs.
 func forDownloads(mux ops.Mux) {
 	for _, name := range []string{"download-packages", "install-files", "install-packages", "refresh-cache", "repair-system", "update-packages"} {
 		op := mux[name]
 		mux[name] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(min(2, runtime.NumCPU())))
 			return op.Do(ctx, w, r)
 		})
 	}

@@ -32,7 +32,7 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 	}
 	var signed *signing.Signing
 	if err == nil {
-		signed, err = conf.signing(file, start)
+		signed, err = conf.signing(ctx, file, start)
 	}
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -48,9 +48,9 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signed *signing.Signing, start time.Time) error {
 	progress := newProgress(std.err)
 	defer progress.close()
-	if signed == nil {
+	if signed == nil && slices.Contains(conf.layouts(), publish.Presolve) {
 		progress.note(fmt.Sprintf(`nobody signs this platform: laptops will refuse it unless their source says signatures = "none"; see [signing] in presolver(1) and %s`, c.Config))
-	} else {
+	} else if signed != nil {
 		for _, w := range signed.Soon(start, soon) {
 			progress.note("warning: " + w)
 		}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
+	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -66,6 +68,7 @@ func (c *settings) describe(out io.Writer, name string, signed *signing.Signing)
 		}
 	}
 	switch {
+	case !slices.Contains(c.layouts(), publish.Presolve): // others have nothing to sign
 	case signed == nil:
 		say("signing", "nobody: laptops will refuse it unless their source says signatures = \"none\"")
 	case len(signed.Keys) == 0:

@@ -190,6 +190,8 @@ func (c *settings) check(file *config.File) error {
 func (c *settings) checkSigning(file *config.File) error {
 	s := &c.Signing
 	switch {
+	case s.Key != "" && isBelow(string(s.Key), string(c.Output)):
+		return file.Errorf("signing.key", "signing.key = %s is in the output, where everybody can download it: put it elsewhere", config.Shown(string(s.Key)))
 	case s.Key != "" && len(s.Command) > 0:
 		return file.Errorf("signing.command", "signing.key and signing.command are both set: choose one")
 	case len(s.Command) > 0 && s.Command[0] == "":
@@ -204,6 +206,12 @@ func (c *settings) checkSigning(file *config.File) error {
 		return file.Errorf("signing.keys", "signing.keys says who may sign, and nobody does: set signing.key or signing.command")
 	}
 	return nil
+}
+
+// isBelow tells whether a path is in a folder, by their names.
+func isBelow(path, folder string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 func (c *settings) checkModules(file *config.File) error {

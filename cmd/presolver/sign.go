@@ -21,6 +21,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 // soon is how long before its end a key is said to expire.
@@ -30,14 +31,14 @@ const soon = 30 * 24 * time.Hour
 func nameOf(k *pgp.Key) string { return k.Fingerprint + " " + solve.Visible(k.UserID) }
 
 // signing is who signs, by the configuration; nil: nobody.
-func (c *settings) signing(file *config.File, now time.Time) (*signing.Signing, error) {
+func (c *settings) signing(ctx context.Context, file *config.File, now time.Time) (*signing.Signing, error) {
 	s := &c.Signing
 	key := "signing.key"
 	var signer *signing.Signer
 	var err error
 	switch {
 	case s.Key != "":
-		signer, err = signing.File(string(s.Key), passphrase(string(s.PassphraseFile), "signing.passphrase_file", string(s.Key)))
+		signer, err = signing.File(string(s.Key), passphrase(ctx, string(s.PassphraseFile), "signing.passphrase_file", string(s.Key)))
 	case len(s.Command) > 0:
 		key = "signing.public"
 		signer, err = signing.Command(s.Command, string(s.Public))
@@ -47,7 +48,7 @@ func (c *settings) signing(file *config.File, now time.Time) (*signing.Signing, 
 	if err != nil {
 		return nil, file.Errorf(key, "%v", err)
 	}
-	var keys []*signing.Keys
+	var keys []*trust.Keys
 	if s.Keys != "" {
 		key = "signing.keys"
 		if keys, err = signing.ReadKeys(string(s.Keys)); err == nil && len(keys) == 0 {
@@ -66,10 +67,10 @@ func (c *settings) signing(file *config.File, now time.Time) (*signing.Signing, 
 
 // passphrase asks for the passphrase of a secret key: a file, if there is one, else a person. option
 // is what names the file.
-func passphrase(file, option, key string) func() ([]byte, error) {
+func passphrase(ctx context.Context, file, option, key string) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		if file == "" {
-			return askSecret(fmt.Sprintf("passphrase of %s: ", key), option)
+			return askSecret(ctx, fmt.Sprintf("passphrase of %s: ", key), option)
 		}
 		return readPassphrase(file)
 	}
@@ -86,15 +87,33 @@ func readPassphrase(file string) ([]byte, error) {
 }
 
 // askSecret asks on the terminal, without showing what is typed.
-func askSecret(question, option string) ([]byte, error) {
+func askSecret(ctx context.Context, question, option string) ([]byte, error) {
 	terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("a passphrase is needed, and there is no terminal to ask on: put it into a file and name that with %s", option)}
 	}
 	defer terminal.Close()
+	was, err := term.GetState(int(terminal.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	type typed struct {
+		secret []byte
+		err    error
+	}
+	answer := make(chan typed, 1)
 	fmt.Fprint(terminal, question)
 	defer fmt.Fprintln(terminal)
-	return term.ReadPassword(int(terminal.Fd()))
+	go func() {
+		secret, err := term.ReadPassword(int(terminal.Fd()))
+		answer <- typed{secret, err}
+	}()
+	select {
+	case a := <-answer:
+		return a.secret, a.err
+	case <-ctx.Done(): // what is typed next is to be seen again
+		return nil, errors.Join(context.Cause(ctx), term.Restore(int(terminal.Fd()), was))
+	}
 }
 
 type keygenCmd struct {
@@ -106,7 +125,7 @@ type keygenCmd struct {
 }
 
 // Run makes a key.
-func (c *keygenCmd) Run(std streams) error {
+func (c *keygenCmd) Run(ctx context.Context, std streams) error {
 	name := c.Name
 	if name == "" {
 		host, _ := os.Hostname()
@@ -124,7 +143,7 @@ func (c *keygenCmd) Run(std streams) error {
 			return fmt.Errorf("%s is there already, and no key is overwritten: choose another name", file)
 		}
 	}
-	phrase, err := c.passphrase()
+	phrase, err := c.passphrase(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,7 +165,7 @@ func (c *keygenCmd) Run(std streams) error {
 	return nil
 }
 
-func (c *keygenCmd) passphrase() ([]byte, error) {
+func (c *keygenCmd) passphrase(ctx context.Context) ([]byte, error) {
 	switch {
 	case c.NoPassphrase:
 		return nil, nil
@@ -158,14 +177,14 @@ func (c *keygenCmd) passphrase() ([]byte, error) {
 		return phrase, err
 	}
 	const option = "--passphrase-file, or leave the key unprotected with --no-passphrase"
-	phrase, err := askSecret("passphrase for the new key: ", option)
+	phrase, err := askSecret(ctx, "passphrase for the new key: ", option)
 	if err != nil {
 		return nil, err
 	}
 	if len(phrase) == 0 {
 		return nil, errors.New("the passphrase is empty: to leave the key unprotected say --no-passphrase")
 	}
-	again, err := askSecret("the same once more: ", option)
+	again, err := askSecret(ctx, "the same once more: ", option)
 	if err == nil && !bytes.Equal(again, phrase) {
 		err = errors.New("the two passphrases differ")
 	}
@@ -198,7 +217,7 @@ type signCmd struct {
 
 // Run signs each path.
 func (c *signCmd) Run(ctx context.Context, std streams) error {
-	signer, err := c.signer()
+	signer, err := c.signer(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,6 +232,9 @@ func (c *signCmd) Run(ctx context.Context, std streams) error {
 				return fmt.Errorf("%s: %w", path, err)
 			}
 			fmt.Fprintf(std.out, "%s is signed by %s\n", path, nameOf(signer.Key))
+			if err := enough(path); err != nil {
+				fmt.Fprintln(std.out, solve.Visible(err.Error()))
+			}
 			continue
 		}
 		dirs, err := platforms(path)
@@ -229,14 +251,30 @@ func (c *signCmd) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-func (c *signCmd) signer() (*signing.Signer, error) {
+func (c *signCmd) signer(ctx context.Context) (*signing.Signer, error) {
 	if c.Command == "" {
-		return signing.File(c.Key, passphrase(c.PassphraseFile, "--passphrase-file", c.Key))
+		return signing.File(c.Key, passphrase(ctx, c.PassphraseFile, "--passphrase-file", c.Key))
 	}
 	if c.Public == "" {
 		return nil, &exitError{exitUsage, errors.New("--command needs --public, the public key that it signs with")}
 	}
 	return signing.Command([]string{"/bin/sh", "-c", c.Command}, c.Public)
+}
+
+// enough tells whether a keys file is signed by as many as it has to be; nothing of other files.
+func enough(path string) error {
+	all, err := signing.ReadKeys(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	var before *trust.Keys
+	for _, k := range all {
+		if k.Name() == filepath.Base(path) {
+			return signing.Check(k, before, k.Created)
+		}
+		before = k
+	}
+	return nil
 }
 
 // signFile adds a signature to those beside a file.

@@ -24,7 +24,9 @@ func newTestSite(t *testing.T) (dir string, server *httptest.Server) {
 	dir = filepath.Join(top, "served")
 	for name, content := range map[string]string{
 		"served/p/platform.json":                      `{"serial":1}`,
-		"served/p/platform.json.asc":                  `signed`,
+		"served/p/keys/fingerprint.asc":               `signed`,
+		"served/p/platform@0123456789abcdef.json":     `{"serial":1}`,
+		"served/p/platform@0123456789abcdef.json.asc": `signed`,
 		"served/p/trees/a@0123456789abcdef.json":      strings.Repeat(`{"a":1}`, 1000),
 		"served/p/search/0123456789abcdef.zst":        "zstd",
 		"served/p/dictionary/0123456789abcdef.zst":    "zstd",
@@ -94,8 +96,10 @@ func TestSite(t *testing.T) {
 		want           string // headers of the answer
 	}{
 		{"GET", "/p/platform.json", "", 200, `{"serial":1}`, "Content-Type: application/json\nCache-Control: no-cache\nVary: Accept-Encoding"},
+		{"GET", "/p/platform@0123456789abcdef.json", "", 200, `{"serial":1}`, "Etag: \"0123456789abcdef\"\nCache-Control: " + forever},
+		{"GET", "/p/platform@0123456789abcdef.json.asc", "", 200, "signed", "Content-Type: text/plain; charset=utf-8\nCache-Control: no-cache"},
 		{"HEAD", "/p/platform.json", "", 200, "", "Content-Length: 12"},
-		{"GET", "/p/platform.json.asc", "", 200, "signed", "Content-Type: text/plain; charset=utf-8\nCache-Control: no-cache"},
+		{"GET", "/p/keys/fingerprint.asc", "", 200, "signed", "Content-Type: text/plain; charset=utf-8\nCache-Control: no-cache"},
 		{"GET", "/p/trees/a@0123456789abcdef.json", "", 200, strings.Repeat(`{"a":1}`, 1000), "Etag: \"0123456789abcdef\"\nCache-Control: " + forever},
 		{"GET", "/p/trees/a@0123456789abcdef.json", `If-None-Match: "0123456789abcdef"`, 304, "", `Etag: "0123456789abcdef"`},
 		{"GET", "/p/trees/a@0123456789abcdef.json", `If-None-Match: "other"`, 200, strings.Repeat(`{"a":1}`, 1000), ""},

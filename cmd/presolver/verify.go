@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
@@ -97,7 +98,7 @@ func (c *verifyCmd) signers(ctx context.Context, dir string, p *tree.Platform, d
 	}
 	defer root.Close()
 	get := func(_ context.Context, name string, most int64) ([]byte, error) {
-		f, err := root.Open(name)
+		f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return nil, err
 		}

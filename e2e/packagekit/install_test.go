@@ -40,6 +40,7 @@ func TestInstallation(t *testing.T) {
 	want := []string{
 		"/etc/PackageKit/presolve.toml 644",
 		"/usr/bin/presolver 755",
+		"/usr/lib/sysusers.d/packagekit-backend-presolve.conf 644",
 		strings.TrimSpace(string(libdir)) + "/packagekit-backend/libpk_backend_presolve.so 644",
 		"/usr/share/PackageKit/helpers/presolve/pk-presolve 755",
 		"/usr/share/doc/packagekit-backend-presolve/presolve.toml 644",
@@ -49,7 +50,7 @@ func TestInstallation(t *testing.T) {
 	}
 	stub, err := os.ReadFile(pktest.Build(t))
 	check(t, err)
-	if helper, _, _ := strings.Cut(want[3], " "); !bytes.Contains(stub, []byte(helper+"\x00")) {
+	if helper, _, _ := strings.Cut(want[4], " "); !bytes.Contains(stub, []byte(helper+"\x00")) {
 		t.Errorf("the stub doesn't look for the helper in %s", helper)
 	}
 	config := filepath.Join(dest, "etc/PackageKit/presolve.toml")

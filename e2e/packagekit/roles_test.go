@@ -42,7 +42,7 @@ var roles = []role{
 	{31, "GetFilesLocal", []any{[]string{"RPM"}}, "/usr/bin/hello"},
 	{14, "RemovePackages", []any{uint64(0), []string{"hello;1.0-1;noarch;installed:school"}, true, true}, "removing hello, removing libgreet, removing libtext"},
 	{10, "InstallFiles", []any{uint64(0), []string{"RPM"}}, "installing hello, installing libgreet, installing libtext"},
-	{12, "InstallSignature", []any{uint32(1), "abcd", hello}, "error 5 \"abcd\" is not the id of a key: 8, 16 or 40 hexadecimal digits are needed"},
+	{12, "InstallSignature", []any{uint32(1), "abcd", hello}, "error 5 \"abcd\" is not the id of a key: 8, 16, 40 or 64 hexadecimal digits are needed"},
 	{26, "GetDistroUpgrades", nil, "done"},
 	{33, "UpgradeSystem", []any{uint64(0), "school-2", uint32(2)}, "error 44 no source publishes \"school-2\" as a later release of school-1-x86_64: pkcon get-distro-upgrades tells which there are"},
 	{29, "RepairSystem", []any{uint64(0)}, "done"},

@@ -34,6 +34,8 @@ type shop struct {
 	base                    []string // RPM files
 	// For laptops, each over a link that counts.
 	published, publishedMultitude, rpms, multitude *testbed.Link
+	// The fingerprints of who signs what is published: they are two publishers.
+	key, multitudeKey string
 }
 
 // size is how many packages the program is.
@@ -63,20 +65,22 @@ func newShop(t *testing.T, dir string, withMultitude bool) *shop {
 	}
 	root := filepath.Join(dir, "base")
 	check(t, testbed.Root(root, s.base...))
-	publish := func(name, text string) *testbed.Link {
+	publish := func(name, text string) (link *testbed.Link, fingerprint string) {
 		t.Helper()
-		out, config := filepath.Join(dir, name), filepath.Join(dir, name+".toml")
-		check(t, os.WriteFile(config, fmt.Appendf(nil, "platform = %q\narch = \"x86_64\"\noutput = %q\n%s\n[base]\nroot = %q\nrpmdb = %q\n",
-			s.platform, out, text, root, testbed.DBPath), 0o644))
+		out, config, secret := filepath.Join(dir, name), filepath.Join(dir, name+".toml"), filepath.Join(dir, name+".key")
+		key, err := testbed.NewKey(secret)
+		check(t, err)
+		check(t, os.WriteFile(config, fmt.Appendf(nil, "platform = %q\narch = \"x86_64\"\noutput = %q\n%s\n[base]\nroot = %q\nrpmdb = %q\n[signing]\nkey = %q\n",
+			s.platform, out, text, root, testbed.DBPath, secret), 0o644))
 		if said, err := tools.Build(config); err != nil {
 			t.Fatalf("%v: %s", err, said)
 		}
-		return serve(t, tools, out)
+		return serve(t, tools, out), key.Fingerprint
 	}
-	s.published = publish("published", fmt.Sprintf("rpms = \"copy\"\n[toplevel]\npackages = [%q]\n[[repository]]\nid = \"rpms\"\nurl = \"file://%s\"", s.program, rpms))
+	s.published, s.key = publish("published", fmt.Sprintf("rpms = \"copy\"\n[toplevel]\npackages = [%q]\n[[repository]]\nid = \"rpms\"\nurl = \"file://%s\"", s.program, rpms))
 	s.rpms = serve(t, tools, rpms)
 	if withMultitude {
-		s.publishedMultitude = publish("multitude-published", fmt.Sprintf("[toplevel]\nall = true\n[[repository]]\nid = \"multitude\"\nurl = \"file://%s\"", multitude))
+		s.publishedMultitude, s.multitudeKey = publish("multitude-published", fmt.Sprintf("[toplevel]\nall = true\n[[repository]]\nid = \"multitude\"\nurl = \"file://%s\"", multitude))
 		s.multitude = serve(t, tools, multitude)
 	}
 	return s
@@ -116,10 +120,10 @@ func (s *shop) prepare(t *testing.T, x *xo) {
 	x.must(t, "for r in presolve helper dnf hand; do cp -a /srv/base /srv/$r; done; mkdir /srv/dnf.d")
 	for _, c := range []struct{ root, file, state string }{{"presolve", "/etc/PackageKit/presolve.toml", "pk-presolve"}, {"helper", "/etc/helper.toml", "helper"}} {
 		text := fmt.Sprintf("platform = %q\nroot = \"/srv/%s\"\nrpmdb = %q\nstate = \"/var/lib/%s\"\ncache = \"/var/cache/%[4]s\"\n", s.platform, c.root, testbed.DBPath, c.state)
-		source := "[[source]]\nid = %q\nurl = %q\nsignatures = \"none\"\n"
-		text += fmt.Sprintf(source, "school", url(s.published))
+		source := "[[source]]\nid = %q\nurl = %q\n%s\n"
+		text += fmt.Sprintf(source, "school", url(s.published), testbed.Believing(s.key))
 		if s.publishedMultitude != nil {
-			text += fmt.Sprintf(source, "multitude", url(s.publishedMultitude))
+			text += fmt.Sprintf(source, "multitude", url(s.publishedMultitude), testbed.Believing(s.multitudeKey))
 		}
 		write(c.file, text)
 	}

@@ -202,6 +202,7 @@ func (c *change) runRPM(ctx context.Context) error {
 	if err := c.s.Record.SetState(c.journal, db.Installing); err != nil {
 		return err
 	}
+	c.s.StopWatching()
 	failed := c.act()
 	var end *rpm.Error
 	killed := errors.As(failed, &end) && end.Kind == rpm.Killed // what it left is put right before the next change

@@ -74,9 +74,11 @@ func run(args []string, each func(string)) (end guest.End) {
 		defer close(watched)
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
-		for {
+		for n := 0; ; n++ {
 			end.Memory = max(end.Memory, anonymous())
-			end.Largest = max(end.Largest, largest())
+			if n%5 == 0 { // looking at all programs took a seventh of the computer's time
+				end.Largest = max(end.Largest, largest())
+			}
 			select {
 			case <-tick.C:
 			case <-ended:
