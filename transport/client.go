@@ -251,7 +251,7 @@ func unanswered(err error, connected bool) *trouble {
 	case why.Certificate:
 		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
-		t.kind, t.noRoute = NoNetwork, why.NoRoute
+		t.kind, t.noRoute, t.refused = NoNetwork, why.NoRoute, why.NoServer
 	}
 	return t
 }
@@ -263,7 +263,7 @@ func failureOf(err error) *failure {
 		return f
 	}
 	var certificate *tls.CertificateVerificationError
-	return &failure{Text: withoutURL(err).Error(), NoRoute: noRoute(err), Certificate: errors.As(err, &certificate)}
+	return &failure{Text: withoutURL(err).Error(), NoRoute: noRoute(err), NoServer: errors.Is(err, syscall.ECONNREFUSED), Certificate: errors.As(err, &certificate)}
 }
 
 // noRoute tells whether an error of connecting says that this computer knows no way to the host.

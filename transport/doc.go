@@ -43,8 +43,9 @@
 // the last.
 //
 // A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A
-// network that is down from the start is an error at once: where this computer knows no way to any
-// source (no route, no name server), and where none answers within SmallRetryFor.
+// network that is down from the start is an error at once where this computer knows no way to any
+// source (no route, no name server, no such name), within two seconds where what there is a way to
+// refuses, and after SmallRetryFor where one is silent: an access point that comes back is waited for.
 //
 // Content that has a digest is taken from wherever it is: Options.Copies names files of this
 // computer that may have it, on a stick for example. They are asked first. CopiesAppeared says that

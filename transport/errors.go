@@ -82,6 +82,8 @@ type trouble struct {
 	crowded bool
 	// noRoute tells that there is no way to the source: no route, no name server, no such name.
 	noRoute bool
+	// refused tells that the source's computer, or the proxy, is there and nothing listens.
+	refused bool
 	err     error
 }
 
