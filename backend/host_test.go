@@ -120,7 +120,7 @@ func TestReleases(t *testing.T) {
 			p.Finish()
 			h.Expect("1 status query", "1 finished")
 			h.Say("details %s", foo)
-			p.Command("get-details", foo)
+			p.Command("get-details", foo, "no")
 			p.Write("details\t"+foo+"\tA foo\tGPL\tgames\tOne\thttp://x\t4096\t77", "package\tavailable\t"+foo+"\tA foo", "finished")
 			h.Expect(fmt.Sprintf(want[0], foo), fmt.Sprintf(want[1], foo), "2 finished")
 			p.Command("exit") // after BackendShutdownTimeout, which is a second here

@@ -204,7 +204,7 @@ func TestLongCommand(t *testing.T) {
 		}
 		if p == nil {
 			p = th.Enter()
-			if want := []string{"--dialect", "1.3"}; !slices.Equal(p.Argv, want) {
+			if want := []string{"--dialect", "1.3", "--stay"}; !slices.Equal(p.Argv, want) {
 				t.Errorf("started with %q, want %q", p.Argv, want)
 			}
 		}

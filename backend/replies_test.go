@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -237,6 +238,32 @@ func TestBadLines(t *testing.T) {
 	d.WaitLog("one field too many")
 	if got, want := strings.Count(d.Log(), "left out a line of the helper"), len(bad)+1; got != want {
 		t.Errorf("%d lines were left out, want %d", got, want)
+	}
+}
+
+// How urgent an update is, clients find beside its info; of nothing else is it told.
+func TestSeverity(t *testing.T) {
+	d, th := start(t)
+	if !slices.Contains(symbols(t, "--defined-only", "/usr/libexec/packagekitd"), "pk_backend_job_package_full") {
+		t.Skip("packagekitd has no severities")
+	}
+	var p *puppet
+	for _, method := range []string{"GetUpdates", "GetPackages"} {
+		x := d.Begin()
+		x.Call(method, none)
+		if p == nil {
+			p = th.Enter()
+		}
+		p.Expect("command")
+		p.Write("package\tsecurity\t"+foo+"\tA foo", "package\tblocked\t"+bar+"\tA bar", "finished")
+		severity := uint32(7) // important
+		if method == "GetPackages" {
+			severity = 0
+		}
+		want := fmt.Sprintf("[[%d %s A foo] [%d %s A bar]]", 8|severity<<16, foo, 9, bar)
+		if got := fmt.Sprint(x.Wait().All("Package")); got != want {
+			t.Errorf("%s: %s, want %s", method, got, want)
+		}
 	}
 }
 

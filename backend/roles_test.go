@@ -54,7 +54,7 @@ var ids = []string{foo, bar}
 var roles = []role{
 	{2, "DependsOn", []any{uint64(1<<filterNotInstalled | 1<<filterNewest), ids, true},
 		[]string{"depends-on", "~installed;newest", foo + "&" + bar, "yes"}},
-	{3, "GetDetails", []any{ids}, []string{"get-details", foo + "&" + bar}},
+	{3, "GetDetails", []any{ids}, []string{"get-details", foo + "&" + bar, "no"}},
 	{4, "GetFiles", []any{ids[:1]}, []string{"get-files", foo}},
 	{5, "GetPackages", []any{uint64(1<<filterInstalled | 1<<filterArch)}, []string{"get-packages", "installed;arch"}},
 	{11, "InstallPackages", []any{uint64(1<<flagSimulate | 1<<flagOnlyDownload), ids},
@@ -127,6 +127,31 @@ func TestAbout(t *testing.T) {
 	}
 }
 
+// The groups are those that the helper found packages in, or all.
+func TestGroups(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "groups")
+	for text, want := range map[string]string{"education\nno-such-group\ngames\n": "education games", "": "many", "no-such-group\n": "many"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := pktest.Start(t, newTheatre(t).Helper, "PRESOLVE_GROUPS="+path)
+		out, err := d.Pkcon("get-groups")
+		if err != nil {
+			t.Fatal(err, out)
+		}
+		groups := strings.Fields(out)
+		slices.Sort(groups)
+		got := strings.Join(groups, " ")
+		if len(groups) > 20 && slices.Contains(groups, "office") && !slices.Contains(groups, "collections") {
+			got = "many"
+		}
+		if got != want {
+			t.Errorf("%q: the groups are %q, want %s", text, got, want)
+		}
+		d.Stop()
+	}
+}
+
 // withRPM puts a file that passes for an RPM in the place of "RPM".
 func withRPM(t *testing.T, args []any) []any {
 	args = slices.Clone(args)
@@ -189,7 +214,7 @@ func TestCommands(t *testing.T) {
 	if queries == nil || changes == nil || queries.Pid == changes.Pid {
 		t.Error("queries and changes don't have a helper each")
 	}
-	if want := []string{"--dialect", "1.3", "depends-on", "~installed;newest", foo + "&" + bar, "yes"}; !slices.Equal(queries.Argv, want) {
+	if want := []string{"--dialect", "1.3", "--stay", "depends-on", "~installed;newest", foo + "&" + bar, "yes"}; !slices.Equal(queries.Argv, want) {
 		t.Errorf("started with %q, want %q", queries.Argv, want)
 	}
 }
@@ -253,7 +278,7 @@ func TestSymbols(t *testing.T) {
 		if !slices.Contains(daemon, name) {
 			t.Errorf("needs %s, which packagekitd hasn't", name)
 		}
-		if name == "pk_backend_job_details" || name == "pk_backend_job_details_full" || name == "pk_backend_job_packages" {
+		if name == "pk_backend_job_details" || name == "pk_backend_job_details_full" || name == "pk_backend_job_packages" || name == "pk_backend_job_package_full" {
 			t.Errorf("is linked to %s, which isn't the same in every release", name)
 		}
 	}

@@ -7,7 +7,8 @@
 // A command that doesn't heed the end of its context is waited for: to leave it alone while the
 // next one runs would be worse, and rpm must not be ended in the middle. Ops end within a second
 // but where they said AllowCancel(false). PackageKit doesn't wait for longer than 2.5 s (up to 1.2)
-// or 5 s after its signal, and then kills the helper; so every op bears to be killed at any time:
+// or 5 s after its signal, and then kills the helper, whatever it does by then; so a signal that
+// cancelled a command ends the helper after its "finished" (Stays), and every op bears to be killed at any time:
 // the kernel gives back its locks, the journal tells the next helper what was begun, partial files
 // are continued, and an rpm that runs goes on, with the lock, to its end.
 //
@@ -43,12 +44,14 @@ type Dispatcher struct {
 	Signals <-chan os.Signal // each cancels what runs, or ends an idle dispatcher
 	Idle    time.Duration    // how long it waits for the next command
 	OneShot bool             // only the first command
+	Stays   bool             // after a command that a signal cancelled too: whoever sent it doesn't kill
 	Dialect wire.Dialect
 	Log     hclog.Logger
 
 	idle    chan os.Signal // signals while nothing runs
 	mu      sync.Mutex
 	running string             // the command that runs
+	ends    bool               // a signal has cancelled a command, and Stays isn't set
 	cancel  context.CancelFunc // ends it; nil: none runs
 }
 
@@ -71,14 +74,18 @@ func (d *Dispatcher) Run(first []string) int {
 	d.idle = make(chan os.Signal, 1)
 	go d.watch(hangup.Done())
 	lines := make(chan line)
-	if !d.OneShot {
+	onStdin := d.OneShot && d.Dialect.ArgumentsOnStdin(first)
+	if !d.OneShot || onStdin {
 		go d.read(lines, hangup.Done())
 	}
 	ok := true
+	if onStdin {
+		first = append(first[:1:1], d.arguments(lines)...)
+	}
 	if len(first) > 0 {
 		ok = d.carryOut(hangup, w, first, nil)
 	}
-	if d.OneShot {
+	if d.OneShot || d.isEnding() {
 		if !ok || hangup.Err() != nil {
 			return GaveUp
 		}
@@ -94,6 +101,9 @@ func (d *Dispatcher) Run(first []string) int {
 				return Success
 			}
 			d.carryOut(hangup, w, strings.Split(l.text, "\t"), l.err)
+			if d.isEnding() {
+				return GaveUp
+			}
 		case <-d.idle:
 			return Success
 		case <-idle.C:
@@ -102,6 +112,21 @@ func (d *Dispatcher) Run(first []string) int {
 		}
 	}
 	return GaveUp
+}
+
+// arguments waits for a line that has the arguments of the first command, separated by tabs or
+// spaces. There are none where it doesn't come: the command says what it takes, or is cancelled.
+func (d *Dispatcher) arguments(lines <-chan line) []string {
+	idle := time.NewTimer(d.Idle)
+	defer idle.Stop()
+	select {
+	case l := <-lines:
+		return strings.Fields(l.text)
+	case sig := <-d.idle:
+		d.idle <- sig
+	case <-idle.C:
+	}
+	return nil
 }
 
 // carryOut answers one command, or says what is wrong with the line that should have been one.
@@ -122,6 +147,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 // do runs the op of a command. A signal cancels it; a panic is an error like others, and the
 // record's transactions see to it that nothing is half-done.
 func (d *Dispatcher) do(ctx context.Context, w *wire.Writer, words []string) (err error) {
+	w.Answer(words[0])
 	r, err := d.Dialect.Parse(words)
 	if err != nil {
 		return err
@@ -163,9 +189,17 @@ func (d *Dispatcher) ended() {
 	d.running, d.cancel = "", nil
 }
 
+// isEnding tells whether the helper is to end after a command that a signal cancelled.
+func (d *Dispatcher) isEnding() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ends
+}
+
 // cancelled cancels the command that runs; d.mu is held.
 func (d *Dispatcher) cancelled(sig os.Signal) {
 	d.cancel()
+	d.ends = !d.Stays
 	d.Log.Info("cancelled", "signal", sig, "command", d.running)
 }
 

@@ -68,7 +68,7 @@ func start(t *testing.T, change func(*Dispatcher), first ...string) *helper {
 		w.Package(wire.InfoAvailable, wire.PackageID{Name: r.Values[0]}, "")
 		return nil
 	}
-	h.d = &Dispatcher{Mux: ops.Mux{"resolve": ops.Func(resolve)}, In: in, Out: out, Signals: h.signals, Idle: time.Hour, Dialect: wire.V1_2, Log: hclog.NewNullLogger()}
+	h.d = &Dispatcher{Mux: ops.Mux{"resolve": ops.Func(resolve)}, In: in, Out: out, Signals: h.signals, Idle: time.Hour, Stays: true, Dialect: wire.V1_2, Log: hclog.NewNullLogger()}
 	if change != nil {
 		change(h.d)
 	}
@@ -224,6 +224,22 @@ func TestSignalCancelsTheCommandThatRuns(t *testing.T) {
 			h.send("resolve\tnone\tb\nexit\n")
 		}()
 		h.ends(Success, cancelled, found("b"))
+	}
+}
+
+// PackageKit's own code kills a helper that lives on, with whatever it does by then: one that doesn't
+// stay ends after the command that was cancelled, and does no other.
+func TestSignalEndsWhatDoesNotStay(t *testing.T) {
+	for _, first := range [][]string{nil, {"resolve", "none", "waits"}} {
+		h := start(t, func(d *Dispatcher) { d.Stays = false }, first...)
+		go func() {
+			if first == nil {
+				h.send("resolve\tnone\twaits\n")
+			}
+			<-h.entered
+			h.signals <- syscall.SIGQUIT
+		}()
+		h.ends(GaveUp, cancelled)
 	}
 }
 

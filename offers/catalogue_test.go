@@ -223,7 +223,7 @@ func TestSeveralCatalogues(t *testing.T) {
 	if summary != "Pinte à vontade|Pinte à vontade|" {
 		t.Errorf("in Portuguese it is %q", summary)
 	}
-	if got, err := o.Groups([]string{"office", "games"}); !slices.Equal(got, []string{"games"}) || err != nil {
+	if got, err := o.Groups(); !slices.Equal(got, []string{"games"}) || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	before := files(t, o)

@@ -4,6 +4,7 @@ package offers
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"slices"
 
@@ -299,9 +300,8 @@ func once(all iter.Seq2[Line, error]) iter.Seq2[Line, error] {
 	}
 }
 
-// Groups are those of these groups that packages on offer are in. The catalogue must be Ready for all
-// names.
-func (o *Offers) Groups(among []string) ([]string, error) {
+// Groups are those that packages on offer are in, sorted. The catalogue must be Ready for all names.
+func (o *Offers) Groups() ([]string, error) {
 	var all []string
 	for _, f := range o.view.files {
 		groups, err := f.Groups()
@@ -310,15 +310,38 @@ func (o *Offers) Groups(among []string) ([]string, error) {
 		}
 		all = append(all, groups...)
 	}
-	return slices.DeleteFunc(slices.Clone(among), func(g string) bool { return !slices.Contains(all, g) }), nil
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
-// Group is the group that a source has a package in, as far as it is here; empty: it is unknown.
-func (o *Offers) Group(name string) (string, error) {
-	all, err := o.lines(name)
+// Group is the group that a source has a package in, installed or not, as far as it is here: in a search
+// file, else in a tree. Where neither says, it is what the package says itself.
+func (o *Offers) Group(ctx context.Context, p *db.Package) (string, error) {
+	if err := o.readView(ctx); err != nil {
+		return "", err
+	}
+	all, err := o.lines(p.Name)
+	if err != nil {
+		return "", err
+	}
 	for _, l := range all {
 		if l.Group != "" {
-			return l.Group, err
+			return l.Group, nil
+		}
+	}
+	if p.Source == "" || p.Group != "" { // what isn't from a source is in no tree
+		return p.Group, nil
+	}
+	trees, err := o.Record.TreesWith(p.Name, p.EVR(), p.Arch)
+	for _, sha := range trees {
+		t, err := o.Record.Tree(sha)
+		if t == nil || err != nil {
+			return "", err
+		}
+		for i := range t.Packages {
+			if q := &t.Packages[i]; q.NEVRA == p.NEVRA && q.Group != "" {
+				return q.Group, nil
+			}
 		}
 	}
 	return "", err

@@ -23,10 +23,125 @@ func (o *Offers) Tree(ctx context.Context, source string, r *tree.Reference) (*t
 	if err != nil {
 		return nil, err
 	}
-	if t, err = tree.ParseTree(body, dictionary, o.Platform, r.Name); err != nil {
+	return o.keepTree(ctx, source, r, body, dictionary)
+}
+
+func (o *Offers) keepTree(ctx context.Context, source string, r *tree.Reference, body, dictionary []byte) (*tree.Tree, error) {
+	t, err := tree.ParseTree(body, dictionary, o.Platform, r.Name)
+	if err != nil {
 		return nil, &SourceError{Source: source, Err: err}
 	}
 	return t, o.Record.KeepPublished(ctx, r.Tree.SHA256, body, t.Packages)
+}
+
+// LoadTrees loads the trees of lines, at once rather than one after the other. Nobody waits long for
+// them: what can't be loaded isn't there for Details. The error is one that ends the command.
+func (o *Offers) LoadTrees(ctx context.Context, lines []*Line) error {
+	for _, s := range o.Sources {
+		var of []*Line
+		for _, l := range lines {
+			if l.Source == s.ID {
+				of = append(of, l)
+			}
+		}
+		if o.view.platforms[s.ID] == nil || len(of) == 0 {
+			continue
+		}
+		missing, err := o.missingTrees(of)
+		if err != nil {
+			return err
+		}
+		if len(missing) == 0 {
+			continue
+		}
+		if err := o.try(ctx, attempt{s, true}, true, func(ctx context.Context) error { return o.loadTrees(ctx, s, missing) }); Ends(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// missingTrees are those of some lines whose trees aren't here.
+func (o *Offers) missingTrees(lines []*Line) (missing []*Line, err error) {
+	for _, l := range lines {
+		r, err := o.keptReference(l)
+		here := false
+		if err == nil && r != nil {
+			here, err = o.Record.Kept(r.Tree.SHA256, func([]byte) error { return nil })
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !here {
+			missing = append(missing, l)
+		}
+	}
+	return missing, nil
+}
+
+// keptReference is the reference of a line as far as it is here; nil where it isn't.
+func (o *Offers) keptReference(l *Line) (*tree.Reference, error) {
+	s := o.source(l.Source)
+	platform := o.view.platforms[s.ID]
+	if l.ref != nil || platform == nil {
+		return l.ref, nil
+	}
+	refs, _, err := o.keptReferences(s, platform, l.Name)
+	i := slices.IndexFunc(refs, func(r *tree.Reference) bool { return r.NEVRA == l.NEVRA })
+	if i < 0 || err != nil {
+		return nil, err
+	}
+	return refs[i], nil
+}
+
+// loadTrees loads the trees of lines of a source. The first one brings what the others are compressed
+// with.
+func (o *Offers) loadTrees(ctx context.Context, s Source, lines []*Line) error {
+	var names []string
+	for _, l := range lines {
+		names = append(names, l.Name)
+	}
+	platform := o.view.platforms[s.ID]
+	if err := o.loadReferences(ctx, s, platform, names); err != nil {
+		return err
+	}
+	var refs []*tree.Reference
+	for _, l := range lines {
+		r, err := o.keptReference(l)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			refs = append(refs, r)
+		}
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	if _, err := o.Tree(ctx, s.ID, refs[0]); err != nil {
+		return err
+	}
+	refs = refs[1:]
+	var now []byte
+	if !platform.Dictionary.IsZero() {
+		var err error
+		if now, err = o.Record.Dictionary(platform.Dictionary.SHA256); err != nil {
+			return err
+		}
+	}
+	for i, got := range inOrder(ctx, len(refs), func(ctx context.Context, i int) ([]byte, error) { return o.download(ctx, s.ID, refs[i].Tree) }) {
+		if got.err != nil {
+			return got.err
+		}
+		dictionary, err := o.dictionaryOf(got.value, now)
+		if err != nil {
+			return err
+		}
+		if _, err := o.keepTree(ctx, s.ID, refs[i], got.value, dictionary); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // downloadTree brings a tree, and what it is compressed with. Where that isn't here yet it comes at the
@@ -54,14 +169,22 @@ func (o *Offers) downloadTree(ctx context.Context, source string, r *tree.Refere
 			}
 		}
 	}
-	if of := tree.DictionaryOf(body); of == "" {
-		dictionary = nil
-	} else if dictionary == nil || !strings.HasPrefix(tree.NewRef("", dictionary, "").SHA256, of) { // an earlier build's tree
-		if dictionary, err = o.Record.Dictionary(of); err != nil {
-			return nil, nil, err
-		}
+	if dictionary, err = o.dictionaryOf(body, dictionary); err != nil {
+		return nil, nil, err
 	}
 	return body, dictionary, ctx.Err()
+}
+
+// dictionaryOf is what a tree is compressed with, most often the dictionary of now.
+func (o *Offers) dictionaryOf(body, now []byte) ([]byte, error) {
+	switch of := tree.DictionaryOf(body); {
+	case of == "":
+		return nil, nil
+	case now != nil && strings.HasPrefix(tree.NewRef("", now, "").SHA256, of):
+		return now, nil
+	default: // an earlier build's tree
+		return o.Record.Dictionary(of)
+	}
 }
 
 // KeptTree is the newest tree of a program, and the id of its source, without asking for it: empty
@@ -137,29 +260,27 @@ func (o *Offers) KeptTrees(ctx context.Context, yield func(source string, t *tre
 // A Details is what is to be said of a top-level package on offer.
 type Details struct {
 	Summary, Description, License, Group, URL string
-	Download                                  int64 // bytes of all RPMs in its tree; 0: unknown
+	Size                                      int64      // bytes on disk
+	Tree                                      *tree.Tree // nil: it isn't here
 }
 
-// Details are what a line and what it leads to say. Where the search file is here, all but the size is
-// known without asking anybody.
+// Details are what a line and what it leads to say. Where the search file is here nobody is asked: the
+// tree is there where it is here (LoadTrees).
 func (o *Offers) Details(ctx context.Context, l *Line) (*Details, error) {
-	d := &Details{Summary: l.Summary, Description: l.Description, License: l.License, Group: l.Group, URL: l.URL}
-	searched := l.ref == nil
-	r, err := o.reference(ctx, l)
-	if Ends(err) || err != nil && !searched {
-		return nil, err
+	d := &Details{Summary: l.Summary, Description: l.Description, License: l.License, Group: l.Group, URL: l.URL, Size: l.Size}
+	if l.ref == nil {
+		r, err := o.keptReference(l)
+		if r != nil && err == nil {
+			d.Tree, err = o.Record.Tree(r.Tree.SHA256)
+		}
+		return d, err
 	}
-	if err == nil {
-		d.Download = r.Download
-	}
-	if searched {
-		return d, nil
-	}
-	t, err := o.Tree(ctx, l.Source, r)
+	t, err := o.Tree(ctx, l.Source, l.ref)
 	if err != nil {
 		return nil, err
 	}
 	top := t.Top()
+	d.Size, d.Tree = top.Installed, t
 	d.Summary, d.Description, d.License, d.Group, d.URL = top.Summary, top.Description, top.License, top.Group, top.URL
 	return d, nil
 }

@@ -94,11 +94,11 @@ func (s *System) installed(ctx context.Context, q Query, yield func(*db.Package)
 		}
 		ok := len(q.Group)+len(q.Source)+len(q.Names) == 0 || slices.Contains(q.Source, p.Source) || slices.Contains(q.Names, p.Name)
 		if !ok && len(q.Group) > 0 {
-			group, err := s.Offers.Group(p.Name)
+			group, err := s.Offers.Group(ctx, p)
 			if err != nil {
 				return err
 			}
-			ok = slices.Contains(q.Group, cmp.Or(group, p.Group, "unknown"))
+			ok = slices.Contains(q.Group, cmp.Or(group, "unknown"))
 		}
 		if ok {
 			if err := yield(p); err != nil {

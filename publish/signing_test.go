@@ -44,7 +44,7 @@ func newSigner(t testing.TB, name string) *signing.Signer {
 // rolled are keys files, each with other keys than the one before: of three offline keys of which two
 // sign, one is another, and so is the online key.
 type rolled struct {
-	files   []*signing.Keys
+	files   []*trust.Keys
 	online  []*signing.Signer // of each version; where there is none, the one that laptops know
 	anchors []string
 }
@@ -61,7 +61,7 @@ func newKeys(t testing.TB, versions int) *rolled {
 	for _, s := range offline {
 		r.anchors = append(r.anchors, s.Key.Fingerprint)
 	}
-	var before *signing.Keys
+	var before *trust.Keys
 	for version := range versions {
 		if version > 0 {
 			offline = append(slices.Clone(offline[1:]), newSigner(t, "d"))

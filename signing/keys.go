@@ -15,36 +15,26 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
-
-// Keys is a keys file with its signatures.
-type Keys struct {
-	*tree.Keys
-	Text            []byte
-	Signatures      []byte // nil: there are none
-	Offline, Online []*pgp.Key
-}
-
-// Name is what the file is called.
-func (k *Keys) Name() string { return tree.KeysName(k.Version) }
 
 // ReadKeys reads the keys files in a folder: all versions, from 1 on. Who signed them is asked of
 // Check.
-func ReadKeys(dir string) ([]*Keys, error) {
+func ReadKeys(dir string) ([]*trust.Keys, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var all []*Keys
+	var all []*trust.Keys
 	for version := int64(1); ; version++ {
 		name := tree.KeysName(version)
 		text, _, err := readFile(filepath.Join(dir, name), tree.MaxKeysFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		var k *Keys
+		var k *trust.Keys
 		if err == nil {
-			k, err = parseKeys(text, version)
+			k, err = trust.ParseKeys(text, version)
 		}
 		if err != nil {
 			return nil, err
@@ -57,7 +47,7 @@ func ReadKeys(dir string) ([]*Keys, error) {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		known := slices.ContainsFunc(all, func(k *Keys) bool { return k.Name() == name })
+		known := slices.ContainsFunc(all, func(k *trust.Keys) bool { return k.Name() == name })
 		if !known && strings.HasPrefix(name, "keys@") && strings.HasSuffix(name, ".json") {
 			return nil, fmt.Errorf("%s has %s and no %s: all versions from 1 on have to be there, since laptops go from one to the next", dir, name, tree.KeysName(int64(len(all)+1)))
 		}
@@ -65,40 +55,9 @@ func ReadKeys(dir string) ([]*Keys, error) {
 	return all, nil
 }
 
-func parseKeys(text []byte, version int64) (*Keys, error) {
-	t, err := tree.ParseKeys(text, version)
-	if err != nil {
-		return nil, err
-	}
-	k := &Keys{Keys: t, Text: text}
-	for _, list := range []struct {
-		texts []string
-		to    *[]*pgp.Key
-	}{{t.Offline, &k.Offline}, {t.Online, &k.Online}} {
-		for _, text := range list.texts {
-			key, err := pgp.ReadKey([]byte(text))
-			if err != nil {
-				return nil, fmt.Errorf("a key in %s: %w", k.Name(), err)
-			}
-			if find(*list.to, key.Fingerprint) != nil {
-				return nil, fmt.Errorf("%s has the key %s twice", k.Name(), key.Fingerprint)
-			}
-			*list.to = append(*list.to, key)
-		}
-	}
-	return k, nil
-}
-
-func find(keys []*pgp.Key, print string) *pgp.Key {
-	if i := slices.IndexFunc(keys, func(k *pgp.Key) bool { return k.Fingerprint == print }); i >= 0 {
-		return keys[i]
-	}
-	return nil
-}
-
 // NewKeys makes the keys file after another one, which is nil for the first. What isn't given is that
 // one's; of the first file's offline keys more than half have to sign where no threshold is given.
-func NewKeys(before *Keys, offline, online []*pgp.Key, threshold int, validFor time.Duration, now time.Time) (*Keys, error) {
+func NewKeys(before *trust.Keys, offline, online []*pgp.Key, threshold int, validFor time.Duration, now time.Time) (*trust.Keys, error) {
 	version := int64(1)
 	if before != nil {
 		version = before.Version + 1
@@ -116,7 +75,7 @@ func NewKeys(before *Keys, offline, online []*pgp.Key, threshold int, validFor t
 		k.Offline = append(k.Offline, string(key.Armoured))
 	}
 	for _, key := range online {
-		if find(offline, key.Fingerprint) != nil {
+		if trust.Find(offline, key.Fingerprint) != nil {
 			return nil, fmt.Errorf("the key %s is both offline and online: who steals the server's key must not be able to name its successor", key.Fingerprint)
 		}
 		k.Online = append(k.Online, string(key.Armoured))
@@ -130,47 +89,12 @@ func NewKeys(before *Keys, offline, online []*pgp.Key, threshold int, validFor t
 	if err != nil {
 		return nil, err
 	}
-	return parseKeys(text, version)
+	return trust.ParseKeys(text, version)
 }
 
-// Signers are those who have to sign a keys file: Threshold of its own offline keys, and of those of
-// the one before.
-type Signers struct {
-	Whose     string
-	Keys      []*pgp.Key
-	Threshold int
-}
-
-// Signers are who has to sign it; before is nil for the first.
-func (k *Keys) Signers(before *Keys) []Signers {
-	all := []Signers{{"its own offline keys", k.Offline, k.Threshold}}
-	if before != nil {
-		may := slices.Clone(before.Offline)
-		for i, key := range may { // a key whose time its owner has prolonged is the same
-			if longer := find(k.Offline, key.Fingerprint); longer != nil {
-				may[i] = longer
-			}
-		}
-		all = append(all, Signers{"the offline keys of " + before.Name(), may, before.Threshold})
-	}
-	return all
-}
-
-// By are those of the keys that have signed it and are usable at a time.
-func (k *Keys) By(keys []*pgp.Key, now time.Time) ([]*pgp.Key, error) {
-	if k.Signatures == nil {
-		return nil, nil
-	}
-	by, err := pgp.Verify(k.Text, k.Signatures, keys, now)
-	if errors.As(err, new(*pgp.UnknownKeyError)) {
-		err = nil
-	}
-	return by, err
-}
-
-// Check tells whether laptops that have the version before, nil for the first, take this one: whether
-// enough have signed it.
-func (k *Keys) Check(before *Keys, now time.Time) error {
+// Check tells whether laptops that have the version before, nil for the first, take this one:
+// whether enough have signed it.
+func Check(k, before *trust.Keys, now time.Time) error {
 	for _, s := range k.Signers(before) {
 		by, err := k.By(s.Keys, now)
 		if len(by) >= s.Threshold {
@@ -193,18 +117,18 @@ func (k *Keys) Check(before *Keys, now time.Time) error {
 
 // CheckKeys tells whether laptops could go from the first of all versions to the last, each when it was
 // made, and whether a new laptop takes the last one now. Keys of older ones may have expired since.
-func CheckKeys(all []*Keys, now time.Time) error {
+func CheckKeys(all []*trust.Keys, now time.Time) error {
 	for i, k := range all {
-		var before *Keys
+		var before *trust.Keys
 		if i > 0 {
 			before = all[i-1]
 		}
-		if err := k.Check(before, k.Created); err != nil {
+		if err := Check(k, before, k.Created); err != nil {
 			return err
 		}
 	}
 	last := all[len(all)-1]
-	if err := last.Check(nil, now); err != nil {
+	if err := Check(last, nil, now); err != nil {
 		return err
 	}
 	if last.Expires.Before(now) {

@@ -6,22 +6,24 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 // A Signing is who signs a platform, and what says that he may.
 type Signing struct {
 	Signer *Signer
-	Keys   []*Keys // all versions, from 1 on; none: laptops know the Signer's key
+	Keys   []*trust.Keys // all versions, from 1 on; none: laptops know the Signer's key
 }
 
 // New is a Signing that laptops take now.
-func New(s *Signer, keys []*Keys, now time.Time) (*Signing, error) {
+func New(s *Signer, keys []*trust.Keys, now time.Time) (*Signing, error) {
 	if len(keys) > 0 {
 		if err := CheckKeys(keys, now); err != nil {
 			return nil, err
 		}
 		last := keys[len(keys)-1]
-		key := find(last.Online, s.Key.Fingerprint)
+		key := trust.Find(last.Online, s.Key.Fingerprint)
 		if key == nil {
 			return nil, fmt.Errorf("the key %s is not among the online keys of %s: sign with one that is, or make the next keys file (presolver keys new)", s.Key.Fingerprint, last.Name())
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -51,7 +52,7 @@ func public(signers ...*Signer) (all []*pgp.Key) {
 }
 
 // made is a keys file that these have signed.
-func made(t testing.TB, before *Keys, offline, online []*Signer, threshold int, at time.Time, by ...*Signer) *Keys {
+func made(t testing.TB, before *trust.Keys, offline, online []*Signer, threshold int, at time.Time, by ...*Signer) *trust.Keys {
 	t.Helper()
 	k, err := NewKeys(before, public(offline...), public(online...), threshold, 1000*time.Hour, at)
 	if err != nil {
@@ -67,21 +68,21 @@ func made(t testing.TB, before *Keys, offline, online []*Signer, threshold int, 
 
 func TestWhoHasToSign(t *testing.T) {
 	a, b, c, d, online, other := key(t, 0), key(t, 0), key(t, 0), key(t, 0), key(t, 0), key(t, 0)
-	first := func(by ...*Signer) *Keys {
+	first := func(by ...*Signer) *trust.Keys {
 		return made(t, nil, []*Signer{a, b, c}, []*Signer{online}, 0, noon, by...)
 	}
 	whole := first(a, b)
-	if whole.Threshold != 2 || whole.Check(nil, noon) != nil {
-		t.Errorf("two of three: %v", whole.Check(nil, noon))
+	if whole.Threshold != 2 || Check(whole, nil, noon) != nil {
+		t.Errorf("two of three: %v", Check(whole, nil, noon))
 	}
-	next := func(offline []*Signer, threshold int, by ...*Signer) *Keys {
+	next := func(offline []*Signer, threshold int, by ...*Signer) *trust.Keys {
 		return made(t, whole, offline, nil, threshold, noon, by...)
 	}
 	spoilt := first(a, b)
 	spoilt.Text = append(spoilt.Text, '\n')
 	for _, test := range []struct {
 		name      string
-		before, k *Keys
+		before, k *trust.Keys
 		want      string // "": it is right
 	}{
 		{"nobody", nil, first(), "is signed by 0 of its own offline keys, and 2 are needed"},
@@ -95,22 +96,22 @@ func TestWhoHasToSign(t *testing.T) {
 		{"by those who leave", whole, next([]*Signer{d}, 1, a, b), "is signed by 0 of its own offline keys, and 1 are needed"},
 		{"by those who leave and who comes", whole, next([]*Signer{d}, 1, a, b, d), ""},
 	} {
-		err := test.k.Check(test.before, noon)
+		err := Check(test.k, test.before, noon)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
-	if _, err := New(other, []*Keys{whole}, noon); err == nil || !strings.Contains(err.Error(), "not among the online keys") {
+	if _, err := New(other, []*trust.Keys{whole}, noon); err == nil || !strings.Contains(err.Error(), "not among the online keys") {
 		t.Errorf("another online key: %v", err)
 	}
-	s, err := New(online, []*Keys{whole}, noon)
+	s, err := New(online, []*trust.Keys{whole}, noon)
 	if err != nil || s.Version() != 1 || len(s.Soon(noon, time.Hour)) != 0 {
 		t.Errorf("%v, %v", s, err)
 	}
 	if soon := s.Soon(noon, 1001*time.Hour); len(soon) != 1 || !strings.Contains(soon[0], "keys@1.json expires at 2027-01-01") {
 		t.Errorf("soon: %q", soon)
 	}
-	if _, err := New(online, []*Keys{whole}, noon.Add(1001*time.Hour)); err == nil || !strings.Contains(err.Error(), "keys@1.json has expired at 2027-01-01") {
+	if _, err := New(online, []*trust.Keys{whole}, noon.Add(1001*time.Hour)); err == nil || !strings.Contains(err.Error(), "keys@1.json has expired at 2027-01-01") {
 		t.Errorf("expired: %v", err)
 	}
 }
@@ -122,22 +123,22 @@ func TestKeysThatExpire(t *testing.T) {
 	one := made(t, nil, []*Signer{short}, []*Signer{online, shortOnline}, 1, noon, short)
 	two := made(t, one, []*Signer{long}, nil, 1, noon.Add(99*time.Hour), short, long)
 	later := noon.Add(200 * time.Hour)
-	if err := CheckKeys([]*Keys{one}, noon); err != nil {
+	if err := CheckKeys([]*trust.Keys{one}, noon); err != nil {
 		t.Error(err)
 	}
-	if err := CheckKeys([]*Keys{one}, later); err == nil || !strings.Contains(err.Error(), "has expired") {
+	if err := CheckKeys([]*trust.Keys{one}, later); err == nil || !strings.Contains(err.Error(), "has expired") {
 		t.Errorf("by a key that has expired: %v", err)
 	}
-	if err := CheckKeys([]*Keys{one, two}, later); err != nil {
+	if err := CheckKeys([]*trust.Keys{one, two}, later); err != nil {
 		t.Errorf("by one that had not: %v", err)
 	}
-	if err := two.Check(one, later); err == nil {
+	if err := Check(two, one, later); err == nil {
 		t.Error("who was away follows a key that has expired")
 	}
-	if _, err := New(shortOnline, []*Keys{one, two}, later); err == nil || !strings.Contains(err.Error(), "has expired") {
+	if _, err := New(shortOnline, []*trust.Keys{one, two}, later); err == nil || !strings.Contains(err.Error(), "has expired") {
 		t.Errorf("an online key that has expired: %v", err)
 	}
-	if soon := must(New(shortOnline, []*Keys{one}, noon)).Soon(noon, 101*time.Hour); len(soon) != 2 {
+	if soon := must(New(shortOnline, []*trust.Keys{one}, noon)).Soon(noon, 101*time.Hour); len(soon) != 2 {
 		t.Errorf("soon: %q", soon)
 	}
 }
@@ -231,11 +232,11 @@ func FuzzKeys(f *testing.F) {
 	f.Add(k.Text)
 	f.Add([]byte(`{"format":2,"version":1,"threshold":1,"offline":["x"],"online":["x"],"expires":"2026-11-20T12:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		k, err := parseKeys(text, 1)
+		k, err := trust.ParseKeys(text, 1)
 		if err != nil {
 			return
 		}
-		if k.Check(nil, noon) == nil {
+		if Check(k, nil, noon) == nil {
 			t.Error("it needs no signature")
 		}
 		if len(k.Offline) < k.Threshold || len(k.Online) == 0 || k.Name() != tree.KeysName(1) {

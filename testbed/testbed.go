@@ -59,6 +59,7 @@ type RPM struct {
 	Name, Version, Release, Arch, Summary string
 	Epoch                                 uint32
 	Group                                 string // Applications/Education where it is empty
+	Description                           string // made of the summary where it is empty
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
 	Needs                                                []string          // capabilities more that it requires, taken as they stand, whatever is in them
@@ -89,6 +90,9 @@ func (r RPM) complete() RPM {
 	if r.Group == "" {
 		r.Group = "Applications/Education"
 	}
+	if r.Description == "" {
+		r.Description = r.Summary + ", at length."
+	}
 	return r
 }
 
@@ -99,7 +103,7 @@ func (r RPM) WriteFile(path string) error {
 		r.Provides = append(r.Provides, fmt.Sprintf("%s = %d:%s-%s", r.Name, r.Epoch, r.Version, r.Release))
 	}
 	meta := rpmpack.RPMMetaData{
-		Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, Epoch: r.Epoch, Summary: r.Summary, Description: r.Summary + ", at length.",
+		Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, Epoch: r.Epoch, Summary: r.Summary, Description: r.Description,
 		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: "http://example.org/" + r.Name, Compressor: "gzip",
 		BuildTime: time.Unix(1700000000, 0), BuildHost: "localhost",
 	}

@@ -447,7 +447,7 @@ func TestFailures(t *testing.T) {
 		err  error
 		want failure
 	}{
-		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, failure{Text: "dial: connect: connection refused"}},
+		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, failure{Text: "dial: connect: connection refused", NoServer: true}},
 		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, failure{Text: "dial: connect: network is unreachable", NoRoute: true}},
 		{"no such name", &net.DNSError{Err: "no such host", Name: "school", IsNotFound: true}, failure{Text: "lookup school: no such host", NoRoute: true}},
 		{"name server silent", &net.DNSError{Err: "timeout", Name: "school", IsTimeout: true}, failure{Text: "lookup school: timeout"}},
@@ -462,7 +462,7 @@ func TestFailures(t *testing.T) {
 		if got := failureOf(err); *got != test.want {
 			t.Errorf("%s: %+v", test.name, *got)
 		}
-		if here, there := unanswered(test.err, false), unanswered(err, false); here.kind != there.kind || here.noRoute != there.noRoute {
+		if here, there := unanswered(test.err, false), unanswered(err, false); here.kind != there.kind || here.noRoute != there.noRoute || here.refused != there.refused {
 			t.Errorf("%s: here it is %v, %v, and through a child %v, %v", test.name, here.kind, here.noRoute, there.kind, there.noRoute)
 		}
 	}

@@ -23,6 +23,7 @@
 //	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
 //	version.go    one try: that a file without a digest is still the one that was begun
 //	watchdog.go   one try: that it is not too slow
+//	limits.go     all of them: how fast, and at what hours
 //	client.go     one request: connections, proxies, redirects, bounds
 //	child.go      one request: the process of another user that makes it, where there is a User
 //	exchange.go   one request: what the two processes say to each other, and how little of it is believed
@@ -42,8 +43,9 @@
 // the last.
 //
 // A link that is down in the middle is waited for: until RetryFor is over, and Progress says so. A
-// network that is down from the start is an error at once: where this computer knows no way to any
-// source (no route, no name server), and where none answers within SmallRetryFor.
+// network that is down from the start is an error at once where this computer knows no way to any
+// source (no route, no name server, no such name), within two seconds where what there is a way to
+// refuses, and after SmallRetryFor where one is silent: an access point that comes back is waited for.
 //
 // Content that has a digest is taken from wherever it is: Options.Copies names files of this
 // computer that may have it, on a stick for example. They are asked first. CopiesAppeared says that

@@ -61,6 +61,7 @@ var answerHeaders = []string{"Content-Range", "Content-Type", "Date", "Etag", "L
 type failure struct {
 	Text        string
 	NoRoute     bool // this computer knows no way to the host
+	NoServer    bool // the host, or the proxy, is there and nothing listens
 	Certificate bool // the host's certificate is wrong
 }
 

@@ -357,7 +357,7 @@ func TestFetchNoNetwork(t *testing.T) {
 	f := wanted(t, random(10), nobody(t)+"/a", nobody(t)+"/b")
 	err := c.Fetch(t.Context(), []File{f}, nil)
 	mustBe(t, err, NoNetwork)
-	if k.slept < 5*time.Second || k.slept > c.SmallRetryFor {
+	if k.slept == 0 || k.slept > 2*time.Second { // who starts its server anew has that long
 		t.Errorf("gave up after %v", k.slept)
 	}
 	for _, u := range f.URLs {

@@ -127,7 +127,8 @@ func TestFetchWaitsForTheLink(t *testing.T) {
 	}
 }
 
-// Where there is no way to any source at the start, nobody waits; in the middle, everybody does.
+// Where there is no way to any source at the start nobody waits, and where all refuse not for long; in
+// the middle, everybody does.
 func TestFetchNowhere(t *testing.T) {
 	content := random(100 * kib)
 	o := serve(t, good(content))
@@ -135,12 +136,13 @@ func TestFetchNowhere(t *testing.T) {
 		name string
 		err  error
 		at   bool // once
+		soon bool // in two seconds
 	}{
-		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, true},
-		{"host unreachable", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, true},
-		{"no such name", &net.DNSError{Err: "no such host", Name: "school", IsNotFound: true}, true},
-		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, false},
-		{"name server silent", &net.DNSError{Err: "timeout", Name: "school", IsTimeout: true}, false},
+		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, true, true},
+		{"host unreachable", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, true, true},
+		{"no such name", &net.DNSError{Err: "no such host", Name: "school", IsNotFound: true}, true, true},
+		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, false, true},
+		{"name server silent", &net.DNSError{Err: "timeout", Name: "school", IsTimeout: true}, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, k := newClientFor(t, Options{})
@@ -154,19 +156,19 @@ func TestFetchNowhere(t *testing.T) {
 			}
 			f := wanted(t, content, "http://school.example/a", "http://mirror.example/a")
 			mustBe(t, c.Fetch(t.Context(), []File{f}, nil), NoNetwork)
-			if test.at != (k.slept == 0) || k.slept > c.SmallRetryFor {
+			if test.at != (k.slept == 0) || test.soon != (k.slept <= 2*time.Second) || k.slept > c.SmallRetryFor {
 				t.Errorf("gave up after %v", k.slept)
 			}
 			k.slept = 0
 			_, err := c.Revalidate(t.Context(), f.URLs[0], "", 100)
 			mustBe(t, err, NoNetwork)
-			if test.at != (k.slept == 0) || !test.at && k.slept < 5*time.Second {
+			if test.at != (k.slept == 0) || test.soon != (k.slept <= 2*time.Second) || !test.soon && k.slept < 5*time.Second {
 				t.Errorf("a small file was given up after %v", k.slept)
 			}
 			k.slept = 0
 			_, err = c.Revalidate(Hurried(t.Context()), f.URLs[0], "", 100)
 			mustBe(t, err, NoNetwork)
-			if test.at != (k.slept == 0) || k.slept > 2*time.Second {
+			if test.soon != (k.slept == 0) || k.slept > 2*time.Second {
 				t.Errorf("in a hurry: gave up after %v", k.slept)
 			}
 

@@ -18,6 +18,8 @@ const (
 	// A try that gained less than this waits before the next, or a link that gives a byte per
 	// connection would make us connect without a pause.
 	goodGain = 16 << 10
+	// So long a source that refuses, where it is the only one, may take to be started anew.
+	refusedFor = 1500 * time.Millisecond
 	// That no byte has come for less than this is not told to anybody.
 	noticed = time.Second
 )
@@ -47,6 +49,8 @@ type retrieval struct {
 	size  int64
 	// limited tells that a try takes one of its host's connections.
 	limited bool
+	// hurried: who asks can do without (Hurried), and isn't kept by a source that refuses.
+	hurried bool
 	// waiting, if not nil, is called before a wait that a person may notice.
 	waiting func()
 }
@@ -59,8 +63,8 @@ type retrieval struct {
 // one as soon as CopiesAppeared says that there may be one.
 //
 // While no host was reached for as long as quiet there may be no network at all, and nobody is kept
-// waiting for it: it ends at once where the first tries say that there is no way to any source, and
-// after SmallRetryFor where they don't answer.
+// waiting for it: it ends at once where the first tries say that there is no way to any source, within
+// refusedFor where those that there is a way to refuse, and after SmallRetryFor where one doesn't answer.
 //
 // persist returns nil, an *Error or one that is ctx.Err().
 func (c *Client) persist(ctx context.Context, r retrieval) error {
@@ -82,7 +86,7 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 			}
 			continue
 		}
-		if s == nil || s.ready.After(gainedAt.Add(c.patience(r.quiet))) {
+		if s == nil || s.ready.After(gainedAt.Add(c.patience(r, sources))) {
 			return c.givenUp(r.label, sources, asked)
 		}
 		if wait := s.ready.Sub(c.now()); wait > 0 {
@@ -100,6 +104,13 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 		}
 		current = slices.Index(sources, s)
 
+		if !IsLocal(s.url) {
+			waited, err := c.opened(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.label, err)
+			}
+			gainedAt, wellAt = gainedAt.Add(waited), wellAt.Add(waited)
+		}
 		s.tries++
 		asked = s.url
 		gained, waited, err := c.try(ctx, r, s, sources, more)
@@ -122,6 +133,9 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 			return localError(r.label, err)
 		}
 		c.Log.Debug("a try failed", "file", r.label, "url", Redacted(s.url), "gained", gained, "error", err)
+		if c.Failed != nil {
+			c.Failed(s.url, s.last.kind)
+		}
 		if s.last.kind == NoNetwork {
 			c.hosts.missed(s.url, c.now())
 		} else {
@@ -270,20 +284,27 @@ func isClosed(more <-chan struct{}) bool {
 }
 
 // patience is how long to go on without a byte.
-func (c *Client) patience(quiet time.Duration) time.Duration {
-	if c.hosts.online(c.now().Add(-quiet)) {
-		return quiet
+func (c *Client) patience(r retrieval, sources []*source) time.Duration {
+	switch {
+	case c.hosts.online(c.now().Add(-r.quiet)):
+		return r.quiet
+	case !allLeft(sources, func(t *trouble) bool { return t.noRoute || t.refused }):
+		return min(r.quiet, c.SmallRetryFor)
+	case r.hurried:
+		return 0
 	}
-	return min(quiet, c.SmallRetryFor)
+	return min(r.quiet, refusedFor)
 }
 
 // offline tells whether there is no network, and was none before: each source that is left was
 // tried, and there is no way to it.
 func (c *Client) offline(r retrieval, sources []*source) bool {
-	if c.hosts.online(c.now().Add(-r.quiet)) {
-		return false
-	}
-	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !s.last.noRoute) })
+	return !c.hosts.online(c.now().Add(-r.quiet)) && allLeft(sources, func(t *trouble) bool { return t.noRoute })
+}
+
+// allLeft tells whether each source that may be asked again was asked, with such an end.
+func allLeft(sources []*source, is func(*trouble) bool) bool {
+	return !slices.ContainsFunc(sources, func(s *source) bool { return !s.out && (s.last == nil || !is(s.last)) })
 }
 
 // next is the source to ask: the first from current on that is ready, and of those one with a

@@ -47,7 +47,7 @@ func (c *Client) get(ctx context.Context, urls []string, f small) ([]byte, error
 		body = make([]byte, 0, f.size+1) // one byte more, so that reading to the end needs no larger buffer
 	}
 	quiet, stall := c.smallPatience(ctx, len(urls))
-	err := c.persist(ctx, retrieval{label: f.label, urls: urls, quiet: quiet, known: true, size: max(f.size, 0), try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, retrieval{label: f.label, urls: urls, quiet: quiet, hurried: isHurried(ctx), known: true, size: max(f.size, 0), try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		had := len(body)
 		var err error
 		body, err = c.getOnce(ctx, url, body, f, stall)
@@ -67,9 +67,11 @@ func (c *Client) get(ctx context.Context, urls []string, f small) ([]byte, error
 
 type hurried struct{}
 
-// Hurried makes Get and Revalidate give up early: whoever asks can do without. A try that was begun
+// Hurried makes Get and Revalidate give up early, at once where all refuse: whoever asks can do without. A try that was begun
 // may still take the time that a link with a long way needs.
 func Hurried(ctx context.Context) context.Context { return context.WithValue(ctx, hurried{}, true) }
+
+func isHurried(ctx context.Context) bool { return ctx.Value(hurried{}) != nil }
 
 const (
 	hurriedQuiet = 2 * time.Second
@@ -81,7 +83,7 @@ const (
 func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall time.Duration) {
 	quiet = c.SmallRetryFor
 	stall = min(c.stall, max(quiet/time.Duration(max(sources, 1)), min(quiet, 2*time.Second)))
-	if ctx.Value(hurried{}) != nil {
+	if isHurried(ctx) {
 		quiet, stall = min(quiet, hurriedQuiet), min(stall, hurriedStall)
 	}
 	return quiet, stall
@@ -196,7 +198,7 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 	var a Answer
 	label := url[strings.LastIndexByte(url, '/')+1:]
 	quiet, stall := c.smallPatience(ctx, 1)
-	err := c.persist(ctx, retrieval{label: label, urls: []string{url}, quiet: quiet, try: func(ctx context.Context, url string, _ bool) (int64, error) {
+	err := c.persist(ctx, retrieval{label: label, urls: []string{url}, quiet: quiet, hurried: isHurried(ctx), try: func(ctx context.Context, url string, _ bool) (int64, error) {
 		var err error
 		a, err = c.revalidateOnce(ctx, url, etag, limit, stall)
 		return 0, err

@@ -164,10 +164,10 @@ func (s *Store) known(ctx context.Context, c Claim, version int64, signatures []
 	if k, err = s.follow(ctx, c, k, version); err != nil {
 		return nil, err
 	}
-	if now, _ := s.now(c.Platform, k.online); k.Expires.Before(now) {
+	if now, _ := s.now(c.Platform, k.Online); k.Expires.Before(now) {
 		return nil, wrong(Expired, tree.KeysName(k.Version), "it has expired at %s, and it is %s now: whoever publishes it has to make a new one; if this computer's clock is wrong, correct it", day(k.Expires), day(now))
 	}
-	return k.online, nil
+	return k.Online, nil
 }
 
 // keys are those of these fingerprints that can be had: from the folder of keys, else from the source,
@@ -201,13 +201,13 @@ const most = 64
 
 // follow brings the keys files up to a version, one after the other, each verified by the one before.
 // What is accepted is kept, whatever comes next. k is the one that is here, nil where there is none.
-func (s *Store) follow(ctx context.Context, c Claim, k *keys, version int64) (*keys, error) {
+func (s *Store) follow(ctx context.Context, c Claim, k *Keys, version int64) (*Keys, error) {
 	var err error
 	for v := version; k == nil; v-- {
 		if v < 1 || v <= version-most {
 			return nil, err
 		}
-		var next *keys
+		var next *Keys
 		if next, err = s.next(ctx, c, nil, v); err == nil {
 			k = next
 		} else if !errors.As(err, new(*Error)) {
@@ -223,7 +223,7 @@ func (s *Store) follow(ctx context.Context, c Claim, k *keys, version int64) (*k
 }
 
 // next brings and verifies a keys file, by the one before, or, where that is nil, by the anchors.
-func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) (*keys, error) {
+func (s *Store) next(ctx context.Context, c Claim, before *Keys, version int64) (*Keys, error) {
 	name := tree.KeysName(version)
 	text, err := c.Get(ctx, name, tree.MaxKeysFile)
 	var signatures []byte
@@ -236,36 +236,25 @@ func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) 
 	if err != nil {
 		return nil, err
 	}
-	k, err := parseKeys(text, version)
+	k, err := ParseKeys(text, version)
 	if err != nil {
 		return nil, wrong(Changed, name, "%w", err)
 	}
-	now, _ := s.now(c.Platform, k.online)
-	if err := enough(name, text, signatures, k.offline, k.Threshold, now, "its own offline keys"); err != nil {
-		return nil, err
+	k.Signatures = signatures
+	now, _ := s.now(c.Platform, k.Online)
+	who := k.Signers(before)
+	if before == nil {
+		who = append(who, s.anchorsOf(c, k))
 	}
-	if before != nil {
-		may := slices.Clone(before.offline)
-		for i, key := range may { // a key whose time its owner has prolonged is the same
-			if at := slices.IndexFunc(k.offline, func(o *pgp.Key) bool { return o.Fingerprint == key.Fingerprint }); at >= 0 {
-				may[i] = k.offline[at]
-			}
+	for _, w := range who {
+		by, err := k.By(w.Keys, now)
+		if len(by) >= w.Threshold {
+			continue
 		}
-		err = enough(name, text, signatures, may, before.Threshold, now, "the offline keys of "+tree.KeysName(before.Version))
-	} else {
-		// The anchors' public keys are in the file itself: a fingerprint tells that it is the one.
-		anchors := slices.DeleteFunc(slices.Clone(k.offline), func(key *pgp.Key) bool { return !slices.Contains(c.Anchors, key.Fingerprint) })
-		for _, print := range c.Anchors {
-			if !slices.ContainsFunc(anchors, func(key *pgp.Key) bool { return key.Fingerprint == print }) {
-				if key := s.inKeyring(print); key != nil { // one that the file doesn't have any more
-					anchors = append(anchors, key)
-				}
-			}
+		if err == nil {
+			return nil, wrong(UnknownKey, name, "it is signed by %d of %s, and %d are needed", len(by), w.Whose, w.Threshold)
 		}
-		err = enough(name, text, signatures, anchors, len(c.Anchors)/2+1, now, "the keys that the configuration names for the source")
-	}
-	if err != nil {
-		return nil, err
+		return nil, s.refused(name, err)
 	}
 	return k, s.change(func(next *state) {
 		if had := next.Keys[anchorsID(c.Anchors)]; had.Version <= version {
@@ -274,14 +263,19 @@ func (s *Store) next(ctx context.Context, c Claim, before *keys, version int64) 
 	})
 }
 
-// enough tells whether so many of these keys have signed.
-func enough(name string, text, signatures []byte, keys []*pgp.Key, threshold int, now time.Time, whose string) error {
-	by, err := pgp.Verify(text, signatures, keys, now)
-	if len(by) >= threshold {
-		return nil
+// anchorsOf are those who have to sign the first keys file: of the keys that the configuration names more
+// than half. Their public keys are in the file itself, as a fingerprint tells, or in the folder of keys,
+// where the file has one no more.
+func (s *Store) anchorsOf(c Claim, k *Keys) Signers {
+	who := Signers{Whose: "the keys that the configuration names for the source", Threshold: len(c.Anchors)/2 + 1}
+	for _, print := range c.Anchors {
+		key := Find(k.Offline, print)
+		if key == nil {
+			key = s.inKeyring(print)
+		}
+		if key != nil {
+			who.Keys = append(who.Keys, key)
+		}
 	}
-	if err == nil || len(keys) == 0 {
-		err = fmt.Errorf("it is signed by %d of %s, and %d are needed", len(by), whose, threshold)
-	}
-	return &Error{Kind: UnknownKey, What: name, Err: err}
+	return who
 }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
-	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A Store is what was accepted, and the folder of keys. It is used by one goroutine at a time; other
@@ -182,8 +181,8 @@ func anchorsID(anchors []string) string {
 	return strings.Join(slices.Compact(sorted), " ")
 }
 
-// accepted is the keys file that these anchors have led to; nil where there is none.
-func (s *Store) keysOf(anchors []string) (*keys, error) {
+// keysOf is the keys file that these anchors have led to; nil where there is none.
+func (s *Store) keysOf(anchors []string) (*Keys, error) {
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -191,7 +190,7 @@ func (s *Store) keysOf(anchors []string) (*keys, error) {
 	if !ok {
 		return nil, nil
 	}
-	k, err := parseKeys([]byte(kept.File), kept.Version)
+	k, err := ParseKeys([]byte(kept.File), kept.Version)
 	if err != nil {
 		s.note(fmt.Errorf("%s is damaged: %w: whom this computer trusts begins anew with the keys of the configuration", filepath.Join(s.folder, File), err))
 		return nil, nil
@@ -209,7 +208,10 @@ func (s *Store) Believes(anchors, signers []string) (bool, error) {
 	}
 	may := anchors
 	if k != nil {
-		may = k.prints(k.online)
+		may = nil
+		for _, key := range k.Online {
+			may = append(may, key.Fingerprint)
+		}
 	}
 	return slices.ContainsFunc(signers, func(print string) bool { return slices.Contains(may, print) }), nil
 }
@@ -240,42 +242,4 @@ func (s *Store) inKeyring(print string) *pgp.Key {
 		}
 	}
 	return nil
-}
-
-// keys is a keys file, read.
-type keys struct {
-	*tree.Keys
-	text            []byte
-	offline, online []*pgp.Key
-}
-
-func parseKeys(text []byte, version int64) (*keys, error) {
-	t, err := tree.ParseKeys(text, version)
-	if err != nil {
-		return nil, err
-	}
-	k := &keys{Keys: t, text: text}
-	for _, list := range []struct {
-		texts []string
-		to    *[]*pgp.Key
-	}{{t.Offline, &k.offline}, {t.Online, &k.online}} {
-		for _, text := range list.texts {
-			key, err := pgp.ReadKey([]byte(text))
-			if err != nil {
-				return nil, fmt.Errorf("a key in %s: %w", tree.KeysName(version), err)
-			}
-			if slices.ContainsFunc(*list.to, func(o *pgp.Key) bool { return o.Fingerprint == key.Fingerprint }) {
-				return nil, fmt.Errorf("%s has the key %s twice", tree.KeysName(version), key.Fingerprint)
-			}
-			*list.to = append(*list.to, key)
-		}
-	}
-	return k, nil
-}
-
-func (k *keys) prints(of []*pgp.Key) (all []string) {
-	for _, key := range of {
-		all = append(all, key.Fingerprint)
-	}
-	return all
 }

@@ -5,7 +5,6 @@ package trust
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -423,7 +422,7 @@ func FuzzCheck(f *testing.F) {
 			return nil, fs.ErrNotExist
 		}})
 		if err == nil && (string(platformJSON) != head || string(keysJSON) != keys) {
-			t.Error(fmt.Sprintf("believed: %.100q %.100q", platformJSON, keysJSON))
+			t.Errorf("believed: %.100q %.100q", platformJSON, keysJSON)
 		}
 	})
 }

@@ -50,6 +50,7 @@ var (
 	argFilesBar    = argument{read: func(r *Request, w string) error { return r.readFiles(w, "|") }}
 	argFolder      = argument{read: (*Request).readFolder}
 	argForce       = argBool(func(r *Request) *bool { return &r.Force })
+	argWithDeps    = argBool(func(r *Request) *bool { return &r.WithDeps })
 	argRecursive   = argBool(func(r *Request) *bool { return &r.Recursive })
 	argAllowDeps   = argBool(func(r *Request) *bool { return &r.AllowDeps })
 	argAutoremove  = argBool(func(r *Request) *bool { return &r.Autoremove })
@@ -63,9 +64,11 @@ var (
 	argValuesBar   = argument{read: func(r *Request, w string) error { return r.readValues(strings.ReplaceAll(w, "|", "&")) }}
 	argTerm        = argument{read: func(r *Request, w string) error { r.Values = []string{w}; return nil }}
 	argFile        = argument{read: func(r *Request, w string) error { return r.readFiles(w, "\x00") }}
-	// External's: "installed", "available" or "all"; and a package, by its name.
-	argOption  = argument{read: (*Request).readOption}
-	argPackage = argument{read: (*Request).readPackage}
+	// External's: "installed", "available" or "all"; and a package, by its name. What came after it
+	// takes either the option or filters.
+	argOption          = argument{read: (*Request).readOption}
+	argOptionOrFilters = argument{read: (*Request).readOptionOrFilters}
+	argPackage         = argument{read: (*Request).readPackage}
 )
 
 // rest is an argument that takes all the words that are left, with spaces between them: up to
@@ -172,6 +175,14 @@ func (r *Request) readOption(word string) error {
 		return Errorf(FilterInvalid, "%s takes installed, available or all and came with %.40q", r.Command, word)
 	}
 	return nil
+}
+
+func (r *Request) readOptionOrFilters(word string) (err error) {
+	if word == "available" || word == "all" { // "installed" is both
+		return r.readOption(word)
+	}
+	r.Filters, err = parseFilters(word)
+	return err
 }
 
 // readPackage takes a whole id too, which names one package of several.

@@ -24,7 +24,8 @@ const (
 	V0_3     Dialect = "0.3"      // 0.3.2 to 0.5.1
 	V0_2     Dialect = "0.2"      // 0.1.10 to 0.3.1: one program a command
 	V0_1     Dialect = "0.1"      // up to 0.1.9: and replies on stderr too
-	External Dialect = "external" // before the first release: and colons
+	V0_0     Dialect = "0.0"      // what "Backends Spawn" said in September 2007, before the first release
+	External Dialect = "external" // "External Backends" of August 2007: and colons
 )
 
 // A generation is what a dialect is made of. Each but the newest says only in what it differs from
@@ -37,19 +38,28 @@ type generation struct {
 	// different numbers of arguments. None: the generation doesn't have the command.
 	commands map[string][]command
 	// replies are the lines of each reply. What is between braces is a field, a space is a tab.
-	// Empty: the generation doesn't have the reply.
+	// Empty: the generation doesn't have the reply. Where a command's replies have lines of their
+	// own, the name is followed by " of " and the command.
 	replies map[string]string
 	// words are, for a field, the words that the generation doesn't know, each with the nearest one
 	// that it does. Empty: there is none, and the line is left out.
 	words map[string]map[string]string
 	// maxSize is the largest size, in bytes, that it takes. 0: the next newer one's.
 	maxSize int64
+	// sizeToCome: the size of what isn't installed is what is to be downloaded, in the older ones too.
+	sizeToCome bool
 	// stderr are the replies that are read there; the others are on stdout.
 	stderr []string
+	// stdin: the arguments of a command that has none on its command line are a line of stdin.
+	stdin bool
+	// split: the arguments are separated by tabs, within one word of the command line too.
+	split bool
+	// apart: older generations differ from the next newer one and not from it.
+	apart bool
 }
 
 // generations are all of them, the newest first.
-var generations = []*generation{&v1_3, &v1_2, &v0_9, &v0_8, &v0_6, &v0_3, &v0_2, &v0_1, &external}
+var generations = []*generation{&v1_3, &v1_2, &v0_9, &v0_8, &v0_6, &v0_3, &v0_2, &v0_1, &v0_0, &external}
 
 // Dialects are the names of all dialects, the newest first.
 func Dialects() (names []string) {
@@ -103,7 +113,11 @@ func (d Dialect) line() []*generation {
 	if i < 0 {
 		return V1_2.line()
 	}
-	return generations[:i+1]
+	line := generations[:i+1]
+	if slices.ContainsFunc(line[:i], func(g *generation) bool { return g.apart }) {
+		line = slices.DeleteFunc(slices.Clone(line), func(g *generation) bool { return g.apart && g.dialect != d })
+	}
+	return line
 }
 
 // command is the forms of a command; none: the dialect doesn't have it.
@@ -134,6 +148,18 @@ func (d Dialect) RepliesOnStderr() bool {
 	return slices.ContainsFunc(d.line(), func(g *generation) bool { return len(g.stderr) > 0 })
 }
 
+// ArgumentsOnStdin tells whether the arguments of a command that came without any are a line of
+// stdin.
+func (d Dialect) ArgumentsOnStdin(words []string) bool {
+	line := d.line()
+	if !line[len(line)-1].stdin || len(words) != 1 {
+		return false
+	}
+	forms := d.command(words[0])
+	_, none := match(forms, 0)
+	return len(forms) > 0 && !none
+}
+
 // ParseProgram reads the name that the program was called by, as PackageKit before 0.3.2 does,
 // which has one program for each command: "search-name.py", "presolve-search-name". It returns that
 // command and the dialect that belongs to the form of the name, or "" where the name is no
@@ -141,8 +167,8 @@ func (d Dialect) RepliesOnStderr() bool {
 //
 // A name with "presolve-" before it is External's form ({backend}-search-name.*), and a name
 // without is V0_1's. A command that these lack is the next newer dialect's: "install-packages.py"
-// is V0_2's. Most names of V0_2 are V0_1's too: PackageKit 0.1.10 to 0.3.1 wants it in the
-// configuration.
+// is V0_2's. Most names of V0_2 are V0_1's too, and those of V0_0 all are: these dialects are the
+// configuration's to name.
 func ParseProgram(path string) (command string, d Dialect) {
 	name := path[strings.LastIndex(path, "/")+1:]
 	name, _, _ = strings.Cut(name, ".")

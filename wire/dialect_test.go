@@ -46,16 +46,32 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 	}{
 		{"package", func(w *Writer) { w.Package(InfoInstalled, anID, "Brain"); w.Package(InfoAvailable, anID, "") }, map[string]string{
 			released:   "package|installed|ID|Brain\npackage|available|ID|\n",
+			"0.0":      "package_id|installed|ID|Brain\npackage_id|available|ID|\n",
 			"external": "yes|gbrainy|Brain\nno|gbrainy|\n",
+		}},
+		{"package of get-deps", func(w *Writer) { w.Answer("get-deps"); w.Package(InfoAvailable, anID, "Brain") }, map[string]string{
+			released:   "package|available|ID|Brain\n",
+			"0.0":      "package_id|available|ID|Brain\n",
+			"external": "yes|gbrainy|Brain\n",
+		}},
+		{"changed", func(w *Writer) {
+			w.Changed(anID, "Brain")
+			w.Package(InfoInstalled, PackageID{"gbrainy", "1", "noarch", "installed"}, "Brain")
+		}, map[string]string{
+			released:   "package|installed|gbrainy;1;noarch;installed|Brain\n",
+			"0.0":      "package_id|installed|gbrainy;1;noarch;installed|Brain\n",
+			"external": "yes|gbrainy|Brain\n", // once
 		}},
 		{"package that is worked on", func(w *Writer) { w.Package(InfoInstalling, anID, "Brain"); w.Package(InfoRemoving, anID, "") }, map[string]string{
 			released:   "package|installing|ID|Brain\npackage|removing|ID|\n",
+			"0.0":      "package_id|installing|ID|Brain\npackage_id|removing|ID|\n",
 			"external": "!data:gbrainy\n!data:gbrainy\n",
 		}},
 		{"infos that came later", func(w *Writer) { w.Package(InfoCritical, anID, ""); w.Package(InfoReinstalling, anID, "") }, map[string]string{
 			"1.3":             "package|critical|ID|\npackage|reinstalling|ID|\n",
 			"1.2 0.9 0.8 0.6": "package|security|ID|\npackage|reinstalling|ID|\n",
 			"0.3 0.2 0.1":     "package|security|ID|\npackage|installing|ID|\n",
+			"0.0":             "package_id|security|ID|\npackage_id|installing|ID|\n",
 			"external":        "no|gbrainy|\n!data:gbrainy\n",
 		}},
 		{"details", func(w *Writer) { w.Details(big) }, map[string]string{
@@ -65,15 +81,32 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"0.8 0.6 0.3": "details|ID|GPL|documentation|One two;three|http://x/|1073741824\n",
 			"0.2":         "details|ID|GPL|other|One two;three|http://x/|1073741824\n",
 			"0.1":         "description|ID|GPL|other|One two;three|http://x/|1073741824\n",
-			"external":    "gbrainy|1:2.4-1|One two;three|http://x/\n",
+			"0.0":         "description|ID|other|One two;three|http://x/\n",
+			"external":    "gbrainy|1:2.4-1|One two\nthree|http://x/\n",
 		}},
-		{"details, little known", func(w *Writer) { w.Details(Details{ID: b, Size: 7}); w.Details(Details{ID: anID, Size: 7}) }, map[string]string{
-			"1.3":             "details|OTHER||unknown|unknown|||7|0\ndetails|ID||unknown|unknown|||7|7\n",
+		{"details, little known", func(w *Writer) {
+			w.Details(Details{ID: b, Size: 7})
+			w.Details(Details{ID: anID, Size: 7, Download: -1})
+		}, map[string]string{
+			"1.3":             "details|OTHER||unknown|unknown|||7|0\ndetails|ID||unknown|unknown|||7|18446744073709551615\n",
 			"1.2":             "details|OTHER||unknown|unknown|||7\ndetails|ID||unknown|unknown|||7\n",
 			"0.9":             "details|OTHER|unknown|unknown|||7|\ndetails|ID|unknown|unknown|||7|\n",
 			"0.8 0.6 0.3 0.2": "details|OTHER|unknown|unknown|||7\ndetails|ID|unknown|unknown|||7\n",
 			"0.1":             "description|OTHER|unknown|unknown|||7\ndescription|ID|unknown|unknown|||7\n",
+			"0.0":             "description|OTHER|unknown||\ndescription|ID|unknown||\n",
 			"external":        "b|1-1||\ngbrainy|1:2.4-1||\n",
+		}},
+		{"details, half of it here", func(w *Writer) {
+			w.Details(Details{ID: anID, Size: 7, Download: 3})
+			w.Details(Details{ID: b, Size: 7})
+		}, map[string]string{
+			"1.3":             "details|ID||unknown|unknown|||7|3\ndetails|OTHER||unknown|unknown|||7|0\n",
+			"1.2":             "details|ID||unknown|unknown|||7\ndetails|OTHER||unknown|unknown|||7\n",
+			"0.9":             "details|ID|unknown|unknown|||3|\ndetails|OTHER|unknown|unknown|||7|\n",
+			"0.8 0.6 0.3 0.2": "details|ID|unknown|unknown|||3\ndetails|OTHER|unknown|unknown|||7\n",
+			"0.1":             "description|ID|unknown|unknown|||3\ndescription|OTHER|unknown|unknown|||7\n",
+			"0.0":             "description|ID|unknown||\ndescription|OTHER|unknown||\n",
+			"external":        "gbrainy|1:2.4-1||\nb|1-1||\n",
 		}},
 		{"files", func(w *Writer) { w.Files(anID, []string{"/a", "/b;c", "/d e"}) }, map[string]string{
 			released: "files|ID|/a;/d e\n",
@@ -82,10 +115,12 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"1.3 1.2 0.9 0.8 0.6": "updatedetail|ID|OTHER&OTHER|OTHER|http://v/1;http://v/2|http://b/|http://c/|security-session|Two;lines|all|stable|2013-01-15T12:00:00Z|2013-01-15T13:00:00Z\n",
 			"0.3":                 "updatedetail|ID|OTHER&OTHER|OTHER|http://v/1;http://v/2|http://b/|http://c/|session|Two;lines|all|stable|2013-01-15T12:00:00Z|2013-01-15T13:00:00Z\n",
 			"0.2 0.1":             "updatedetail|ID|OTHER&OTHER|OTHER|http://v/1;http://v/2|http://b/|http://c/|session|Two;lines\n",
+			"0.0":                 "ID|OTHER&OTHER|OTHER|http://v/1;http://v/2|session|Two;lines\n",
 		}},
 		{"updatedetail, little known", func(w *Writer) { w.UpdateDetail(UpdateDetail{ID: anID}) }, map[string]string{
 			"1.3 1.2 0.9 0.8 0.6 0.3": "updatedetail|ID||||||none|||unknown||\n",
 			"0.2 0.1":                 "updatedetail|ID||||||none|\n",
+			"0.0":                     "ID||||none|\n",
 		}},
 		{"repo-detail", func(w *Writer) { w.RepoDetail("school", "School\tserver", true); w.RepoDetail("usb", "", false) }, map[string]string{
 			released: "repo-detail|school|School server|true\nrepo-detail|usb||false\n",
@@ -102,7 +137,7 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 		{"requirerestart", func(w *Writer) { w.RequireRestart("security-system", anID) }, map[string]string{
 			"1.3 1.2 0.9 0.8 0.6": "requirerestart|security-system|ID\n",
 			"0.3 0.2":             "requirerestart|system|ID\n",
-			"0.1":                 "!requirerestart|system|ID\n",
+			"0.1 0.0":             "!requirerestart|system|ID\n",
 		}},
 		{"repo-signature-required", func(w *Writer) {
 			w.RepoSignatureRequired(Signature{anID, "school", "http://k/", "A <a@b>", "AB", "ABCD", "1"})
@@ -121,11 +156,12 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"1.3 1.2 0.9 0.8 0.6": "status|query\nstatus|download-packagelist\nstatus|refresh-cache\nstatus|download\nstatus|test-commit\nstatus|commit\nstatus|install\n",
 			"0.3 0.2":             "status|query\nstatus|refresh-cache\nstatus|download\nstatus|test-commit\nstatus|commit\nstatus|install\n",
 			"0.1":                 "!status|query\n!status|refresh-cache\n!status|download\n!status|commit\n!status|install\n",
+			"0.0":                 "!status|query\n!status|refresh-cache\n!status|download\n!status|setup\n!status|install\n",
 			"external":            "!status:download\n!status:install\n",
 		}},
 		{"percentage", func(w *Writer) { w.Percentage(40); w.Percentage(39); w.Percentage(200) }, map[string]string{
 			"1.3 1.2 0.9 0.8 0.6 0.3 0.2": "percentage|40\npercentage|100\n",
-			"0.1":                         "!percentage|40\n!percentage|100\n",
+			"0.1 0.0":                     "!percentage|40\n!percentage|100\n",
 			"external":                    "!percentage:40\n!percentage:100\n",
 		}},
 		{"item-progress", func(w *Writer) {
@@ -138,7 +174,7 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 		}, map[string]string{
 			"1.3 1.2 0.9 0.8": "item-progress|ID|download|10\nitem-progress|OTHER|download|80\nitem-progress|ID|download|100\nitem-progress|OTHER|download|95\nitem-progress|ID|install|15\n",
 			"0.6 0.3 0.2":     "subpercentage|10\nsubpercentage|100\nsubpercentage|95\nsubpercentage|15\n",
-			"0.1":             "!subpercentage|10\n!subpercentage|100\n!subpercentage|95\n!subpercentage|15\n",
+			"0.1 0.0":         "!subpercentage|10\n!subpercentage|100\n!subpercentage|95\n!subpercentage|15\n",
 			"external":        "!subpercentage:10\n!subpercentage:100\n!subpercentage:95\n!subpercentage:15\n",
 		}},
 		{"speed", func(w *Writer) { w.Speed(5e9); w.Speed(-1) }, map[string]string{
@@ -163,7 +199,7 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 			"1.3 1.2 0.9 0.8 0.6": "error|no-space-on-device|100% full:;/\n",
 			"0.3":                 "error|transaction-error|100% full:;/\n",
 			"0.2":                 "error|transaction-error|100$ full:;/\n",
-			"0.1":                 "!error|transaction-error|100$ full:;/\n",
+			"0.1 0.0":             "!error|transaction-error|100$ full:;/\n",
 			"external":            "!error:transaction-error:100% full:;/\n",
 		}},
 	}
@@ -177,7 +213,7 @@ func TestRepliesOfEveryDialect(t *testing.T) {
 					want = strings.NewReplacer("!", "\x00", "|", "\t", "ID", anID.String(), "OTHER", b.String()).Replace(text)
 				}
 			}
-			if !slices.Contains([]Dialect{V0_2, V0_1, External}, d) {
+			if !slices.Contains([]Dialect{V0_2, V0_1, V0_0, External}, d) {
 				want += "finished\n"
 			}
 			var out both
@@ -203,8 +239,8 @@ func readAll(t *testing.T, d Dialect, text string) []wiretest.Reply {
 	t.Helper()
 	reader := wiretest.New(string(d))
 	var all []wiretest.Reply
-	for line := range strings.Lines(text) {
-		line, stderr := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "\x00")
+	for _, line := range wiretest.Records(string(d), text) {
+		line, stderr := strings.CutPrefix(line, "\x00")
 		reply, err := reader.Read(line, stderr)
 		if err != nil {
 			t.Error(err)
@@ -360,6 +396,17 @@ func FuzzReplies(f *testing.F) {
 					expected := plain(strings.ReplaceAll(text, ";", ",")) // see Finish
 					if value != expected && value != strings.ReplaceAll(expected, "%", "$") {
 						t.Errorf("%s: %s's text is %q, want %q", d, reply.Word, value, expected)
+					}
+				case d == External && field == "description":
+					var b []byte
+					for l := range strings.Lines(strings.Trim(text, "\n")) {
+						b = append(b, plain(l)...)
+						if strings.HasSuffix(l, "\n") {
+							b = append(b, '\n')
+						}
+					}
+					if value != string(b) {
+						t.Errorf("%s: the description is %q, want %q", d, value, b)
 					}
 				case field == "license" && expected == "": // is sent as unknown
 				case value != expected:

@@ -12,8 +12,12 @@ import (
 // An encoder makes the lines of a dialect's replies.
 type encoder struct {
 	lines   map[string]template
+	own     map[string]template // the lines of the command that is answered, where it has its own
+	command map[string]map[string]template
 	words   map[string]map[string]string // as a generation's, of all generations down to the dialect's
 	maxSize int64
+	// sizeToCome is the generation's.
+	sizeToCome bool
 	// itemised: a package's progress says which package it is of.
 	itemised bool
 }
@@ -30,6 +34,7 @@ type part struct {
 	field  int // which of the values of the line of the newest generation that has it
 	word   string
 	derive func(string) string
+	lines  bool // newlines stay
 }
 
 // derived are what else can be made of a field.
@@ -61,14 +66,26 @@ func newEncoder(d Dialect) *encoder {
 		if g.maxSize > 0 {
 			e.maxSize = g.maxSize
 		}
+		e.sizeToCome = e.sizeToCome || g.sizeToCome
 		for field, words := range g.words {
 			e.replace(field, words)
 		}
 	}
+	e.command = make(map[string]map[string]template)
 	e.itemised = strings.Contains(texts["item-progress"], "{id}")
 	for reply, text := range texts {
-		if text != "" {
-			e.lines[reply] = template{parts: parse(text, fieldsOf(newest(reply))), stderr: onStderr[reply]}
+		if text == "" {
+			continue
+		}
+		reply, command, own := strings.Cut(reply, " of ")
+		t := template{parts: parse(text, fieldsOf(newest(reply))), stderr: onStderr[reply]}
+		switch {
+		case !own:
+			e.lines[reply] = t
+		case e.command[command] == nil:
+			e.command[command] = map[string]template{reply: t}
+		default:
+			e.command[command][reply] = t
 		}
 	}
 	return e
@@ -101,7 +118,7 @@ func (e *encoder) replace(field string, unknown map[string]string) {
 	}
 }
 
-// fieldsOf is what is between braces.
+// fieldsOf is what is between braces, without what is made of it.
 func fieldsOf(text string) []string {
 	var all []string
 	for {
@@ -110,6 +127,7 @@ func fieldsOf(text string) []string {
 			return all
 		}
 		field, rest, _ := strings.Cut(after, "}")
+		field, _, _ = strings.Cut(field, ".")
 		all, text = append(all, field), rest
 	}
 }
@@ -126,7 +144,7 @@ func parse(text string, fields []string) []part {
 		}
 		name, rest, _ := strings.Cut(after, "}")
 		field, derivation, _ := strings.Cut(name, ".")
-		parts = append(parts, part{field: slices.Index(fields, field), word: field, derive: derived[derivation]})
+		parts = append(parts, part{field: slices.Index(fields, field), word: field, derive: derived[derivation], lines: derivation == "lines"})
 		text = rest
 	}
 	return parts
@@ -145,10 +163,22 @@ func (e *encoder) size(n int64) string {
 	return strconv.FormatInt(min(max(n, 0), e.maxSize), 10)
 }
 
+// download is how much is to be downloaded, as the dialect that tells it takes that: PackageKit's word
+// for what isn't known is the largest number.
+func (e *encoder) download(n int64) string {
+	if n < 0 {
+		return strconv.FormatUint(math.MaxUint64, 10)
+	}
+	return e.size(n)
+}
+
 // append adds the line of a reply to b. The values are those of the line of the newest generation
 // that has it. It adds nothing where the dialect doesn't have the reply or has no word for what it says.
 func (e *encoder) append(b []byte, reply string, values []string) (line []byte, stderr bool) {
-	t := e.lines[reply]
+	t, own := e.own[reply]
+	if !own {
+		t = e.lines[reply]
+	}
 	if len(t.parts) == 0 {
 		return b, false
 	}
@@ -166,6 +196,16 @@ func (e *encoder) append(b []byte, reply string, values []string) (line []byte, 
 		}
 		if p.derive != nil {
 			v = p.derive(v)
+		}
+		if p.lines {
+			v = strings.Trim(v, "\n")
+			for l := range strings.Lines(v) {
+				b = append(b, plain(l)...)
+				if strings.HasSuffix(l, "\n") {
+					b = append(b, '\n')
+				}
+			}
+			continue
 		}
 		b = append(b, plain(v)...)
 	}

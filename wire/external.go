@@ -4,7 +4,8 @@ package wire
 
 // external is what PackageKit's "External Backends" described before its first release, in August
 // 2007 (helpers/README of commit 3e083195f in PackageKit's repository): programs called
-// {backend}-{command}.*, packages by their names, colons on stderr. The document has no word for
+// {backend}-{command}.*, packages by their names, colons on stderr, a description as it is, of
+// several lines. That page calls the arguments STDIN: they may come there too. It has no word for
 // errors; theirs is made in its manner, and the exit status tells as well.
 var external = generation{
 	dialect: External,
@@ -31,9 +32,13 @@ var external = generation{
 		"search-name":     {takes(argOption, rest(argTerm))},
 	},
 	replies: map[string]string{
-		"package":        "{info.installed} {id.name} {summary}",
-		"working":        "data:{id.name}",
-		"details":        "{id.name} {id.version} {description} {url}",
+		"package": "{info.installed} {id.name} {summary}",
+		"working": "data:{id.name}",
+		// "Always yes", and each package "as" it is installed, removed or updated.
+		"package of get-deps": "yes {id.name} {summary}",
+		"changed":             "yes {id.name} {summary}",
+
+		"details":        "{id.name} {id.version} {description.lines} {url}",
 		"percentage":     "percentage:{percent}",
 		"item-progress":  "subpercentage:{percent}",
 		"status":         "status:{status}",
@@ -52,4 +57,5 @@ var external = generation{
 		},
 	},
 	stderr: []string{"working"},
+	stdin:  true,
 }

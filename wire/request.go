@@ -4,6 +4,8 @@ package wire
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -29,6 +31,7 @@ type Request struct {
 	Files     []string // absolute paths
 	Folder    string   // an absolute path; empty: the helper's cache
 	Force     bool
+	WithDeps  bool // get-details: what is to be downloaded is told with what the packages require
 	Recursive bool // depends-on, required-by: also what is required by way of others
 	// AllowDeps and Autoremove are remove-packages': packages that depend on a removed one may go
 	// too; packages that nothing needs any more go too.
@@ -51,11 +54,15 @@ func (d Dialect) Parse(words []string) (*Request, error) {
 	if len(words) == 0 || words[0] == "" {
 		return nil, Errorf(InternalError, "an empty line came where a command was expected")
 	}
+	line := d.line()
+	if line[len(line)-1].split {
+		words = strings.Split(strings.Join(words, "\t"), "\t")
+	}
 	for _, w := range words {
 		if !utf8.ValidString(w) {
 			return nil, Errorf(InternalError, "the command %.40q is not UTF-8", strings.Join(words, " "))
 		}
-		if strings.ContainsAny(w, "\x00\t\n") {
+		if strings.ContainsAny(w, "\x00\t\n") && !(line[len(line)-1].split && !strings.ContainsAny(w, "\x00\n")) {
 			return nil, Errorf(InternalError, "an argument of the command %.40q has a NUL byte, a tab or a newline", strings.Join(words, " "))
 		}
 	}
@@ -158,7 +165,7 @@ func parseFilters(word string) (Filters, error) {
 		}
 		name, negated := strings.CutPrefix(s, "~")
 		if !knownFilters[name] {
-			return nil, Errorf(FilterInvalid, "the filter %.40q is not known", s)
+			return nil, Errorf(FilterInvalid, "the filter %.40q is not known: a filter is none, or one of %s, or one of these with ~ before it", s, strings.Join(slices.Sorted(maps.Keys(knownFilters)), ", "))
 		}
 		if was, twice := f[Filter(name)]; twice && was == negated {
 			return nil, Errorf(FilterInvalid, "the filter %q is both wanted and negated", name)

@@ -5,8 +5,8 @@ package wire
 // v0_1 is up to 0.1.9: replies about how it goes are on stderr, those about packages on stdout.
 //
 // From pk-backend-spawn.c (up to 0.1.6 pk-backend.c), pk-enum.c, pk-backend-yum.c and "Backends
-// Spawn" of 0.1.7 to 0.1.9. That document writes package and updatedetail without their first word,
-// and details without the license; the program wants them. Before 0.1.6 description had one field
+// Spawn" of 0.1.7 to 0.1.9. Where that document says otherwise (v0_0.go), this is what the program
+// wants. Before 0.1.6 description had one field
 // more, a list of files, and updatedetail two less; before 0.1.7 allow-cancel was called
 // allow-interrupt: these lines are lost there.
 var v0_1 = generation{
@@ -27,6 +27,12 @@ var v0_1 = generation{
 		"get-requires":  {takes(argIDs, argRecursive).as("required-by"), takes(argIDs).as("required-by")},
 		"get-repo-list": {takes(), takes(argFilters)},
 		"get-updates":   {takes(), takes(argFilters)},
+		// The options of the page before it are answered too.
+		"search-details": {takes(argOptionOrFilters, rest(argTerm))},
+		"search-file":    {takes(argOptionOrFilters, rest(argTerm))},
+		"search-group":   {takes(argOptionOrFilters, rest(argTerm))},
+		"search-name":    {takes(argOptionOrFilters, rest(argTerm))},
+
 		"resolve":       {takes(argFilters, argValues), takes(argValues)},
 		"refresh-cache": {takes()},
 		"update-system": {takes().as("update-packages")},

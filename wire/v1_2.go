@@ -8,6 +8,9 @@ package wire
 var v1_2 = generation{
 	dialect: V1_2,
 	since:   [3]int{1, 0, 7},
+	commands: map[string][]command{
+		"get-details": {takes(argIDs)},
+	},
 	replies: map[string]string{
 		"details": "details {id} {summary} {license} {group} {description} {url} {size}",
 	},

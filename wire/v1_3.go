@@ -11,10 +11,12 @@ var v1_3 = generation{
 	dialect: V1_3,
 	since:   [3]int{1, 3, 3},
 	commands: map[string][]command{
-		"depends-on":          {takes(argFilters, argIDs, argRecursive)},
-		"download-packages":   {takes(argFolder, argIDs)},
-		"get-categories":      {takes()},
-		"get-details":         {takes(argIDs)},
+		"depends-on":        {takes(argFilters, argIDs, argRecursive)},
+		"download-packages": {takes(argFolder, argIDs)},
+		"get-categories":    {takes()},
+		// PackageKit's own spawning code never says the latter, a client's hint details-with-deps-size;
+		// this project's stub does.
+		"get-details":         {takes(argIDs), takes(argIDs, argWithDeps)},
 		"get-details-local":   {takes(argFiles)},
 		"get-distro-upgrades": {takes()},
 		"get-files":           {takes(argIDs)},

@@ -141,6 +141,13 @@ func (w *Writer) Begin() {
 	w.told = make(map[uint64]bool)
 }
 
+// Answer says which command the replies are to, as the dialect calls it.
+func (w *Writer) Answer(command string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.encoder.own = w.encoder.command[command]
+}
+
 // Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";"
 // of an error's text for a newline: those that the text has become ",".
 func (w *Writer) Finish(err *Error) {
@@ -150,6 +157,7 @@ func (w *Writer) Finish(err *Error) {
 		w.line("error", string(err.Code), strings.ReplaceAll(err.Text, ";", ","))
 	}
 	w.line("finished")
+	w.encoder.own = nil
 	w.open = false
 	w.flush()
 }
@@ -162,6 +170,9 @@ func (w *Writer) Package(info Info, id PackageID, summary string) {
 	}
 	w.send(reply, string(info), id.String(), summary)
 }
+
+// Changed reports that a package that was worked on is done: was installed, updated or removed.
+func (w *Writer) Changed(id PackageID, summary string) { w.send("changed", id.String(), summary) }
 
 // working tells whether a package is being changed, as opposed to what it is.
 func (i Info) working() bool {
@@ -180,8 +191,8 @@ type Details struct {
 	Group       string // PackageKit's; empty: unknown
 	Description string
 	URL         string
-	Size        int64 // bytes: to download where it is not installed, on disk where it is
-	Download    int64 // bytes to be downloaded before it is there, the tree included; 0: Size where it is neither installed nor a local file
+	Size        int64 // bytes that it has, or will have, on disk
+	Download    int64 // bytes that must still come; negative: unknown
 }
 
 // Details reports what is known of one package.
@@ -192,10 +203,10 @@ func (w *Writer) Details(d Details) {
 	if d.License == "" {
 		d.License = "unknown"
 	}
-	if d.Download == 0 && !d.ID.Installed() && d.ID.Data != "local" {
-		d.Download = d.Size
+	if w.encoder.sizeToCome && !d.ID.Installed() && d.Download >= 0 {
+		d.Size = d.Download
 	}
-	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.size(d.Download))
+	w.send("details", d.ID.String(), d.Summary, d.License, d.Group, d.Description, d.URL, w.encoder.size(d.Size), w.encoder.download(d.Download))
 }
 
 // Files reports the files of a package. A path that has a ";" or a newline can't be told and is
@@ -311,20 +322,13 @@ func (w *Writer) AllowCancel(allow bool) {
 func (w *Writer) send(reply string, values ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hash.Reset()
-	w.hash.WriteString(reply)
-	for _, v := range values {
-		w.hash.WriteByte(0)
-		w.hash.WriteString(v)
-	}
-	if key := w.hash.Sum64(); w.open && !w.told[key] {
-		w.told[key] = true
-		w.line(reply, values...)
-	}
+	w.gather(reply, values, true)
 }
 
 // line gathers the line of a reply, if the dialect has it; w.mu is held.
-func (w *Writer) line(reply string, values ...string) {
+func (w *Writer) line(reply string, values ...string) { w.gather(reply, values, false) }
+
+func (w *Writer) gather(reply string, values []string, once bool) {
 	if !w.open || w.err != nil {
 		return
 	}
@@ -332,6 +336,10 @@ func (w *Writer) line(reply string, values ...string) {
 	all, stderr := w.encoder.append(w.gathered, reply, values)
 	w.gathered = all
 	if len(all) == before {
+		return
+	}
+	if once && w.isTold(reply, values, all[before:]) {
+		w.gathered = all[:before]
 		return
 	}
 	if before > 0 && stderr != w.onStderr { // the order is kept, for who reads both
@@ -350,6 +358,19 @@ func (w *Writer) line(reply string, values ...string) {
 			w.timer.Reset(w.hold)
 		}
 	}
+}
+
+// isTold tells whether a line was told within the command, and remembers it.
+func (w *Writer) isTold(reply string, values []string, line []byte) bool {
+	w.hash.Reset()
+	if reply == "working" { // what is done to the package may not be in the line
+		w.hash.WriteString(values[0])
+	}
+	w.hash.Write(line)
+	key := w.hash.Sum64()
+	was := w.told[key]
+	w.told[key] = true
+	return was
 }
 
 // late writes what was gathered for long enough.

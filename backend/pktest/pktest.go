@@ -134,7 +134,7 @@ func StartWith(t testing.TB, o Options) *Daemon {
 		args = append(args, "--verbose")
 	}
 	cmd := d.alone(args, o.Offline)
-	cmd.Env = append([]string{"LC_ALL=C.UTF-8"}, o.Env...)
+	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PRESOLVE_GROUPS=" + filepath.Join(dir, "groups")}, o.Env...) // the last one counts
 	if o.Helper != "" {
 		cmd.Env = append(cmd.Env, "PRESOLVE_HELPER="+o.Helper)
 	}

@@ -492,6 +492,7 @@ helper_argv (Lane *lane, Command *command)
 	g_ptr_array_add (argv, g_strdup (lane->presolve->helper_path));
 	g_ptr_array_add (argv, g_strdup ("--dialect"));
 	g_ptr_array_add (argv, g_strdup (DIALECT));
+	g_ptr_array_add (argv, g_strdup ("--stay"));
 	for (gchar **word = command->words; fits_command_line (command) && *word != NULL; word++)
 		g_ptr_array_add (argv, g_strdup (*word));
 	g_ptr_array_add (argv, NULL);

@@ -11,6 +11,7 @@
  *
  * Environment variables that this reads, which packagekitd keeps only with --keep-environment:
  *   PRESOLVE_HELPER   path of the helper, in place of HELPER_PATH, which backend/build has from dist/layout. For tests.
+ *   PRESOLVE_GROUPS   path of the file with the groups, in place of GROUPS_PATH (roles.c). For tests.
  */
 #include "helper.h"
 
@@ -319,6 +320,11 @@ find_daemon_functions (Daemon *daemon)
 		daemon->details = (PkBackendJobDetails) symbol;
 	if (g_module_symbol (self, "pk_backend_job_packages", &symbol))
 		daemon->packages = (PkBackendJobPackages) symbol;
+	if (g_module_symbol (self, "pk_backend_job_package_full", &symbol) &&
+	    g_module_symbol (self, "pk_package_set_update_severity", &symbol))
+		daemon->set_update_severity = (PkPackageSetUpdateSeverity) symbol;
+	if (g_module_symbol (self, "pk_backend_job_get_details_with_deps_size", &symbol))
+		daemon->with_deps_size = (PkBackendJobGetDetailsWithDepsSize) symbol;
 	g_module_close (self);
 }
 

@@ -100,8 +100,19 @@ typedef void (*PkBackendJobDetails) (PkBackendJob *job, const gchar *package_id,
 /* Many packages in one signal: 1.2.6 and later. Takes a reference to packages, whose elements are PkPackage. */
 typedef void (*PkBackendJobPackages) (PkBackendJob *job, GPtrArray *packages);
 
+/*
+ * How urgent an update is, beside the info: 1.2.6 and later, where pk_backend_job_package_full takes it, and packages
+ * that are told together have it.
+ */
+typedef void (*PkPackageSetUpdateSeverity) (PkPackage *package, PkInfoEnum severity);
+
+/* A client's hint: sizes of downloads with those of dependencies. 1.2.7 and later. */
+typedef gboolean (*PkBackendJobGetDetailsWithDepsSize) (PkBackendJob *job);
+
 /* What this packagekitd has of the functions that not every release has. */
 typedef struct {
 	PkBackendJobDetails	 details;	/* never NULL */
 	PkBackendJobPackages	 packages;	/* NULL before 1.2.6 */
+	PkPackageSetUpdateSeverity set_update_severity;	/* NULL before 1.2.6 */
+	PkBackendJobGetDetailsWithDepsSize with_deps_size;	/* NULL before 1.2.7 */
 } Daemon;

@@ -200,6 +200,27 @@ read_group (const gchar *text)
 	return group;
 }
 
+/* How urgent an update of a kind is. libpackagekit-glib2 takes these words and no others, and aborts where it's told so. */
+static PkInfoEnum
+severity_of (PkInfoEnum info)
+{
+	switch (info) {
+	case PK_INFO_ENUM_CRITICAL:
+		return PK_INFO_ENUM_CRITICAL;
+	case PK_INFO_ENUM_IMPORTANT:
+	case PK_INFO_ENUM_SECURITY:
+		return PK_INFO_ENUM_IMPORTANT;
+	case PK_INFO_ENUM_NORMAL:
+	case PK_INFO_ENUM_BUGFIX:
+		return PK_INFO_ENUM_NORMAL;
+	case PK_INFO_ENUM_LOW:
+	case PK_INFO_ENUM_ENHANCEMENT:
+		return PK_INFO_ENUM_LOW;
+	default:
+		return PK_INFO_ENUM_UNKNOWN;
+	}
+}
+
 static gboolean
 reply_package (Replies *replies, gchar **f, GError **error)
 {
@@ -221,6 +242,8 @@ reply_package (Replies *replies, gchar **f, GError **error)
 	if (!pk_package_set_id (package, f[2], error))
 		return FALSE;
 	pk_package_set_info (package, info);
+	if (replies->daemon->set_update_severity != NULL && role == PK_ROLE_ENUM_GET_UPDATES)
+		replies->daemon->set_update_severity (package, severity_of (info));
 	pk_package_set_summary (package, f[3]);
 	if (replies->packages == NULL)
 		replies->packages = g_ptr_array_new_with_free_func (g_object_unref);

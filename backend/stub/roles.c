@@ -19,10 +19,22 @@
 
 #include <gmodule.h>
 
+#ifndef GROUPS_PATH
+#define GROUPS_PATH "/var/lib/pk-presolve/groups"
+#endif
+
 static gchar *
 write_boolean (gboolean value)
 {
 	return g_strdup (value ? "yes" : "no");
+}
+
+static gchar *
+write_deps_size (PkBackend *backend, PkBackendJob *job)
+{
+	const Presolve *presolve = pk_backend_get_user_data (backend);
+
+	return write_boolean (presolve->daemon.with_deps_size != NULL && presolve->daemon.with_deps_size (job));
 }
 
 static gchar *
@@ -74,6 +86,9 @@ write_words (gchar **list)
 #define IDS_PARAMETERS			, gchar **ids
 #define IDS_WORDS			, write_list (ids, "&")
 
+#define DETAILS_PARAMETERS		, gchar **ids
+#define DETAILS_WORDS			, write_list (ids, "&"), write_deps_size (backend, job)
+
 #define IDS_FOLDER_PARAMETERS		, gchar **ids, const gchar *folder
 /* No folder: the helper's cache. */
 #define IDS_FOLDER_WORDS		, g_strdup (folder != NULL ? folder : ""), write_list (ids, "&")
@@ -121,7 +136,7 @@ write_words (gchar **list)
 	R (depends_on,		DEPENDS_ON,		"depends-on",		QUERIES, FILTERS_IDS_DEEP) \
 	R (download_packages,	DOWNLOAD_PACKAGES,	"download-packages",	CHANGES, IDS_FOLDER) \
 	R (get_categories,	GET_CATEGORIES,		"get-categories",	QUERIES, NOTHING) \
-	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, IDS) \
+	R (get_details,		GET_DETAILS,		"get-details",		QUERIES, DETAILS) \
 	R (get_details_local,	GET_DETAILS_LOCAL,	"get-details-local",	QUERIES, FILES) \
 	R (get_distro_upgrades,	GET_DISTRO_UPGRADES,	"get-distro-upgrades",	QUERIES, NOTHING) \
 	R (get_files,		GET_FILES,		"get-files",		QUERIES, IDS) \
@@ -191,12 +206,29 @@ pk_backend_get_filters (PkBackend *backend G_GNUC_UNUSED)
 				       PK_FILTER_ENUM_ARCH, -1);
 }
 
-/* A catalogue's packages have any of PackageKit's groups, but not those that aren't a property of a package. */
+/*
+ * The groups that packages on offer are in: the helper has written them down, a word a line, when it knew them last. Where
+ * it hasn't, a catalogue's packages may have any of PackageKit's groups, but not those that aren't a property of a package.
+ */
 G_MODULE_EXPORT PkBitfield
 pk_backend_get_groups (PkBackend *backend G_GNUC_UNUSED)
 {
+	const gchar *path = g_getenv ("PRESOLVE_GROUPS");
+	g_autofree gchar *text = NULL;
 	PkBitfield groups = 0;
 
+	if (g_file_get_contents (path != NULL && *path != '\0' ? path : GROUPS_PATH, &text, NULL, NULL)) {
+		g_auto(GStrv) words = g_strsplit (text, "\n", -1);
+
+		for (gchar **word = words; *word != NULL; word++) {
+			PkGroupEnum group = pk_group_enum_from_string (*word);
+
+			if (group != PK_GROUP_ENUM_UNKNOWN)
+				pk_bitfield_add (groups, group);
+		}
+	}
+	if (groups != 0)
+		return groups;
 	for (guint group = PK_GROUP_ENUM_UNKNOWN + 1; group <= PK_GROUP_ENUM_NEWEST; group++) {
 		if (group != PK_GROUP_ENUM_COLLECTIONS && group != PK_GROUP_ENUM_NEWEST)
 			pk_bitfield_add (groups, group);

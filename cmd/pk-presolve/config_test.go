@@ -81,7 +81,7 @@ func TestConfigRefuses(t *testing.T) {
 		{first, first + "log_level = \"debgu\"\n", `2: log_level = "debgu" should be "trace", "debug", "info", "warn", "error" or "off": did you mean "debug"?`},
 		{first, first + "[transport]\nparallel = 17\n", `3: parallel = 17 should be a number from 1 to 16`},
 		{first, first + "[transport]\nparallel = \"3\"\n", `3: parallel = "3" should be a whole number`},
-		{first, first + "dialect = \"9.9\"\n", `2: the dialect "9.9" is neither a PackageKit release, such as 1.2.8, nor one of: 1.3, 1.2, 0.9, 0.8, 0.6, 0.3, 0.2, 0.1, external`},
+		{first, first + "dialect = \"9.9\"\n", `2: the dialect "9.9" is neither a PackageKit release, such as 1.2.8, nor one of: 1.3, 1.2, 0.9, 0.8, 0.6, 0.3, 0.2, 0.1, 0.0, external`},
 		{first, "", ` platform is missing: write it as the sources do, e.g. platform = "fedora-18-i686"`},
 		{`"school-1-x86_64"`, `"a b"`, `1: platform = "a b" can't be: the name has no slashes, spaces and semicolons, and no dot at its start`},
 		{`"school-1-x86_64"`, `"school-1-amd64"`, `1: platform = "school-1-amd64" should end with what rpm calls the architecture: write platform = "school-1-x86_64"`},

@@ -3,7 +3,7 @@
 // Command pk-presolve is the helper that PackageKit starts: it carries out a command, then those
 // that come on stdin.
 //
-//	pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+//	pk-presolve [--config FILE] [--dialect D] [--one-shot | --stay] [COMMAND [ARG…]]
 //	pk-presolve [--config FILE] --check
 //	pk-presolve --version
 //
@@ -58,7 +58,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
-const usage = `pk-presolve [--config FILE] [--dialect D] [--one-shot] [COMMAND [ARG…]]
+const usage = `pk-presolve [--config FILE] [--dialect D] [--one-shot | --stay] [COMMAND [ARG…]]
 pk-presolve [--config FILE] --check
 pk-presolve --version
 
@@ -125,6 +125,7 @@ type arguments struct {
 	config  string
 	dialect string // of --dialect
 	oneShot bool
+	stays   bool
 	check   bool
 	version bool
 	command []string
@@ -142,6 +143,7 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 	flags.StringVar(&a.config, "config", "/etc/PackageKit/presolve.toml", "the configuration")
 	flags.StringVar(&a.dialect, "dialect", "", "the generation of the protocol, or the PackageKit release that speaks it, e.g. 1.2.8 (default: the\nconfiguration's, else what belongs to the name of the program, else 1.2)")
 	flags.BoolVar(&a.oneShot, "one-shot", false, "stop after COMMAND")
+	flags.BoolVar(&a.stays, "stay", false, "go on after a command that a signal has cancelled; PackageKit's own code that starts helpers\nkills one that does")
 	flags.BoolVar(&a.check, "check", false, "read the configuration, say what it means, change nothing")
 	flags.BoolVar(&a.version, "version", false, "print the version")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -223,7 +225,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	system.Guard(mux)
 	forDownloads(mux)
 	d := dispatcher.Dispatcher{
-		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot,
+		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot, Stays: a.stays,
 		Dialect: dialect, Log: log,
 	}
 	started()

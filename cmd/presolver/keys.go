@@ -14,6 +14,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 type keysCmd struct {
@@ -47,14 +48,14 @@ func (c *keysNewCmd) Run(std streams) error {
 		return err
 	}
 	now := time.Now()
-	var before *signing.Keys
+	var before *trust.Keys
 	if len(all) > 0 {
 		before = all[len(all)-1]
-		var first *signing.Keys
+		var first *trust.Keys
 		if len(all) > 1 {
 			first = all[len(all)-2]
 		}
-		if err := before.Check(first, before.Created); err != nil {
+		if err := signing.Check(before, first, before.Created); err != nil {
 			return fmt.Errorf("%w; or remove it, if it isn't published", err)
 		}
 	}
@@ -103,7 +104,7 @@ func (c *keysCheckCmd) Run(std streams) error {
 	}
 	now := time.Now()
 	for i, k := range all {
-		var before *signing.Keys
+		var before *trust.Keys
 		if i > 0 {
 			before = all[i-1]
 		}
@@ -119,7 +120,7 @@ func (c *keysCheckCmd) Run(std streams) error {
 	return nil
 }
 
-func describeKeys(out io.Writer, k, before *signing.Keys, now time.Time) {
+func describeKeys(out io.Writer, k, before *trust.Keys, now time.Time) {
 	until := "valid until"
 	if k.Expires.Before(now) {
 		until = "expired at"
@@ -142,7 +143,7 @@ func describeKeys(out io.Writer, k, before *signing.Keys, now time.Time) {
 			fmt.Fprintf(out, "        %v\n", err)
 		}
 	}
-	if before != nil && k.Check(before, k.Created) == nil && k.Check(before, now) != nil {
+	if before != nil && signing.Check(k, before, k.Created) == nil && signing.Check(k, before, now) != nil {
 		fmt.Fprintf(out, "    laptops that have seen nothing newer than %s can't follow any more: keys have expired since\n", before.Name())
 	}
 }

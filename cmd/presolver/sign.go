@@ -21,6 +21,7 @@ import (
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+	"github.com/sugarlabs/packagekit-backend-presolve/trust"
 )
 
 // soon is how long before its end a key is said to expire.
@@ -47,7 +48,7 @@ func (c *settings) signing(ctx context.Context, file *config.File, now time.Time
 	if err != nil {
 		return nil, file.Errorf(key, "%v", err)
 	}
-	var keys []*signing.Keys
+	var keys []*trust.Keys
 	if s.Keys != "" {
 		key = "signing.keys"
 		if keys, err = signing.ReadKeys(string(s.Keys)); err == nil && len(keys) == 0 {
@@ -266,10 +267,10 @@ func enough(path string) error {
 	if err != nil {
 		return nil
 	}
-	var before *signing.Keys
+	var before *trust.Keys
 	for _, k := range all {
 		if k.Name() == filepath.Base(path) {
-			return k.Check(before, k.Created)
+			return signing.Check(k, before, k.Created)
 		}
 		before = k
 	}

@@ -98,6 +98,9 @@ func newLaptop(t *testing.T, d wire.Dialect) *laptop {
 	return l
 }
 
+// pageMark begins, beside a line of the two oldest dialects, what their pages call its fields.
+const pageMark = "\t  # "
+
 // converse carries the commands of a conversation out, and says them and what is answered.
 func (l *laptop) converse(script []string) {
 	for _, line := range script {
@@ -105,6 +108,7 @@ func (l *laptop) converse(script []string) {
 		switch kind {
 		case ">":
 			l.say("%s", line)
+			rest, _, _ = strings.Cut(rest, pageMark)
 			l.command(strings.Split(l.untidy.Replace(rest), "\t"))
 		case "@":
 			l.say("%s", line)
@@ -132,6 +136,9 @@ func (l *laptop) say(format string, a ...any) {
 // heard checks a line as PackageKit does, and says it, unless it depends on how fast things go.
 func (l *laptop) heard(line string, stderr bool) {
 	reply, err := l.reader.Read(line, stderr)
+	if reply.Page != "" {
+		line += pageMark + reply.Page
+	}
 	if err != nil {
 		l.t.Error(err)
 	}
@@ -143,7 +150,7 @@ func (l *laptop) heard(line string, stderr bool) {
 	case stderr:
 		l.say("! %s", line)
 	default:
-		l.say("< %s", line)
+		l.say("< %s", strings.ReplaceAll(line, "\n", "\n< "))
 	}
 }
 
@@ -152,7 +159,7 @@ func (l *laptop) command(words []string) {
 	switch l.dialect {
 	case wire.V0_2:
 		l.program(words[0]+".py", words[1:])
-	case wire.V0_1:
+	case wire.V0_1, wire.V0_0:
 		l.program(words[0]+".sh", words[1:])
 	case wire.External:
 		l.program("presolve-"+words[0], words[1:])
@@ -225,28 +232,33 @@ func (h *helper) end() int {
 var environment = []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "NETWORK=TRUE"}
 
 // program runs the program of a command: a link to the helper. Up to 0.1.11 its command line is cut
-// at the spaces.
+// at the spaces. What follows "<" is a line of its stdin.
 func (l *laptop) program(name string, args []string) {
 	link := filepath.Join(l.Dir, name)
 	if err := os.Symlink(school.Helper, link); err != nil && !errors.Is(err, os.ErrExist) {
 		l.t.Fatal(err)
+	}
+	stdin := ""
+	if len(args) > 0 && args[0] == "<" {
+		stdin, args = strings.Join(args[1:], "\t")+"\n", nil
 	}
 	if l.dialect != wire.V0_2 {
 		args = strings.Fields(strings.Join(args, " "))
 	}
 	cmd := exec.Command(link, append([]string{"--config", l.Config}, args...)...)
 	cmd.Env = environment
+	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		l.t.Fatal(err)
 	}
 	l.reader.Begin()
-	for line := range strings.Lines(stderr.String()) { // which came first can't be told: they are two pipes
-		l.heard(strings.TrimSuffix(line, "\n"), true)
+	for _, line := range wiretest.Records(string(l.dialect), stderr.String()) { // which came first can't be told: they are two pipes
+		l.heard(line, true)
 	}
-	for line := range strings.Lines(stdout.String()) {
-		l.heard(strings.TrimSuffix(line, "\n"), false)
+	for _, line := range wiretest.Records(string(l.dialect), stdout.String()) {
+		l.heard(line, false)
 	}
 	if err := l.reader.End(); err != nil {
 		l.t.Error(err)
@@ -303,7 +315,7 @@ func newSchool(dir string) (*twice, error) {
 		return nil, err
 	}
 	s, err := testbed.NewSchool(dir, tools, testbed.RPM{
-		Name: "player", Version: "2.0", Summary: "Plays music", Provides: []string{"mimehandler(audio/ogg)", "python3dist(player) = 2"}, Requires: []string{"libgreet"},
+		Name: "player", Version: "2.0", Summary: "Plays music", Description: "Plays music.\n\nFrom files, at length.", Provides: []string{"mimehandler(audio/ogg)", "python3dist(player) = 2"}, Requires: []string{"libgreet"},
 		Files: map[string]string{"/usr/bin/player": "ELF\n"},
 	})
 	if err != nil {

@@ -421,7 +421,7 @@ func secondRefuses(t *testing.T) {
 		}
 		h.OK("resolve", "none", "swarm")
 		h.OK("search-name", "none", "atlas")
-		h.Fails("package-not-found", "resolve", "none", "nothing")
+		h.Fails("package-not-found", "get-details", "nothing;1-1;noarch;school")
 		h.OK("install-packages", "simulate", "atlas;1.0-1;noarch;school")
 		if again := called.Load() - once; again != 0 {
 			t.Errorf("it was called %d times more after it had hung up on %d calls", again, once-before)

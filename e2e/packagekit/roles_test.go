@@ -37,7 +37,7 @@ var roles = []role{
 	{19, "SearchFiles", []any{none, []string{"/usr/bin/hello"}}, "available rival, installed hello"},
 	{20, "SearchGroups", []any{none, []string{"games"}}, "done"},
 	{23, "WhatProvides", []any{none, []string{"libtext"}}, "installed libtext"},
-	{27, "GetCategories", nil, "[[ other Other Programs in the group other applications-other] [ repo:school School server Programs from the source school network-server]]"},
+	{27, "GetCategories", nil, "[[ @group:other Other Programs in the group other applications-other] [ repo:school School server Programs from the source school network-server]]"},
 	{30, "GetDetailsLocal", []any{[]string{"RPM"}}, "Says hello"},
 	{31, "GetFilesLocal", []any{[]string{"RPM"}}, "/usr/bin/hello"},
 	{14, "RemovePackages", []any{uint64(0), []string{"hello;1.0-1;noarch;installed:school"}, true, true}, "removing hello, removing libgreet, removing libtext"},

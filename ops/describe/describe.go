@@ -6,10 +6,12 @@ package describe
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/transaction"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
@@ -19,12 +21,18 @@ import (
 func Register(m ops.Mux, s *ops.System) {
 	m["get-details"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
-		if err := ahead(ctx, s, w, r.IDs); err != nil {
+		if err := references(ctx, s, w, r.IDs); err != nil {
 			return err
 		}
-		for _, id := range r.IDs {
-			if err := details(ctx, s, w, id); err != nil {
-				return err
+		for ids := range slices.Chunk(r.IDs, treesAtOnce) {
+			known, unready := trees(ctx, s, w, ids)
+			for _, id := range ids[:known] {
+				if err := details(ctx, s, w, id, r.WithDeps); err != nil {
+					return err
+				}
+			}
+			if unready != nil {
+				return unready
 			}
 		}
 		return nil
@@ -36,8 +44,11 @@ func Register(m ops.Mux, s *ops.System) {
 	m["required-by"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error { return requiredBy(ctx, s, w, r) })
 }
 
-// ahead loads at once what all of the ids need that are on offer.
-func ahead(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) error {
+// treesAtOnce is of how many ids the trees are loaded before the first is answered.
+const treesAtOnce = 32
+
+// references loads at once what leads to the trees of all of the ids that are on offer.
+func references(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) error {
 	var names []string
 	for _, id := range ids {
 		if !id.Installed() {
@@ -53,19 +64,50 @@ func ahead(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.Packag
 	return s.Offers.LoadReferences(ctx, names)
 }
 
-// details answers get-details. The size is what PackageKit's clients show as such: on disk for an
-// installed package, to be downloaded, the tree included, for a top-level package.
-func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID) error {
+// trees loads at once those of the ids that are on offer: they tell what is to be downloaded. It tells
+// how many of the ids can be answered, and why the next one can't.
+func trees(ctx context.Context, s *ops.System, w *wire.Writer, ids []wire.PackageID) (known int, err error) {
+	var lines []*offers.Line
+	var unready error
+	for _, id := range ids {
+		p, err := s.FindInstalled(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		if p == nil {
+			if unready = s.Ready(ctx, w, []string{id.Name}); unready != nil {
+				break
+			}
+			l, err := s.Offers.Line(ops.Wanted(id))
+			if err != nil {
+				return 0, err
+			}
+			if l != nil {
+				lines = append(lines, l)
+			}
+		}
+		known++
+	}
+	if err := s.Offers.LoadTrees(ctx, lines); err != nil {
+		return 0, err
+	}
+	return known, unready
+}
+
+// details answers get-details: how large a package is on disk, and what of it, and of what it requires
+// where deps is set, this computer must still download.
+func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.PackageID, deps bool) error {
 	p, err := s.FindInstalled(ctx, id)
 	if err != nil {
 		return err
 	}
 	if p != nil {
-		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: p.Group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
+		group, err := s.Offers.Group(ctx, p)
+		if err != nil {
+			return err
+		}
+		w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: p.License, Group: group, Description: text(p.Description, p.Summary), URL: p.URL, Size: p.Size})
 		return nil
-	}
-	if err := s.Ready(ctx, w, []string{id.Name}); err != nil {
-		return err
 	}
 	l, err := s.Offers.Line(ops.Wanted(id))
 	if err != nil {
@@ -77,7 +119,11 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 			return err
 		}
 		t := o.Package()
-		w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Size})
+		coming, err := transaction.Coming(s, o.Source, o.Tree, o.Index, deps)
+		if err != nil {
+			return err
+		}
+		w.Details(wire.Details{ID: ops.OfferID(o), Summary: t.Summary, License: t.License, Group: t.Group, Description: text(t.Description, t.Summary), URL: t.URL, Size: t.Installed, Download: coming})
 		return nil
 	}
 	d, err := s.Offers.Details(ctx, l)
@@ -88,7 +134,13 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 	if err := s.Offers.Translate(ctx, p); err != nil {
 		return err
 	}
-	w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: d.License, Group: d.Group, Description: text(p.Description, p.Summary), URL: d.URL, Size: d.Download})
+	coming := int64(-1)
+	if d.Tree != nil {
+		if coming, err = transaction.Coming(s, l.Source, d.Tree, len(d.Tree.Packages)-1, deps); err != nil {
+			return err
+		}
+	}
+	w.Details(wire.Details{ID: ops.ID(p), Summary: p.Summary, License: d.License, Group: d.Group, Description: text(p.Description, p.Summary), URL: d.URL, Size: d.Size, Download: coming})
 	return nil
 }
 

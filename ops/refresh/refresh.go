@@ -17,6 +17,9 @@ func Register(m ops.Mux, s *ops.System) {
 		if err := s.Offers.Refresh(ctx, ops.Progress(w), r.Force); err != nil {
 			return err
 		}
+		if _, err := s.FilledGroups(ctx); err != nil {
+			return err
+		}
 		w.Percentage(100)
 		return nil
 	})

@@ -12,8 +12,7 @@
 //   - of two versions of this backend's own packages the newer one stays.
 //
 // What it did is told as packages with the info cleanup, whose summaries say what was done to them;
-// what is no package is told as record (the version: how many parts of it), rpm-database or a file
-// of the cache. With the flag simulate it tells what it would do.
+// what is no package is told as record, rpm-database or a file of the cache. With the flag simulate it tells what it would do.
 package repair
 
 import (
@@ -64,8 +63,8 @@ func (p *repair) report(id wire.PackageID, format string, args ...any) {
 	p.w.Package(wire.InfoCleanup, id, text)
 }
 
-// otherID is the id of what is no package. It has all parts: pkcon shows "record-2.noarch
-// (forgotten)", and never a summary.
+// otherID is the id of what is no package. It has all parts: pkcon shows "record-1.noarch
+// (rebuilt)", and never a summary.
 func otherID(name, version, done string) wire.PackageID {
 	return wire.PackageID{Name: name, Version: version, Arch: "noarch", Data: done}
 }
@@ -195,7 +194,7 @@ func (p *repair) compareRecord(ctx context.Context) error {
 		return err
 	}
 	if unused > 0 {
-		p.report(otherID("record", fmt.Sprint(unused), "forgotten"), "%d trees and lists that no source offers any more were forgotten", unused)
+		p.s.Log.Info("trees and lists that no source offers any more are forgotten", "number", unused, "simulated", p.simulate)
 	}
 	if err := p.s.SyncInstalledNow(ctx); err != nil {
 		return err
@@ -221,7 +220,8 @@ func (p *repair) installed() ([]db.Package, error) {
 	return all, err
 }
 
-// reportRecovered tells what became of transactions that were cut off.
+// reportRecovered tells what of transactions that were cut off is recorded now. What they didn't come to
+// is as it was: there was nothing to repair.
 func (p *repair) reportRecovered(ctx context.Context) error {
 	for _, t := range p.unfinished {
 		for _, planned := range t.Plan {
@@ -233,14 +233,8 @@ func (p *repair) reportRecovered(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			began := t.Began.Format(time.DateTime)
-			switch {
-			case installed != nil && planned.Removed:
-				p.report(ops.ID(installed), "%s of %s was cut off before this was removed", t.Command, began)
-			case installed != nil:
-				p.report(ops.ID(installed), "%s of %s was cut off after this was installed: it is recorded", t.Command, began)
-			case !planned.Removed:
-				p.report(id, "%s of %s was cut off before this was installed: what was downloaded is kept", t.Command, began)
+			if installed != nil && !planned.Removed {
+				p.report(ops.ID(installed), "%s of %s was cut off after this was installed: it is recorded", t.Command, t.Began.Format(time.DateTime))
 			}
 		}
 	}

@@ -5,7 +5,6 @@ package resolve
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
@@ -20,8 +19,8 @@ import (
 func Register(m ops.Mux, s *ops.System) { m["resolve"] = resolve(s) }
 
 // resolve reports the packages of each name, or, for a value that is a package id, that very
-// package. Names that nobody knows are passed over, as PackageKit's clients expect of a list; where
-// none of them is known, that is an error.
+// package. Names that nobody knows are passed over, as apt and dnf do: none may be left, whatever
+// the filters.
 func resolve(s *ops.System) ops.Op {
 	return ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusQuery)
@@ -46,14 +45,13 @@ func resolve(s *ops.System) ops.Op {
 			}
 			w.Status(wire.StatusQuery)
 		}
-		all, unknown := 0, 0
+		unknown := 0
 		var lacking []string // names that may not be offered any more
 		for _, id := range ids {
 			found, own, err := list(ctx, s, w, r.Filters, id)
 			if err != nil {
 				return err
 			}
-			all += found
 			if found == 0 {
 				unknown++
 			}
@@ -67,31 +65,16 @@ func resolve(s *ops.System) ops.Op {
 				return err
 			}
 			for _, name := range replaced {
-				found, err := successors(ctx, s, w, r.Filters, name)
-				if err != nil {
+				if err := successors(ctx, s, w, r.Filters, name); err != nil {
 					return err
 				}
-				all += found
 			}
 		}
-		switch {
-		case unknown > 0 && unready != nil: // it may be what could not be looked at
+		if unknown > 0 { // it may be what could not be looked at
 			return unready
-		case all == 0 && len(r.Filters) == 0:
-			return wire.Errorf(wire.PackageNotFound, "no source offers %s, and it is not installed", few(names))
 		}
 		return nil
 	})
-}
-
-// few names the first of some names: a request may have a hundred thousand, and no client shows
-// them all.
-func few(names []string) string {
-	const most = 10
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d others", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // isName tells whether a value is a name and no id.
@@ -156,10 +139,10 @@ func one(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, id 
 }
 
 // successors reports what has taken the place of a package that isn't offered any more.
-func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, name string) (found int, err error) {
+func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filters, name string) error {
 	installed, err := s.Record.InstalledByName(name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	old := tree.NEVRA{Name: name}
 	if len(installed) > 0 {
@@ -167,23 +150,22 @@ func successors(ctx context.Context, s *ops.System, w *wire.Writer, f wire.Filte
 	}
 	all, err := s.Offers.Successors(ctx, ops.Progress(w), old)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for i := range all {
 		same, err := s.Offers.Installed(&all[i])
 		if err != nil {
-			return found, err
+			return err
 		}
 		p := &db.Package{NEVRA: all[i].NEVRA, Source: all[i].Source, Summary: all[i].Summary}
 		if err := s.Offers.Translate(ctx, p); err != nil {
-			return found, err
+			return err
 		}
 		if !same && len(s.Filter(f, []*db.Package{p})) > 0 {
 			w.Package(wire.InfoAvailable, ops.ID(p), p.Summary)
-			found++
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // newer are the newer versions of a package that came with programs, as their trees have it now:

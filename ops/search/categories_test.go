@@ -70,7 +70,7 @@ func TestCategories(t *testing.T) {
 	if got := found("@painting"); got != "available:paint" { // before anything else is known
 		t.Errorf("in @painting are %q", got)
 	}
-	want := []string{"|games|Games|Programs in the group games|applications-games", "|other|Other|Programs in the group other|applications-other",
+	want := []string{"|@group:games|Games|Programs in the group games|applications-games", "|@group:other|Other|Programs in the group other|applications-other",
 		"|repo:school|School server|Programs from the source school|network-server",
 		"|@school|School|All of it|package-x-generic", "@school|@painting|Painting|To draw|package-x-generic", "@school|@games|Games|Games|package-x-generic"}
 	if got := told(); !slices.Equal(got, want) {

@@ -55,9 +55,13 @@ var groups = []struct{ id, name, icon string }{
 	{"unknown", "Unsorted", "package-x-generic"},
 }
 
+// groupPrefix is what the id of a group's category begins with. Apper searches only for what begins with
+// "@" or "repo:", and crashes where a person chooses another one; no category of a source has a colon.
+const groupPrefix = "@group:"
+
 // inGroups is the query of search-group: the values are PackageKit's groups or, as get-categories
-// and PackageKit's document name them, "category:GROUP", "repo:SOURCE" and "@CATEGORY". A package
-// that one of them is for is found.
+// and PackageKit's document name them, "@group:GROUP", "category:GROUP", "repo:SOURCE" and
+// "@CATEGORY". A package that one of them is for is found.
 func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []string) (ops.Query, error) {
 	var q ops.Query
 	if err := checkCount(values); err != nil {
@@ -65,7 +69,7 @@ func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []strin
 	}
 	var menu []string
 	for _, v := range values {
-		if id, ok := strings.CutPrefix(v, "@"); ok {
+		if id, ok := strings.CutPrefix(v, "@"); ok && !strings.HasPrefix(v, groupPrefix) {
 			menu = append(menu, id)
 			continue
 		}
@@ -80,7 +84,7 @@ func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []strin
 			q.Source = append(q.Source, id)
 			continue
 		}
-		group := strings.TrimPrefix(v, "category:")
+		group := strings.TrimPrefix(strings.TrimPrefix(v, groupPrefix), "category:")
 		i := slices.IndexFunc(groups, func(known struct{ id, name, icon string }) bool { return known.id == group })
 		if i < 0 {
 			return q, noGroup(v)
@@ -148,17 +152,13 @@ func inCategories(ctx context.Context, s *ops.System, w *wire.Writer, ids []stri
 func categories(ctx context.Context, s *ops.System, w *wire.Writer) error {
 	w.Status(wire.StatusQuery)
 	unready := ready(ctx, s, w, nil)
-	var known []string
-	for _, g := range groups {
-		known = append(known, g.id)
-	}
-	used, err := s.Offers.Groups(known)
+	used, err := s.FilledGroups(ctx)
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
 		if slices.Contains(used, g.id) {
-			w.Category(wire.Category{ID: g.id, Name: g.name, Summary: "Programs in the group " + g.id, Icon: g.icon})
+			w.Category(wire.Category{ID: groupPrefix + g.id, Name: g.name, Summary: "Programs in the group " + g.id, Icon: g.icon})
 		}
 	}
 	for _, source := range s.Offers.Sources {

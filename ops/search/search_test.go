@@ -126,7 +126,7 @@ func TestSearch(t *testing.T) {
 	}
 	check()
 	categories := strings.Fields(found("get-categories"))
-	for _, id := range []string{"graphics", "games", "system", "desktop-other", "repo:school"} {
+	for _, id := range []string{"@group:graphics", "@group:games", "@group:system", "@group:desktop-other", "repo:school"} {
 		if !slices.Contains(categories, id) {
 			t.Errorf("the categories %q lack %s", categories, id)
 		}

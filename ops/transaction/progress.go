@@ -131,6 +131,9 @@ func (g *progress) changed(step rpm.Step) {
 			g.w.Package(k.info, k.id, k.summary)
 		}
 		g.w.ItemProgress(k.id, k.status, int(step.Percent))
+		if step.Percent >= 100 && k.info != wire.InfoCleanup && k.info != wire.InfoObsoleting {
+			g.w.Changed(k.id, k.summary)
+		}
 		done := (float64(g.begun-1) + step.Percent/100) / float64(g.count)
 		g.w.Percentage(int(100*g.share + left*0.2 + left*0.8*done))
 	}

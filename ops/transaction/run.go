@@ -34,6 +34,7 @@ func Run(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request, pl
 				return err
 			}
 			p.Tell(w)
+			w.Remaining(p.coming(s))
 			return p.tellUntrusted(ctx, s, w, r.Flags[wire.OnlyTrusted])
 		})
 	}

@@ -149,15 +149,58 @@ var lines = map[string]string{
 		!subpercentage percent:percent
 		!allow-cancel allow:bool
 		!error code:error text:format`,
+	"0.0": `package_id info:info id:id summary:text
+		description id:id group:group description:text url:text
+		!requirerestart restart:restart id:id
+		!status status:status
+		!percentage percent:percent
+		!subpercentage percent:percent
+		!no-percentage-updates
+		!error code:error text:format`,
+}
+
+// pages are the lines of the two oldest dialects as the pages write them that they are known from.
+var pages = map[string]map[string]string{
+	"0.0": { // docs/backends.xml of September 2007
+		"percentage": "percentage[tab]value", "subpercentage": "subpercentage[tab]value", "no-percentage-updates": "no-percentage-updates",
+		"error": "error[tab]enum[tab]description", "status": "status[tab]state", "requirerestart": "requirerestart[tab]type[tab]details",
+		"package_id": "package_id[tab]status[tab]package_id[tab]summary", "description": "description[tab]package_id[tab]group[tab]detail[tab]url",
+		"updatedetail": "package_id[tab]updates[tab]obsoletes[tab]url[tab]restart[tab]update_text",
+	},
+	"external": { // helpers/README, 22 August 2007
+		"percentage": "percentage:$value", "subpercentage": "subpercentage:$value", "status": "status:$state", "data": "data:$current_data",
+		"package": "$status<tab>$package_name<tab>$summary", "description": "$package_name<tab>$version<tab>$detail<tab>$url",
+		"error": "(the page has none)",
+	},
 }
 
 // Dialects are the generations that can be read.
-var Dialects = []string{"1.3", "1.2", "0.9", "0.8", "0.6", "0.3", "0.2", "0.1", "external"}
+var Dialects = []string{"1.3", "1.2", "0.9", "0.8", "0.6", "0.3", "0.2", "0.1", "0.0", "external"}
 
 // A Reply is a line that was read: its word and its fields by their names.
 type Reply struct {
 	Word   string
 	Fields map[string]string
+	Page   string // how the page writes it that the dialect is known from; of the two oldest
+}
+
+// Records takes what came on stdout or stderr apart into replies: lines without their ends, but for
+// External's description, which goes on until the tab before its last field.
+func Records(dialect, text string) []string {
+	var all []string
+	open := false
+	for l := range strings.Lines(text) {
+		l = strings.TrimSuffix(l, "\n")
+		if open {
+			all[len(all)-1] += "\n" + l
+			open = !strings.Contains(l, "\t")
+			continue
+		}
+		all = append(all, l)
+		first, _, _ := strings.Cut(l, "\t")
+		open = dialect == "external" && strings.Count(l, "\t") == 2 && first != "yes" && first != "no"
+	}
+	return all
 }
 
 // A Reader reads the replies to one command after another.
@@ -191,7 +234,7 @@ func (r *Reader) End() error {
 
 // line is the fields of a line, and whether the generation reads it.
 func (r *Reader) line(word string, stderr bool) (fields []string, ok bool) {
-	if stderr && r.dialect == "0.1" {
+	if stderr && (r.dialect == "0.1" || r.dialect == "0.0") {
 		word = "!" + word
 	}
 	for l := range strings.Lines(lines[r.dialect]) {
@@ -213,7 +256,7 @@ func (r *Reader) Read(line string, stderr bool) (reply Reply, err error) {
 	switch {
 	case !utf8.ValidString(line):
 		return reply, fmt.Errorf("not UTF-8")
-	case strings.ContainsFunc(line, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }):
+	case strings.ContainsFunc(line, func(c rune) bool { return c < ' ' && c != '\t' && (c != '\n' || r.dialect != "external") || c == 0x7f }):
 		return reply, fmt.Errorf("a control character")
 	case r.finished:
 		return reply, fmt.Errorf("it comes after finished")
@@ -225,7 +268,10 @@ func (r *Reader) Read(line string, stderr bool) (reply Reply, err error) {
 		var ok bool
 		values = strings.Split(line, "\t")
 		reply.Word, values = values[0], values[1:]
-		if fields, ok = r.line(reply.Word, stderr); !ok {
+		if r.dialect == "0.0" && !stderr && strings.Contains(reply.Word, ";") { // no word, but the id
+			reply.Word, values = "updatedetail", append([]string{reply.Word}, values...)
+			fields, ok = strings.Fields("id:id updates:ids obsoletes:ids vendor:text restart:restart text:text"), true
+		} else if fields, ok = r.line(reply.Word, stderr); !ok {
 			err = fmt.Errorf("there is no such line")
 		}
 	}
@@ -243,6 +289,7 @@ func (r *Reader) Read(line string, stderr bool) (reply Reply, err error) {
 		}
 		reply.Fields[name] = values[i]
 	}
+	reply.Page = pages[r.dialect][reply.Word]
 	return reply, r.keep(reply)
 }
 

@@ -224,6 +224,15 @@ var words = map[string]map[string]string{
 		"message": `notice warning daemon`,
 		"restart": `none system session application`,
 	},
+	"0.0": { // 50f55e02c, 30 September 2007
+		"info":   `installed available low normal important security downloading updating installing removing`,
+		"status": `wait setup query refresh-cache remove download install update`,
+		"error": `out-of-memory no-network not-supported internal-error gpg-failure filter-invalid package-id-invalid
+			transaction-error package-not-installed package-already-installed package-download-failed
+			dep-resolution-failed create-thread-failed`,
+		"group":   `unknown accessibility accessories education games graphics internet office other programming multimedia system`,
+		"restart": `none system session application`,
+	},
 	"external": { // helpers/README, 22 August 2007
 		"status": `download install update remove`,
 	},

@@ -123,7 +123,7 @@ int LLVMFuzzerTestOneInput (const guint8 *data, size_t size);
 int
 LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
 {
-	static const Daemon daemons[] = { { details, NULL }, { details, packages } };
+	static const Daemon daemons[] = { { .details = details }, { .details = details, .packages = packages } };
 	const gchar *text = (const gchar *) data, *end = text + size;
 	Replies replies;
 

@@ -2,7 +2,7 @@
 
 // Puppet is a helper that does what a test tells it to, and nothing else.
 //
-//	puppet SOCKET [--dialect D] [COMMAND [ARG…]]
+//	puppet SOCKET [--dialect D] [--stay] [COMMAND [ARG…]]
 //
 // It connects to the test's socket, tells what happens to it, and carries out what the test says;
 // both as JSON, one object a line. It ends when the test closes the connection, so that no test
@@ -54,6 +54,9 @@ func main() {
 	words := os.Args[2:]
 	if words[0] == "--dialect" {
 		words = words[2:]
+	}
+	if len(words) > 0 && words[0] == "--stay" {
+		words = words[1:]
 	}
 	if len(words) > 0 {
 		p.command(strings.Join(words, "\t"))
