@@ -248,3 +248,61 @@ func TestDependencies(t *testing.T) {
 		}
 	}
 }
+
+// Completions offer the commands and flags that the programs have, and no others.
+func TestCompletions(t *testing.T) {
+	need(t, "bash", "dpkg-deb")
+	files, dir := packageFiles(t, after), t.TempDir()
+	offered := func(program string, words ...string) []string {
+		list := ""
+		for _, w := range append([]string{program}, words...) {
+			list += " '" + w + "'"
+		}
+		function := "_" + strings.ReplaceAll(program, "-", "_")
+		return strings.Fields(script(t, nil, "bash", "-c", fmt.Sprintf(". '%s/usr/share/bash-completion/completions/%s'; COMP_WORDS=(%s); COMP_CWORD=%d; %s; echo \"${COMPREPLY[@]}\"", dir, program, list, len(words), function)))
+	}
+	same := func(program string, words, want []string) {
+		t.Helper()
+		got := offered(program, words...)
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, slices.Compact(want)) {
+			t.Errorf("%s %q offers %q, want %q", program, words, got, want)
+		}
+	}
+	matches := func(pattern, text string) (all []string) {
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	for _, name := range []string{"packagekit-backend-presolve", "presolver"} {
+		script(t, nil, "dpkg-deb", "-x", files[name+".deb"], dir)
+	}
+	presolver := filepath.Join(dir, "usr/bin/presolver")
+	const flags = `(?m)^ +(?:-\w, )?(--[a-z-]+)`
+	commands := matches(`(?m)^  ([a-z]+(?: [a-z]+)?)(?: [<-].*)?$`, script(t, nil, presolver, "--help"))
+	want := []string{"--help", "--version"}
+	for _, c := range commands {
+		words := strings.Fields(c)
+		want = append(want, words[0])
+		if len(words) > 1 {
+			same("presolver", []string{words[0], words[1][:1]}, []string{words[1]})
+		}
+		own := slices.DeleteFunc(matches(flags, script(t, nil, presolver, append(slices.Clone(words), "--help")...)), func(f string) bool { return f == "--help" || f == "--version" })
+		if len(own) > 0 {
+			same("presolver", append(words, "-"), own)
+		}
+	}
+	if len(commands) < 5 {
+		t.Errorf("commands: %q", commands)
+	}
+	same("presolver", []string{""}, want)
+	usage, err := exec.Command(filepath.Join(dir, "usr/libexec/pk-presolve"), "--help").CombinedOutput()
+	check(t, err)
+	helper := []string{"--help"}
+	for _, f := range matches(`(?m)^  -([a-z-]+)`, string(usage)) {
+		helper = append(helper, "--"+f)
+	}
+	same("pk-presolve", []string{""}, helper)
+}
