@@ -301,7 +301,12 @@ func (r *release) documents(stage string, p part, format string, t target, env [
 	doc := filepath.Join(stage, "usr/share/doc", p.name)
 	files := map[string][]byte{filepath.Join(doc, "copyright"): licences}
 	if format == "rpm" {
-		files = map[string][]byte{filepath.Join(stage, "usr/share/licenses", p.name, "LICENSE"): licences}
+		gpl, err := os.ReadFile("LICENSE") // Debian has it in /usr/share/common-licenses
+		if err != nil {
+			return err
+		}
+		folder := filepath.Join(stage, "usr/share/licenses", p.name)
+		files = map[string][]byte{filepath.Join(folder, "LICENSE"): gpl, filepath.Join(folder, "copyright"): licences}
 	}
 	if format == "deb" {
 		overrides, err := os.ReadFile("dist/lintian/" + p.install)

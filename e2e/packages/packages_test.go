@@ -94,6 +94,12 @@ func TestPackages(t *testing.T) {
 			t.Errorf("the licences of %s lack libraries", name)
 		}
 	}
+	for _, name := range []string{"packagekit-backend-presolve", "presolver"} {
+		folder := "/usr/share/licenses/" + name
+		if got := script(t, nil, "rpm", "-qp", "--licensefiles", files[name+".rpm"]); got != folder+"/LICENSE\n"+folder+"/copyright\n" {
+			t.Errorf("licences: %q", got)
+		}
+	}
 	if got := script(t, nil, "rpm", "-qp", "--configfiles", files["packagekit-backend-presolve.rpm"]); got != "/etc/PackageKit/presolve.toml\n" {
 		t.Errorf("configuration: %q", got)
 	}
@@ -280,7 +286,7 @@ func TestCompletions(t *testing.T) {
 		script(t, nil, "dpkg-deb", "-x", files[name+".deb"], dir)
 	}
 	presolver := filepath.Join(dir, "usr/bin/presolver")
-	const flags = `(?m)^ +(?:-\w, )?(--[a-z-]+)`
+	const flags = `(?m)^  (?:-\w, |    )(--[a-z-]+)`
 	commands := matches(`(?m)^  ([a-z]+(?: [a-z]+)?)(?: [<-].*)?$`, script(t, nil, presolver, "--help"))
 	want := []string{"--help", "--version"}
 	for _, c := range commands {
