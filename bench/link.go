@@ -74,6 +74,7 @@ func (b *bench) link() error {
 		{name: "drops 1 % of requests", hangsUp: true},
 		{name: "is down for 1 s in every 3", weather: testbed.Weather{Period: 3 * time.Second, Down: time.Second}},
 		{name: "has 300 ms latency and 10 MB/s, 8 connections", weather: testbed.Weather{Latency: 300 * time.Millisecond, Rate: 10_000_000}, connections: 8},
+		{name: "has 300 ms latency and 10 MB/s, 16 connections", weather: testbed.Weather{Latency: 300 * time.Millisecond, Rate: 10_000_000}, connections: 16},
 		{name: "has 2 s latency", weather: testbed.Weather{Latency: 2 * time.Second}},
 		{name: "is down for 10 s in the middle", weather: testbed.Weather{After: s.size / 2, For: 10 * time.Second}},
 	} {

@@ -18,7 +18,7 @@ import (
 // A platform is the big one: all packages of a distribution, presolved.
 type platform struct {
 	name       string
-	repository string   // folder with repodata; no RPMs are behind it
+	repository string   // folder of its own with repodata; no RPMs are behind it
 	published  string   // folder
 	base       []string // RPM files of a laptop's standard installation
 	names      []string // of all top-level packages
@@ -65,7 +65,11 @@ func (b *bench) repository() (*platform, error) {
 		return &platform{name: testbed.Platform, repository: dir, base: []string{base}}, err
 	}
 	base, err := filepath.Glob(filepath.Join(b.corpus, "base", "*.rpm"))
-	return &platform{name: corpusPlatform, repository: filepath.Join(b.corpus, "distribution"), base: base}, err
+	if err != nil {
+		return nil, err
+	}
+	p := &platform{name: corpusPlatform, repository: filepath.Join(b.folder("repository"), "distribution"), base: base}
+	return p, os.CopyFS(p.repository, os.DirFS(filepath.Join(b.corpus, "distribution")))
 }
 
 // build presolves all names and publishes them.
@@ -75,17 +79,24 @@ func (b *bench) build(p *platform) error {
 		base = "basesystem"
 	}
 	p.published = b.folder("published")
-	config := filepath.Join(p.published, ".presolver.toml")
 	text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\n\n[[repository]]\nid = \"main\"\nurl = \"file://%s\"\n\n[base]\npackages = [%q]\n\n[toplevel]\nall = true\n",
 		p.name, p.published, p.repository, base)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(p.config(), []byte(text), 0o644); err != nil {
 		return err
 	}
 	b.say("presolving %d packages: a minute or two", packages)
 	var err error
-	p.build, _, err = b.cost(exec.Command(b.tools.Presolver, "build", "-c", config))
+	p.build, err = b.buildAgain(p)
 	return err
 }
+
+// buildAgain is what a platform's next build takes.
+func (b *bench) buildAgain(p *platform) (cost, error) {
+	c, _, err := b.cost(exec.Command(b.tools.Presolver, "build", "-c", p.config()))
+	return c, err
+}
+
+func (p *platform) config() string { return filepath.Join(p.published, ".presolver.toml") }
 
 // readNames reads from report.json what was solved.
 func (p *platform) readNames() error {
@@ -97,6 +108,7 @@ func (p *platform) readNames() error {
 	if err := json.Unmarshal(data, &report); err != nil {
 		return err
 	}
+	p.names = nil
 	for _, s := range report.Solved {
 		p.names = append(p.names, s.Name)
 	}

@@ -65,6 +65,7 @@ func children(pid int) (all []int) {
 type cost struct {
 	wall took
 	peak bytes // of the process, without its children
+	used took  // of the processors, with its children
 }
 
 // cost runs a program to its end.
@@ -96,6 +97,7 @@ func (b *bench) cost(cmd *exec.Cmd) (cost, string, error) {
 	c.wall = took(time.Since(start))
 	close(ended)
 	<-watched
+	c.used = took(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())
 	if err != nil {
 		text := out.String()
 		return c, text, fmt.Errorf("%s: %w: %s", cmd.Path, err, text[max(0, len(text)-1000):])

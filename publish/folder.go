@@ -54,12 +54,12 @@ func (f *folder) aside(name string) string {
 // lock keeps other builds out of the folder, which it makes.
 func (f *folder) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making the platform's folder: %w", err)
+		return nil, fmt.Errorf("making the platform's folder: %w: set output to a folder that presolver may write to", err)
 	}
 	name := filepath.Join(f.dir, ".lock")
 	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("locking the platform's folder: %w", err)
+		return nil, fmt.Errorf("locking the platform's folder: %w: set output to a folder that presolver may write to", err)
 	}
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		file.Close()

@@ -60,6 +60,9 @@ type Options struct {
 	Asked string
 	// Signing is who signs what is published; nil: nobody does.
 	Signing *signing.Signing
+	// Nearest is the name that somebody may have meant who asked for one that there isn't; "" where
+	// none is near. It may be nil.
+	Nearest func(name string) string
 	// Progress is told how many of the names are done, from several goroutines. It may be nil.
 	Progress func(done, of int)
 }
@@ -320,10 +323,19 @@ func (b *builder) add(ctx context.Context, r solve.Result) error {
 		b.report.InBase = append(b.report.InBase, r.Name)
 		return nil
 	case r.Unsolvable != "":
-		b.unsolved(r.Name, r.Unsolvable)
+		reason := r.Unsolvable
+		if b.Nearest != nil {
+			if near := b.Nearest(r.Name); near != "" {
+				reason += ": did you mean " + near + "?"
+			}
+		}
+		b.unsolved(r.Name, reason)
 		return nil
 	case b.otherwiseNamed(r):
 		return nil
+	}
+	if b.Copy {
+		b.prepare(ctx, r.Packages)
 	}
 	t := &tree.Tree{Format: tree.Format, Platform: b.Platform, Name: r.Name, Needs: r.Needs}
 	for i, pkg := range r.Packages {
@@ -373,6 +385,24 @@ func (b *builder) entry(ctx context.Context, pkg *solve.Package) (tree.Package, 
 	once, _ := b.entries.LoadOrStore(pkg, sync.OnceValues(func() (tree.Package, error) { return b.makeEntry(ctx, pkg) }))
 	return once.(func() (tree.Package, error))()
 }
+
+// prepare makes the entries of packages at once: most of the time of one goes by waiting for its
+// RPM. Their errors come again.
+func (b *builder) prepare(ctx context.Context, packages []*solve.Package) {
+	var all sync.WaitGroup
+	room := make(chan bool, maxAtOnce)
+	for _, pkg := range packages {
+		room <- true
+		all.Go(func() {
+			b.entry(ctx, pkg)
+			<-room
+		})
+	}
+	all.Wait()
+}
+
+// maxAtOnce is how many RPMs of a tree are asked for at once. How many come at once is transport's.
+const maxAtOnce = 16
 
 func (b *builder) makeEntry(ctx context.Context, pkg *solve.Package) (tree.Package, error) {
 	entry := pkg.Package

@@ -959,10 +959,10 @@ func TestRPMsThatCantBeHad(t *testing.T) {
 		spoil      func(t *testing.T, dir string)
 		file, http string // the end of the reason
 	}{
-		{"damaged", spoil(func(d []byte) []byte { d[len(d)-1] ^= 1; return d }), "it is damaged, or the repository is just being updated", ""},
-		{"cut off", spoil(func(d []byte) []byte { return d[:len(d)-1] }), "try again when it isn't being updated", ""},
-		{"longer", spoil(func(d []byte) []byte { return append(d, 0) }), "try again when it isn't being updated", "it is not what the repository says it is"},
-		{"missing", remove, "no such file or directory: correct the repository's url", "the server answers 404 Not Found: correct the repository's url"},
+		{"damaged", spoil(func(d []byte) []byte { d[len(d)-1] ^= 1; return d }), "it is damaged, or the repository is just being updated", "or the repository is just being updated: try again later"},
+		{"cut off", spoil(func(d []byte) []byte { return d[:len(d)-1] }), "try again when it isn't being updated", "or the repository is just being updated: try again later"},
+		{"longer", spoil(func(d []byte) []byte { return append(d, 0) }), "try again when it isn't being updated", "or the repository is just being updated: try again later"},
+		{"missing", remove, "no such file or directory: correct the repository's url", "404 Not Found: the repository doesn't have what it describes: run createrepo_c on it, or try again when it isn't being updated"},
 		{"a pipe", func(t *testing.T, dir string) {
 			remove(t, dir)
 			if err := unix.Mkfifo(filepath.Join(dir, rpm), 0o644); err != nil {

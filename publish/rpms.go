@@ -130,10 +130,26 @@ func (b *builder) obtain(ctx context.Context, f *folder, name string, pkg *solve
 				}
 			}
 		}
-		return create(to, func(w io.Writer) (err error) {
-			sum, err = b.solved.RPM(ctx, pkg, w)
+		name, is, err := b.solved.RPM(ctx, pkg)
+		if err != nil {
 			return err
-		})
+		}
+		sum = is
+		file, err := solve.OpenRegular(name)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		if file.Chmod(0o644) == nil && linkFile(file, to) == nil {
+			return nil
+		}
+		if err := create(to, func(w io.Writer) error {
+			_, err := io.Copy(w, solve.Interruptible(ctx, file))
+			return err
+		}); err != nil {
+			return err
+		}
+		return os.Remove(name) // the folder has it now, and twice on two disks would be once too much
 	})
 	return sum, err
 }

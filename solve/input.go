@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,18 +46,31 @@ func Look(ctx context.Context, c Config) (Input, error) {
 	var in inputs
 	var logins credentials
 	c.Repositories, logins = takeCredentials(c.Repositories)
-	f := newFetcher("", logins)
-	defer f.client.CloseIdleConnections()
+	d, err := c.downloads(logins)
+	if err != nil {
+		return Input{}, err
+	}
+	defer d.close()
+	var wrong []error // all at once: each may cost a person a day
 	for _, r := range c.Repositories {
-		at, err := f.mirrors(ctx, r, func(string, error) { in.passing = true })
+		at, err := d.mirrors(ctx, r, func(string, error) { in.passing = true })
 		var md *repomd
 		if err == nil {
-			md, err = f.firstRepomd(ctx, at)
+			md, err = d.firstRepomd(ctx, at)
+		}
+		if ctx.Err() != nil {
+			return Input{}, context.Cause(ctx)
 		}
 		if err != nil {
-			return Input{}, fmt.Errorf("repository %s: %w", r.ID, err)
+			wrong = append(wrong, fmt.Errorf("repository %s: %w", r.ID, err))
 		}
 		in.mds, in.mirrors = append(in.mds, md), append(in.mirrors, at)
+	}
+	if len(wrong) > 0 {
+		return Input{}, errors.Join(wrong...)
+	}
+	if err := d.room(in.mds); err != nil {
+		return Input{}, err
 	}
 	if len(c.Base.Packages) == 0 {
 		db, err := c.Base.find()
@@ -75,20 +89,12 @@ func Look(ctx context.Context, c Config) (Input, error) {
 }
 
 // firstRepomd is the repomd.xml of the first mirror that has it right.
-func (f *fetcher) firstRepomd(ctx context.Context, at *mirrors) (*repomd, error) {
-	var failures failures
-	for _, mirror := range at.order() {
-		_, md, err := f.repomd(ctx, mirror, at)
-		if err == nil {
-			return md, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		at.fail(mirror)
-		failures = append(failures, err)
-	}
-	return nil, failures.err()
+func (d *Downloader) firstRepomd(ctx context.Context, at *mirrors) (md *repomd, err error) {
+	err = at.each(ctx, func(ctx context.Context, mirror string) (err error) {
+		_, md, err = d.repomd(ctx, mirror, at)
+		return err
+	}, func(string) {})
+	return md, err
 }
 
 // Input is what the Platform was made of.

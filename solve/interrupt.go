@@ -4,6 +4,7 @@ package solve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,13 +27,15 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
+var errNotRegular = errors.New("it is no regular file")
+
 // OpenRegular opens a file for reading that must be a regular one: opening a pipe would wait for
 // ever for somebody who writes to it, and opening a device may do something.
 func OpenRegular(name string) (*os.File, error) {
 	if info, err := os.Stat(name); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
-		return nil, &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is no regular file (%s)", info.Mode().Type())}
+		return nil, &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w (%s)", errNotRegular, info.Mode().Type())}
 	}
 	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // it may have become a pipe meanwhile
 	if err != nil {
@@ -40,7 +43,7 @@ func OpenRegular(name string) (*os.File, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is no regular file (%s)", info.Mode().Type())}
+		err = &os.PathError{Op: "open", Path: name, Err: fmt.Errorf("%w (%s)", errNotRegular, info.Mode().Type())}
 	}
 	if err != nil {
 		file.Close()

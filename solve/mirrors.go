@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -94,31 +95,87 @@ func (m *mirrors) places(base, location string, most int) (urls []string, err er
 	return nil, err
 }
 
-// get gives the URLs of a file, at one mirror after the other, to try until that works. What try
-// refuses, because it can't be had or isn't right, is passed over.
-func (m *mirrors) get(ctx context.Context, base, location string, try func(url string) error) error {
-	var failures failures
-	asked := make(map[string]bool)
+// A place is where a file is at one of the mirrors. fail is to be called when it isn't right there.
+type place struct {
+	url  string
+	fail func()
+}
+
+// candidates are all places of a file, in the order in which they are to be asked. The error tells
+// why there is none.
+func (m *mirrors) candidates(base, location string) (all []place, err error) {
+	elsewhere := base != "" || strings.Contains(location, "://")
 	for _, at := range m.order() {
-		u, err := fileURL(at, base, location)
-		if err == nil {
-			if asked[u] {
+		u, wrong := fileURL(at, base, location)
+		switch {
+		case wrong != nil:
+			err = wrong
+		case !slices.ContainsFunc(all, func(p place) bool { return p.url == u }):
+			all = append(all, place{u, func() {
+				if !elsewhere {
+					m.fail(at)
+				}
+			}})
+		}
+	}
+	if len(all) > 0 {
+		return all, nil
+	}
+	return nil, cmp.Or(err, errNoMirror)
+}
+
+var (
+	errNoMirror = errors.New("there is no mirror to ask")
+	// errKnown says that a mirror has no other repomd.xml than those before it.
+	errKnown = errors.New("it has the same repomd.xml")
+)
+
+// each tries one mirror after the other until one does. Where there are several each is asked
+// briefly at first, and only when none did for as long as a link may be down.
+func (m *mirrors) each(ctx context.Context, try func(ctx context.Context, mirror string) error, note func(string)) error {
+	all := m.order()
+	if len(all) == 0 {
+		return errNoMirror
+	}
+	var failed failures
+	brief := len(all) > 1
+	for {
+		before := failed
+		failed = nil
+		again := false // one may do that is given more time
+		for _, at := range all {
+			if len(failed) > 0 {
+				note("passing over a mirror: " + failed[len(failed)-1].Error())
+			}
+			asked := ctx
+			if brief {
+				asked = transport.Hurried(ctx)
+			}
+			err := try(asked, at)
+			switch {
+			case err == nil:
+				return nil
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case errors.Is(err, errKnown):
 				continue
 			}
-			asked[u] = true
-			if err = try(u); err == nil {
-				return nil
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if elsewhere := base != "" || strings.Contains(location, "://"); !elsewhere {
+			var e *transport.Error
+			if errors.As(err, &e) && e.Kind == transport.Interrupted {
+				again = true
+			} else {
 				m.fail(at)
 			}
+			failed = append(failed, err)
 		}
-		failures = append(failures, err)
+		if len(failed) == 0 { // none has anything else than what failed before
+			failed = before
+		}
+		if !brief || !again {
+			return failed.err()
+		}
+		brief = false
 	}
-	return failures.err()
 }
 
 // failures are the errors of mirrors.
@@ -128,7 +185,7 @@ type failures []error
 func (f failures) err() error {
 	switch len(f) {
 	case 0:
-		return errors.New("there is no mirror to ask")
+		return errNoMirror
 	case 1:
 		return f[0]
 	case 2:
@@ -139,31 +196,33 @@ func (f failures) err() error {
 
 // mirrors finds out where a repository is. A mirror list that can't be had is a warning where there
 // are other places; a metalink is an error, since it says which repomd.xml is right.
-func (f *fetcher) mirrors(ctx context.Context, r Repository, warn func(file string, err error)) (*mirrors, error) {
+func (d *Downloader) mirrors(ctx context.Context, r Repository, warn func(file string, err error)) (*mirrors, error) {
 	m := new(mirrors)
 	for _, u := range r.all() {
 		m.add(u)
 	}
 	var listed []string
 	if r.Metalink != "" {
-		data, err := f.list(ctx, r.Metalink)
+		var link *metalink
+		err := d.list(ctx, r.Metalink, func(data []byte) (err error) {
+			if link, err = parseMetalink(data, r.Metalink); err != nil {
+				return fmt.Errorf("reading the metalink %s: %w", r.Metalink, err)
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
-		}
-		link, err := parseMetalink(data, r.Metalink)
-		if err != nil {
-			return nil, fmt.Errorf("reading the metalink %s: %w", r.Metalink, err)
 		}
 		m.sums, listed = link.sums, link.mirrors
 	}
 	if r.MirrorList != "" {
-		data, err := f.list(ctx, r.MirrorList)
 		var more []string
-		if err == nil {
+		err := d.list(ctx, r.MirrorList, func(data []byte) (err error) {
 			if more, err = parseMirrorList(data, r.MirrorList); err != nil {
-				err = fmt.Errorf("reading the mirror list %s: %w", r.MirrorList, err)
+				return fmt.Errorf("reading the mirror list %s: %w", r.MirrorList, err)
 			}
-		}
+			return nil
+		})
 		switch {
 		case err == nil:
 			listed = append(listed, more...)
@@ -190,15 +249,11 @@ func index(list []string, s string) int {
 }
 
 // list downloads a mirror list or metalink.
-func (f *fetcher) list(ctx context.Context, at string) ([]byte, error) {
+func (d *Downloader) list(ctx context.Context, at string, parse func([]byte) error) error {
 	if u, err := url.Parse(at); err != nil || u.User != nil {
-		return nil, errors.New("the URL of a mirror list or metalink can't be read, or has a user name or a password: that is for a repository's url only")
+		return errors.New("the URL of a mirror list or metalink can't be read, or has a user name or a password: that is for a repository's url only")
 	}
-	var data bytes.Buffer
-	if err := f.fetch(ctx, at, &data, maxMirrorList); err != nil {
-		return nil, err
-	}
-	return data.Bytes(), nil
+	return d.head(ctx, at, maxMirrorList, parse)
 }
 
 // parseMirrorList reads a mirror list: what holds repodata/, a URL a line; lines that begin with #

@@ -13,17 +13,14 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"os"
 	"path"
-	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
 
 // Bounds on a repository's files, far above what real ones need (Fedora's: a repomd.xml of 5 KiB, a
@@ -36,9 +33,6 @@ const (
 	maxPrimary   = 3 << 30 // unpacked, all repositories of a platform; the same
 	maxTextFiles = 200     // of one repository: one a language
 )
-
-// stall is how long a server may send nothing.
-const stall = time.Minute
 
 // A loaded is what load found beside the packages.
 type loaded struct {
@@ -53,7 +47,7 @@ type loaded struct {
 
 // A loader reads the repositories of a platform.
 type loader struct {
-	*fetcher
+	*Downloader
 	pool   *pool
 	note   func(string)
 	warn   func(Warning)
@@ -64,15 +58,8 @@ type loader struct {
 
 // load reads the repositories into a pool: who has which packages, and their files where those are
 // needed or asked for, and why versions came where a repository says it.
-func load(ctx context.Context, p *pool, c Config, logins credentials, note func(string), warn func(Warning)) (*loaded, error) {
-	dir, remove, err := makeTemp()
-	if err != nil {
-		return nil, fmt.Errorf("making a folder for downloads: %w", err)
-	}
-	defer remove()
-	f := newFetcher(dir, logins)
-	defer f.client.CloseIdleConnections()
-	l := &loader{fetcher: f, pool: p, note: note, warn: warn, beside: maxXML}
+func load(ctx context.Context, p *pool, c Config, note func(string), warn func(Warning)) (*loaded, error) {
+	l := &loader{Downloader: c.Downloads, pool: p, note: note, warn: warn, beside: maxXML}
 	var all loaded
 	packages := int64(maxPrimary) // bytes that may still be unpacked
 	streams := int64(maxModules)  // the same
@@ -81,6 +68,7 @@ func load(ctx context.Context, p *pool, c Config, logins credentials, note func(
 	all.input.mds = mds
 	defer func() { all.input.passing = l.passing }()
 	for i, r := range c.Repositories {
+		var err error
 		if mds[i], err = l.start(ctx, r, &all); err != nil {
 			return nil, fmt.Errorf("repository %s: %w", r.ID, err)
 		}
@@ -144,34 +132,27 @@ func (l *loader) start(ctx context.Context, r Repository, all *loaded) (*repomd,
 		return nil, err
 	}
 	all.mirrors = append(all.mirrors, m)
-	var failures failures
+	var md *repomd
 	known := make(map[string]bool) // the repomd.xml whose primary.xml no mirror has
-	for _, at := range m.order() {
-		if len(failures) > 0 {
-			l.note("passing over a mirror: " + failures[len(failures)-1].Error())
-		}
+	err = m.each(ctx, func(ctx context.Context, at string) (err error) {
 		l.note("reading the repository " + r.ID + " from " + at)
-		data, md, err := l.repomd(ctx, at, m)
-		if err == nil && known[string(data)] {
-			continue
+		var data []byte
+		if data, md, err = l.repomd(ctx, at, m); err != nil {
+			return err
 		}
-		if err == nil {
-			known[string(data)] = true
-			err = l.download(ctx, m, md.primary)
+		if known[string(data)] {
+			return errKnown
 		}
-		if err == nil {
-			if s := md.surplus; s != nil {
-				l.warn(newWarning(r.ID, s.name(), s.fault))
-			}
-			return md, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		m.fail(at)
-		failures = append(failures, err)
+		known[string(data)] = true
+		return l.download(ctx, m, md.primary)
+	}, l.note)
+	if err != nil {
+		return nil, err
 	}
-	return nil, failures.err()
+	if s := md.surplus; s != nil {
+		l.warn(newWarning(r.ID, s.name(), s.fault))
+	}
+	return md, nil
 }
 
 // optional reads a file, if there is one, that no tree depends on. What is wrong with it is a
@@ -358,43 +339,24 @@ func newHash(kind string) hash.Hash {
 	return nil
 }
 
-// A fetcher reads files from http, https and file URLs. What it downloads goes into dir.
-type fetcher struct {
-	dir    string
-	logins credentials
-	client *http.Client
-}
-
-func newFetcher(dir string, logins credentials) *fetcher {
-	return &fetcher{dir: dir, logins: logins, client: &http.Client{Transport: &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   30 * time.Second,
-		ResponseHeaderTimeout: stall,
-		DisableCompression:    true, // digests are of the files as they are
-	}}}
-}
-
 // repomd downloads the repomd.xml of a mirror, which has to be one that the mirrors' metalink
 // names.
-func (f *fetcher) repomd(ctx context.Context, mirror string, m *mirrors) ([]byte, *repomd, error) {
+func (d *Downloader) repomd(ctx context.Context, mirror string, m *mirrors) (data []byte, md *repomd, err error) {
 	u, err := fileURL(mirror, "", "repodata/repomd.xml")
 	if err != nil {
 		return nil, nil, fmt.Errorf("%q is not a URL", mirror)
 	}
-	var data bytes.Buffer
-	if err := f.fetch(ctx, u, &data, maxRepomd); err != nil {
-		return nil, nil, err
-	}
-	err = m.promised(data.Bytes())
-	var md *repomd
-	if err == nil {
-		md, err = parseRepomd(data.Bytes(), mirror)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", u, err)
-	}
-	return data.Bytes(), md, nil
+	err = d.head(ctx, u, maxRepomd, func(is []byte) (err error) {
+		data = is
+		if err = m.promised(data); err == nil {
+			md, err = parseRepomd(data, mirror)
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", u, err)
+		}
+		return nil
+	})
+	return data, md, err
 }
 
 // read downloads a file of the repository, from the first mirror that has it right, and has it
@@ -410,57 +372,34 @@ func (l *loader) read(ctx context.Context, at *mirrors, m *metadata, left *int64
 	return m.parse(left, parse)
 }
 
-// download brings a file of the repository. It stays until the next one.
-func (f *fetcher) download(ctx context.Context, at *mirrors, m *metadata) error {
-	return at.get(ctx, m.base, m.location, func(address string) error {
-		name := address
-		if u, err := url.Parse(address); err == nil {
-			name = u.Path
-		}
-		m.from, m.path = address, filepath.Join(f.dir, "metadata"+suffix(name))
-		return f.try(ctx, m)
-	})
+// withoutSum finds the checksum that createrepo_c puts before the names of metadata, which tells
+// people nothing.
+var withoutSum = regexp.MustCompile(`^[0-9a-f]{32,}-`)
+
+// inCache is its name in the cache.
+func (m *metadata) inCache() string { return inCache(m.kind, m.sum, suffix(m.location)) }
+
+// download brings a file of the repository.
+func (l *loader) download(ctx context.Context, at *mirrors, m *metadata) (err error) {
+	f := file{base: m.base, location: m.location, label: withoutSum.ReplaceAllString(path.Base(m.name()), ""), sum: m.sum, kind: m.kind, size: m.size, most: maxMetadata, suffix: suffix(m.location)}
+	if f.size > 0 {
+		f.most = f.size
+	}
+	if places, err := at.candidates(m.base, m.location); err == nil {
+		m.from = places[0].url
+	}
+	m.path, err = l.file(ctx, at, f)
+	return err
 }
 
-// try downloads a file of the repository from one place, and checks it.
-func (f *fetcher) try(ctx context.Context, m *metadata) (err error) {
-	w, err := os.Create(m.path)
-	if err != nil {
-		return fmt.Errorf("downloading %s: %w", m.from, err)
-	}
-	defer func() {
-		w.Close()
-		if err != nil {
-			os.Remove(m.path)
-		}
-	}()
-	max := int64(maxMetadata)
-	if m.size > 0 {
-		max = m.size
-	}
-	h := newHash(m.kind)
-	n := &counter{}
-	if err := f.fetch(ctx, m.from, io.MultiWriter(w, h, n), max); err != nil {
-		return err
-	}
-	if m.size > 0 && n.n != m.size {
-		return fmt.Errorf("%s has %d bytes and repomd.xml says %d: it is cut off, or the repository is just being updated: try again later", m.from, n.n, m.size)
-	}
-	if sum := hex.EncodeToString(h.Sum(nil)); sum != m.sum {
-		return fmt.Errorf("%s has the %s %s and repomd.xml says %s: it is damaged, or the repository is just being updated: try again later", m.from, m.kind, sum, m.sum)
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("downloading %s: %w", m.from, err)
-	}
-	return nil
-}
-
-// parse has a file that was downloaded parsed, and removes it. parse gets its path, with the suffix
+// parse has a file that was downloaded parsed. parse gets its path, with the suffix
 // that tells how it is compressed, and the size that it may unpack to, and gives the size that it
 // has. left, where it isn't nil, is how much all such files may unpack to, from which this one's is
 // taken.
 func (m *metadata) parse(left *int64, parse func(path string, max int64) (int64, error)) error {
-	defer os.Remove(m.path)
+	if transport.IsLocal(m.from) {
+		defer os.Remove(m.path) // it costs nothing to copy it again
+	}
 	max := int64(maxUnpacked)
 	if m.openSize > 0 {
 		max = m.openSize
@@ -476,104 +415,4 @@ func (m *metadata) parse(left *int64, parse func(path string, max int64) (int64,
 		return fmt.Errorf("reading %s: %w", m.from, err)
 	}
 	return nil
-}
-
-type counter struct{ n int64 }
-
-func (c *counter) Write(p []byte) (int, error) {
-	c.n += int64(len(p))
-	return len(p), nil
-}
-
-// suffix is the ending that tells libsolv how a file is compressed.
-func suffix(name string) string {
-	switch s := path.Ext(name); s {
-	case ".gz", ".xz", ".lzma", ".bz2", ".zst":
-		return s
-	}
-	return ""
-}
-
-// fetch copies what a URL has, at most max bytes, to w.
-func (f *fetcher) fetch(ctx context.Context, address string, w io.Writer, max int64) error {
-	r, err := f.open(ctx, address)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	n, err := io.Copy(w, Interruptible(ctx, io.LimitReader(r, max+1)))
-	if err != nil {
-		return fmt.Errorf("downloading %s: %w", address, err)
-	}
-	if n > max {
-		return fmt.Errorf("%s has more than %d bytes: it is not what the repository says it is", address, max)
-	}
-	return nil
-}
-
-// open starts to read what a URL has.
-func (f *fetcher) open(ctx context.Context, address string) (io.ReadCloser, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a URL: %w", address, err)
-	}
-	switch u.Scheme {
-	case "file":
-		file, err := OpenRegular(u.Path)
-		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w: correct the repository's url", address, errors.Unwrap(err))
-		}
-		return file, nil
-	case "http", "https":
-		return f.get(ctx, address)
-	}
-	return nil, fmt.Errorf("%s is not an http, https or file URL", address)
-}
-
-// get starts a download that ends with an error where nothing comes for too long.
-func (f *fetcher) get(ctx context.Context, address string) (io.ReadCloser, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		cancel(nil)
-		return nil, fmt.Errorf("downloading %s: %w", address, err)
-	}
-	req.Header.Set("User-Agent", "presolver")
-	f.logins.authorize(req)
-	resp, err := f.client.Do(req)
-	if err != nil {
-		cancel(nil)
-		return nil, fmt.Errorf("downloading: %w", err) // names the URL
-	}
-	if resp.StatusCode != http.StatusOK {
-		resp.Body.Close()
-		cancel(nil)
-		return nil, fmt.Errorf("downloading %s: %w: correct the repository's url", address, &statusError{resp.StatusCode, resp.Status})
-	}
-	timer := time.AfterFunc(stall, func() { cancel(fmt.Errorf("the server has sent nothing for %s", stall)) })
-	return &body{resp.Body, ctx, cancel, timer}, nil
-}
-
-// body is a response's body that is given up when it stalls.
-type body struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && b.ctx.Err() != nil {
-		err = context.Cause(b.ctx)
-	}
-	b.timer.Reset(stall)
-	return n, err
-}
-
-func (b *body) Close() error {
-	b.timer.Stop()
-	err := b.ReadCloser.Close()
-	b.cancel(nil)
-	return err
 }

@@ -12,8 +12,11 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
-	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 )
 
 // ErrNoRPM is in the errors of Platform.RPM and Package.Check where what the repository has under
@@ -27,92 +30,58 @@ type noRPM struct{ error }
 func (e noRPM) Is(target error) bool { return target == ErrNoRPM }
 func (e noRPM) Unwrap() error        { return e.error }
 
-// A statusError is a server's answer other than 200.
-type statusError struct {
-	code   int
-	status string
-}
-
-func (e *statusError) Error() string { return "the server answers " + e.status }
-
-// isGone tells whether a download failed since there is no such file. A server that is overloaded
-// or asks for a password may have it.
-func isGone(address string, err error) bool {
-	var status *statusError
-	if errors.As(err, &status) {
-		// A store that may not be listed says 403 of what it doesn't have.
-		return status.code == http.StatusNotFound || status.code == http.StatusGone || status.code == http.StatusForbidden
+// RPM brings a package's RPM from its repository into the cache of the Downloader, where it is to
+// be linked or copied from, and gives its path and SHA-256.
+func (p *Platform) RPM(ctx context.Context, pkg *Package) (name, sum string, err error) {
+	if pkg.Size <= 0 || newHash(pkg.ChecksumKind) == nil {
+		return "", "", pkg.compare(pkg.place(), pkg.Size, nil)
 	}
-	u, bad := url.Parse(address)
-	if bad != nil || u.Scheme != "file" {
-		return false
+	f := file{base: pkg.base, location: pkg.location, label: pkg.fileName(), sum: pkg.Checksum, kind: pkg.ChecksumKind, size: pkg.Size, most: pkg.Size}
+	name, err = p.downloads.file(ctx, p.mirrors[pkg.repository], f)
+	switch {
+	case err == nil:
+	case isGone(err):
+		return "", "", noRPM{err}
+	default:
+		return "", "", err
 	}
-	info, bad := os.Stat(u.Path)
-	return errors.Is(bad, fs.ErrNotExist) || bad == nil && !info.Mode().IsRegular()
-}
-
-// RPM copies a package's RPM from its repository to w and returns its SHA-256. Where the error
-// isn't nil, what w got is not the RPM that the repository describes. What a mirror gives that is
-// wrong is taken back, and the next one asked, where w can be cut, as an *os.File can; else only a
-// mirror that gives nothing is passed over.
-func (p *Platform) RPM(ctx context.Context, pkg *Package, w io.Writer) (sum string, err error) {
-	var final error
-	absent := true // at all that could be asked
-	err = p.mirrors[pkg.repository].get(ctx, pkg.base, pkg.location, func(address string) error {
-		if final != nil {
-			return final
-		}
-		n := &counter{}
-		sum, err = p.rpm(ctx, pkg, address, io.MultiWriter(w, n))
-		absent = absent && errors.Is(err, ErrNoRPM)
-		if err != nil && n.n > 0 {
-			final = takeBack(w)
-		}
-		return err
-	})
-	if err != nil && !absent && errors.Is(err, ErrNoRPM) {
-		return "", fmt.Errorf("%v", err) // a mirror that couldn't be asked may have it
+	if pkg.ChecksumKind == "sha256" {
+		return name, pkg.Checksum, nil
 	}
+	r, err := OpenRegular(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return sum, nil
+	defer r.Close()
+	sum, err = pkg.Check(Interruptible(ctx, r))
+	return name, sum, err
 }
 
-// takeBack makes what was written be as if it never was.
-func takeBack(w io.Writer) error {
-	f, ok := w.(interface {
-		io.Seeker
-		Truncate(size int64) error
-	})
-	if !ok {
-		return errors.New("what an earlier mirror gave can't be taken back")
+// fileName is what people call the RPM.
+func (pkg *Package) fileName() string {
+	if strings.Contains(pkg.location, "://") || pkg.location == "" {
+		return pkg.NEVRA.String() + ".rpm"
 	}
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err := f.Seek(0, io.SeekStart)
-	return err
+	return path.Base(pkg.location)
 }
 
-// rpm is RPM from one place.
-func (p *Platform) rpm(ctx context.Context, pkg *Package, address string, w io.Writer) (string, error) {
-	sum := sha256.New()
-	check, n := newHash(pkg.ChecksumKind), &counter{}
-	writers := []io.Writer{w, sum, n}
-	if check != nil {
-		writers = append(writers, check)
+// isGone tells whether there is no such file at any mirror, or a wrong one. A server that is
+// overloaded or asks for a password may have it; a store that may not be listed says 403 of what it
+// doesn't have.
+func isGone(err error) bool {
+	switch e := err.(type) {
+	case *transport.StatusError:
+		return e.Code == http.StatusNotFound || e.Code == http.StatusGone || e.Code == http.StatusForbidden
+	case wrongContent:
+		return true
+	case *transport.Error:
+		return e.Kind == transport.NotFound || e.Kind == transport.Corrupt || e.Kind == transport.Refused && isGone(e.Err)
+	case interface{ Unwrap() []error }:
+		return len(e.Unwrap()) > 0 && !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !isGone(err) })
+	case interface{ Unwrap() error }:
+		return isGone(e.Unwrap())
 	}
-	if err := p.fetcher.fetch(ctx, address, io.MultiWriter(writers...), pkg.Size); err != nil {
-		if n.n > pkg.Size || isGone(address, err) {
-			return "", noRPM{err}
-		}
-		return "", err
-	}
-	if err := pkg.compare(address, n.n, check); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotRegular)
 }
 
 // compare tells whether a file of a size and digest, which is at a place, is the package's RPM.

@@ -40,6 +40,8 @@ type Config struct {
 	// FileLists makes Platform.Files work. Without it the file lists are read only where a
 	// dependency needs them.
 	FileLists bool
+	// Downloads brings the files; nil: one that keeps nothing and has little patience.
+	Downloads *Downloader
 	// Note is told, in a few words, what Open is about to do. It may be nil.
 	Note func(string)
 	// Warn is told at once what Platform.Warnings lists. It may be nil.
@@ -106,7 +108,7 @@ type Platform struct {
 	warnings []Warning
 	input    Input
 
-	fetcher *fetcher // for RPMs
+	downloads ownDownloader // for RPMs
 
 	again *again // what Keep and Recall are about; nil: nothing
 
@@ -167,7 +169,13 @@ func Open(ctx context.Context, c Config) (*Platform, error) {
 	if c.Warn == nil {
 		c.Warn = func(Warning) {}
 	}
-	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies, fetcher: newFetcher("", logins)}
+	p := &Platform{main: main, arch: c.Arch, weak: c.WeakDependencies}
+	var err error
+	if p.downloads, err = c.downloads(logins); err != nil {
+		main.free()
+		return nil, err
+	}
+	c.Downloads = p.downloads.Downloader
 	for _, l := range logins {
 		p.private = append(p.private, l.id)
 	}
@@ -184,7 +192,7 @@ func (p *Platform) open(ctx context.Context, c Config, logins credentials, note 
 		p.warnings = append(p.warnings, w)
 		c.Warn(w)
 	}
-	l, err := load(ctx, p.main, c, logins, note, warn)
+	l, err := load(ctx, p.main, c, note, warn)
 	if err != nil {
 		return err
 	}
@@ -314,7 +322,7 @@ func (p *Platform) Close() {
 		p.main.free()
 		p.main = nil
 	}
-	p.fetcher.client.CloseIdleConnections()
+	p.downloads.close()
 }
 
 // Base lists the packages of the base, sorted.

@@ -46,6 +46,17 @@ type Options struct {
 	// User is whose process makes the requests of http and https URLs: see child.go. This process
 	// must be root, and the program call RunChild. nil: this process makes them.
 	User *syscall.Credential
+	// Rate is how many bytes a second may come over the network, all downloads together; 0: as many as
+	// do.
+	Rate int64
+	// Hours are when anything may be asked of the network; nil: always.
+	Hours *Hours
+	// Authorize is called with each request to the network, and may add what proves who asks. It is
+	// called from many goroutines. nil: nothing is added.
+	Authorize func(*http.Request)
+	// Failed is told of each try that failed, and what that means if it stays so. It is called from
+	// many goroutines, and must not block. nil: nobody is told.
+	Failed func(url string, kind Kind)
 	// Log gets each try that failed, at debug level: what matters is in the errors. nil: nobody.
 	Log hclog.Logger
 }
@@ -60,6 +71,7 @@ type Client struct {
 	// unknown may not.
 	known, unknown *http.Client
 	hosts          hosts
+	rate           rate
 	moreCopies     atomic.Pointer[chan struct{}] // closed by the next CopiesAppeared
 	stall          time.Duration                 // a connection of Fetch that is slow for this long is cut
 	now            func() time.Time
@@ -176,7 +188,8 @@ func follow(req *http.Request, via []*http.Request) error {
 
 type redirectError string
 
-func (e redirectError) Error() string { return "redirect refused: " + string(e) }
+func (e redirectError) Error() string        { return "redirect refused: " + string(e) }
+func (e redirectError) Is(target error) bool { return target == ErrRedirect }
 
 // request makes a GET of a http, https or file URL, with the client's User-Agent.
 func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, error) {
@@ -190,6 +203,9 @@ func (c *Client) request(ctx context.Context, rawURL string) (*http.Request, err
 		return nil, &trouble{kind: Refused, err: fmt.Errorf("neither a http, https nor file URL")}
 	}
 	req.Header.Set("User-Agent", c.UserAgent)
+	if c.Authorize != nil && req.URL.Scheme != "file" {
+		c.Authorize(req)
+	}
 	return req, nil
 }
 
@@ -215,6 +231,7 @@ func (c *Client) do(h *http.Client, req *http.Request, w *watchdog) (*http.Respo
 		url := req.URL.String()
 		c.hosts.answered(url, time.Since(*at), c.now())
 		body.tell = func(n int64) { c.hosts.brought(url, n, time.Since(*at), c.now()) }
+		body.pace = c.paced
 	}
 	resp.Body = body
 	return resp, nil

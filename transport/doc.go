@@ -23,6 +23,7 @@
 //	guard.go      one try: stands between grab, which writes the file, and the network, and lets only right bytes through
 //	version.go    one try: that a file without a digest is still the one that was begun
 //	watchdog.go   one try: that it is not too slow
+//	limits.go     all of them: how fast, and at what hours
 //	client.go     one request: connections, proxies, redirects, bounds
 //	child.go      one request: the process of another user that makes it, where there is a User
 //	exchange.go   one request: what the two processes say to each other, and how little of it is believed

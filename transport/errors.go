@@ -59,6 +59,19 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v: %v", e.Label, e.Kind, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
+// What can be in an Error, as what a source answered.
+var (
+	ErrRedirect = errors.New("a redirect that isn't followed")
+	ErrStalled  = errStalled // a source that sent too little for too long
+)
+
+// A StatusError is a server's answer that has not what was asked for.
+type StatusError struct{ Code int }
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
+}
+
 // A trouble is what went wrong with one source in one try. Errors that are no trouble are of the
 // local disk.
 type trouble struct {
@@ -92,7 +105,7 @@ func notPromised(digest tree.Digest) *trouble {
 
 // unexpected tells what an answer means that has not what was asked for.
 func unexpected(resp *http.Response, now time.Time) *trouble {
-	t := &trouble{kind: Refused, err: fmt.Errorf("the server answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}
+	t := &trouble{kind: Refused, err: &StatusError{resp.StatusCode}}
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound, code == http.StatusGone:
 		t.kind = NotFound

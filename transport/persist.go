@@ -104,6 +104,13 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 		}
 		current = slices.Index(sources, s)
 
+		if !IsLocal(s.url) {
+			waited, err := c.opened(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", r.label, err)
+			}
+			gainedAt, wellAt = gainedAt.Add(waited), wellAt.Add(waited)
+		}
 		s.tries++
 		asked = s.url
 		gained, waited, err := c.try(ctx, r, s, sources, more)
@@ -126,6 +133,9 @@ func (c *Client) persist(ctx context.Context, r retrieval) error {
 			return localError(r.label, err)
 		}
 		c.Log.Debug("a try failed", "file", r.label, "url", Redacted(s.url), "gained", gained, "error", err)
+		if c.Failed != nil {
+			c.Failed(s.url, s.last.kind)
+		}
 		if s.last.kind == NoNetwork {
 			c.hosts.missed(s.url, c.now())
 		} else {

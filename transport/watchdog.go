@@ -66,6 +66,9 @@ type watchedBody struct {
 	w          *watchdog
 	came, told int64
 	tell       func(came int64) // called at the end, and before that whenever twice as many are there; nil: nobody asks
+	// pace is called with the number of bytes that came, and returns when more may come, or says why
+	// none may. nil: at once.
+	pace func(context.Context, int) error
 }
 
 // soon is how many bytes a body tells of first.
@@ -81,6 +84,11 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	}
 	if err != nil && err != io.EOF {
 		err = &trouble{kind: Interrupted, err: b.w.cause(err)}
+	}
+	if n > 0 && b.pace != nil {
+		if wrong := b.pace(b.w.ctx, n); wrong != nil && err == nil {
+			err = &trouble{kind: Interrupted, err: wrong}
+		}
 	}
 	return n, err
 }

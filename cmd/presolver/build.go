@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
@@ -21,6 +23,7 @@ type buildCmd struct {
 	Config string `short:"c" required:"" placeholder:"FILE" help:"The platform's configuration."`
 	Check  bool   `help:"Say what the configuration means, or what is wrong with it, and build nothing."`
 	Strict bool   `help:"Publish nothing when a name can't be solved."`
+	Quiet  bool   `short:"q" help:"Say nothing but what went wrong: for cron."`
 }
 
 // Run builds and publishes a platform.
@@ -39,6 +42,9 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 	}
 	if c.Check {
 		conf.describe(std.out, c.Config, signed)
+		for _, w := range conf.warnings() {
+			fmt.Fprintln(std.err, "warning: "+w)
+		}
 		return nil
 	}
 	return c.build(ctx, std, conf, signed, start)
@@ -46,7 +52,7 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 
 // build solves and publishes.
 func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signed *signing.Signing, start time.Time) error {
-	progress := newProgress(std.err)
+	progress := newProgress(std.err, c.Quiet)
 	defer progress.close()
 	if signed == nil && slices.Contains(conf.layouts(), publish.Presolve) {
 		progress.note(fmt.Sprintf(`nobody signs this platform: laptops will refuse it unless their source says signatures = "none"; see [signing] in presolver(1) and %s`, c.Config))
@@ -54,6 +60,9 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 		for _, w := range signed.Soon(start, soon) {
 			progress.note("warning: " + w)
 		}
+	}
+	for _, w := range conf.warnings() {
+		progress.note("warning: " + w)
 	}
 	repositories := conf.solve(progress.note)
 	named := publish.Mirrors(string(conf.Output), conf.Platform)
@@ -67,6 +76,20 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 	}
 	options := conf.publish()
 	options.Strict, options.Now, options.Progress, options.Signing = c.Strict, start, progress.step, signed
+	if err := publish.Ready(options); err != nil {
+		return err
+	}
+	downloads := conf.downloads()
+	downloads.Progress = progress.downloaded
+	if h := downloads.Hours; h != nil {
+		h.Waiting = func(until time.Time) {
+			progress.note(fmt.Sprintf("nothing is downloaded but at %s: waiting until %s", conf.Transport.At, until.Format("2006-01-02 15:04")))
+		}
+	}
+	if repositories.Downloads, err = solve.NewDownloader(downloads); err != nil {
+		return err
+	}
+	defer repositories.Downloads.Close()
 	options.Asked = fmt.Sprintf("%v %q", conf.Toplevel.All, asked)
 	progress.note("looking whether anything has changed")
 	input, err := solve.Look(ctx, repositories)
@@ -79,7 +102,9 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 		for _, w := range report.Warnings {
 			repositories.Warn(w)
 		}
-		fmt.Fprintln(std.out, summary(report, time.Since(start)))
+		repositories.Downloads.Keep()
+		progress.close()
+		c.tell(std, report, asked, start)
 		return nil
 	}
 	if signed != nil {
@@ -98,6 +123,13 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 		slices.Sort(names)
 		names = slices.Compact(names)
 	}
+	has := platform.Names()
+	options.Nearest = func(name string) string {
+		if _, there := slices.BinarySearch(has, name); there {
+			return ""
+		}
+		return config.Nearest(name, has)
+	}
 	progress.note(fmt.Sprintf("solving %s against a base of %s", count(len(names), "name"), count(len(platform.Base()), "package")))
 	report, err := publish.Build(ctx, platform, names, options)
 	progress.close()
@@ -111,8 +143,49 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(std.out, summary(report, time.Since(start)))
+	if err := repositories.Downloads.Clean(); err != nil {
+		progress.note("warning: " + err.Error()) // what is too much can go another time
+	}
+	c.tell(std, report, asked, start)
 	return nil
+}
+
+// maxTold is how many names that can't be solved are told: with all of a distribution there may be
+// thousands.
+const maxTold = 20
+
+// tell tells what came of a build.
+func (c *buildCmd) tell(std streams, report *publish.Report, asked []string, start time.Time) {
+	if c.Quiet {
+		return
+	}
+	var told []publish.Unsolved // those first that somebody has written down
+	for _, u := range report.Unsolved {
+		if slices.Contains(asked, u.Name) {
+			told = append(told, u)
+		}
+	}
+	for _, u := range report.Unsolved {
+		if !slices.Contains(asked, u.Name) {
+			told = append(told, u)
+		}
+	}
+	tellUnsolved(std.err, told)
+	fmt.Fprintln(std.out, summary(report, time.Since(start)))
+}
+
+// tellUnsolved tells names that can't be solved, of each the first reason.
+func tellUnsolved(w io.Writer, all []publish.Unsolved) {
+	for _, u := range all[:min(len(all), maxTold)] {
+		reason, more, _ := strings.Cut(u.Reason, "; ")
+		if more != "" {
+			reason += "; …"
+		}
+		fmt.Fprintf(w, "not solved: %s: %s\n", solve.Visible(u.Name), solve.Visible(reason))
+	}
+	if n := len(all) - maxTold; n > 0 {
+		fmt.Fprintf(w, "not solved: %d more, which report.json lists\n", n)
+	}
 }
 
 // summary is the last line of a build.
@@ -163,7 +236,8 @@ func (c *settings) asked() ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// readNames reads a file of names, one a line; lines that begin with # are comments.
+// readNames reads a file of names, one a line. From # on a line is a comment; editors of other systems
+// put a byte order mark before the first.
 func readNames(name string) ([]string, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -173,7 +247,8 @@ func readNames(name string) ([]string, error) {
 	var names []string
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if name := strings.TrimSpace(lines.Text()); name != "" && !strings.HasPrefix(name, "#") {
+		line, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
+		if name := strings.TrimSpace(line); name != "" {
 			names = append(names, name)
 		}
 	}

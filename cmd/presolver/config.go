@@ -8,13 +8,16 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
@@ -24,6 +27,7 @@ type settings struct {
 	Arch             string          `toml:"arch"`
 	ReleaseVer       string          `toml:"releasever"`
 	Output           config.Path     `toml:"output"`
+	Cache            config.Path     `toml:"cache"`
 	RPMs             string          `toml:"rpms"`
 	Layouts          []string        `toml:"layouts"`
 	WeakDependencies bool            `toml:"weak_dependencies"`
@@ -41,6 +45,12 @@ type settings struct {
 		File     config.Path `toml:"file"`
 		All      bool        `toml:"all"`
 	} `toml:"toplevel"`
+	Transport struct {
+		Parallel int             `toml:"parallel"`
+		RetryFor config.Duration `toml:"retry_for"`
+		Rate     config.Size     `toml:"rate"` // a second
+		At       string          `toml:"at"`
+	} `toml:"transport"`
 	Signing struct {
 		Key            config.Path `toml:"key"`
 		PassphraseFile config.Path `toml:"passphrase_file"`
@@ -93,7 +103,9 @@ func (r *repository) lists(i int) (all []address) {
 }
 
 func defaults() settings {
-	return settings{RPMs: "upstream", Layouts: []string{publish.Presolve.Name}, ValidFor: config.Duration(720 * time.Hour)}
+	c := settings{RPMs: "upstream", Layouts: []string{publish.Presolve.Name}, ValidFor: config.Duration(720 * time.Hour)}
+	c.Transport.Parallel, c.Transport.RetryFor = 16, config.Duration(10*time.Minute)
+	return c
 }
 
 // readConfig reads and checks a configuration file, and looks whether the files that it names are
@@ -156,6 +168,14 @@ func (c *settings) check(file *config.File) error {
 	}
 	if release, _, wrong := config.PlatformArch(c.Platform); wrong {
 		return bad("platform", "platform = %q should end with what rpm calls the architecture: write platform = %q", c.Platform, release+"-"+c.Arch)
+	}
+	switch {
+	case c.Transport.Parallel < 1 || c.Transport.Parallel > 16:
+		return bad("transport.parallel", "parallel = %d should be a number from 1 to 16", c.Transport.Parallel)
+	case c.Transport.Rate != 0 && c.Transport.Rate < minRate:
+		return bad("transport.rate", `rate = "%s" is too little, a second, to download anything: give "%s" or more`, c.Transport.Rate, minRate)
+	case c.Transport.At != "" && c.hours() == nil:
+		return bad("transport.at", `at = %s should be two times of the day, e.g. at = "22:00-06:00"`, config.Shown(c.Transport.At))
 	}
 	if err := file.OneOf("rpms", c.RPMs, "upstream", "copy"); err != nil {
 		return err
@@ -317,6 +337,19 @@ func (c *settings) look(file *config.File) error {
 	return nil
 }
 
+// warnings are what can be meant, and most often isn't.
+func (c *settings) warnings() (all []string) {
+	for i := range c.Repository {
+		r := &c.Repository[i]
+		places := r.places(i)
+		if c.RPMs != "upstream" || len(places) == 0 || r.MirrorList != "" || r.Metalink != "" || slices.ContainsFunc(places, func(a address) bool { return !strings.HasPrefix(*a.url, "file:") }) {
+			continue
+		}
+		all = append(all, fmt.Sprintf(`the repository %s is in a folder of this computer, %s, where laptops would look for RPMs in a folder of theirs: set rpms = "copy", or give the http url that laptops have`, r.ID, *places[0].url))
+	}
+	return all
+}
+
 // lookAtRepositories tells whether those in folders are there. A build finds it out by itself, and
 // it can be that one is just being made.
 func (c *settings) lookAtRepositories(file *config.File) error {
@@ -350,6 +383,43 @@ func isRepositoryURL(s string) bool {
 
 func (c *settings) base() solve.Base {
 	return solve.Base{Packages: c.Base.Packages, Root: string(c.Base.Root), RPMDB: c.Base.RPMDB}
+}
+
+// minRate is what servers that are slower are taken for dead.
+const minRate config.Size = 8 << 10
+
+var hours = regexp.MustCompile(`^([01]?[0-9]|2[0-3]):([0-5][0-9]) ?- ?([01]?[0-9]|2[0-3]):([0-5][0-9])$`)
+
+// hours are those of transport.at; nil where there are none, or it makes no sense.
+func (c *settings) hours() *transport.Hours {
+	m := hours.FindStringSubmatch(c.Transport.At)
+	if m == nil {
+		return nil
+	}
+	at := func(hour, minute string) transport.Clock {
+		h, _ := strconv.Atoi(hour)
+		m, _ := strconv.Atoi(minute)
+		return transport.Clock(60*h + m)
+	}
+	h := &transport.Hours{From: at(m[1], m[2]), To: at(m[3], m[4])}
+	if h.From == h.To {
+		return nil
+	}
+	return h
+}
+
+// cache is where downloads are kept: where serve shows nothing of them, and the disk is the one that
+// RPMs are published on.
+func (c *settings) cache() string {
+	return cmp.Or(string(c.Cache), filepath.Join(string(c.Output), ".cache"))
+}
+
+// downloads is the part of the configuration that downloading needs.
+func (c *settings) downloads() solve.Downloads {
+	return solve.Downloads{
+		Cache: c.cache(), For: c.Platform, Parallel: c.Transport.Parallel, RetryFor: time.Duration(c.Transport.RetryFor),
+		Rate: int64(c.Transport.Rate), Hours: c.hours(),
+	}
 }
 
 // solve is the part of the configuration that solving needs.

@@ -251,7 +251,8 @@ func TestPasswordIsHidden(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	for _, host := range []string{strings.TrimPrefix(server.URL, "http://"), "127.0.0.1:1"} {
-		text := strings.Replace(strings.Replace(good, "upstream", "copy", 1), "http://mirror", "http://u:se%63ret%2f@"+host, 1)
+		text := strings.Replace(strings.Replace(good, "upstream", "copy", 1), "http://mirror", "http://u:se%63ret%2f@"+host, 1) + "[transport]\nretry_for = \"1s\"\n"
+		text = strings.Replace(text, "/srv/presolve", t.TempDir(), 1)
 		file := filepath.Join(t.TempDir(), "presolver.toml")
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -2,7 +2,8 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// and makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify).
+// makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), and tells what
+// is published (why, diff, status).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
 // solve's, signatures are signing's, and the published folder is publish's.
@@ -31,6 +32,7 @@ const (
 	exitFailed   = 1 // the command failed; what was published before is as it was
 	exitUsage    = 2 // the command line or the configuration is wrong
 	exitUnsolved = 3 // build --strict: names can't be solved
+	exitNotThere = 4 // why: the package isn't published
 )
 
 // An exitError is an error with an exit code of its own.
@@ -49,6 +51,9 @@ type cli struct {
 	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`
 	Keys   keysCmd   `cmd:"" help:"Make and check keys files, which say who may sign."`
 	Verify verifyCmd `cmd:"" help:"Say what is wrong with a published folder. Exits with 0 when nothing is, else with 1."`
+	Why    whyCmd    `cmd:"" help:"Tell why a package is published, and what pulls it in, or why it isn't. Exits with 4 where it isn't."`
+	Diff   diffCmd   `cmd:"" help:"Tell what differs between two published platforms, or two serials of one."`
+	Status statusCmd `cmd:"" help:"Tell what is published in a folder."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
