@@ -46,6 +46,7 @@ func TestInstallation(t *testing.T) {
 		"/usr/lib/systemd/system/presolver-build@.service 644",
 		"/usr/lib/systemd/system/presolver-build@.timer 644",
 		"/usr/lib/systemd/system/presolver.service 644",
+		"/usr/lib/systemd/system/presolver.socket 644",
 		"/usr/lib/sysusers.d/packagekit-backend-presolve.conf 644",
 		"/usr/lib/sysusers.d/presolver.conf 644",
 		"/usr/lib/tmpfiles.d/presolver.conf 644",

@@ -84,7 +84,7 @@ func TestLifeOnDebian(t *testing.T) {
 	d.copy(old["presolver.deb"], "old.deb")
 	d.copy(new["presolver.deb"], "new.deb")
 	d.run("dpkg -i /old.deb && dpkg -i /new.deb && presolver --version | grep ' " + after + ",'")
-	d.run("systemd-analyze verify --man=no presolver.service presolver-build@school.service presolver-build@school.timer")
+	d.run("systemd-analyze verify --man=no presolver.socket presolver.service presolver-build@school.service presolver-build@school.timer")
 	d.run("presolver keygen --no-passphrase /etc/presolver/online.key && chown _presolver /etc/presolver/online.key")
 	d.run("mkdir /repository && cp /*.rpm /repository")
 	check(t, exec.Command("createrepo_c", "--quiet", filepath.Join(d.root, "repository")).Run())

@@ -74,7 +74,7 @@ func TestPackages(t *testing.T) {
 			"/usr/share/bash-completion/completions/pk-presolve", "/usr/share/doc/packagekit-backend-presolve/changelog.gz",
 		},
 		"presolver": {
-			"/etc/presolver", "/usr/bin/presolver", "/usr/lib/systemd/system/presolver.service", "/usr/lib/systemd/system/presolver-build@.timer",
+			"/etc/presolver", "/usr/bin/presolver", "/usr/lib/systemd/system/presolver.service", "/usr/lib/systemd/system/presolver.socket", "/usr/lib/systemd/system/presolver-build@.timer",
 			"/usr/lib/firewalld/services/presolver.xml", "/usr/lib/tmpfiles.d/presolver.conf", "/usr/share/man/man1/presolver.1.gz",
 			"/usr/share/doc/presolver/presolver.toml", "/usr/share/bash-completion/completions/presolver",
 		},
