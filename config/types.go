@@ -73,3 +73,12 @@ func resolve(dir, path string) Path {
 	}
 	return Path(filepath.Join(dir, path))
 }
+
+// ParseSize reads a size as configurations have it.
+func ParseSize(text string) (Size, error) {
+	s, problem := parseSize(text)
+	if problem != "" {
+		return 0, fmt.Errorf("%s %s", Shown(text), problem)
+	}
+	return s, nil
+}

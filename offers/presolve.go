@@ -72,6 +72,15 @@ func (o *Offers) keptPlatform(url string) (*tree.Platform, error) {
 }
 
 func (l presolve) ask(ctx context.Context, s Source, force bool) (*listing, error) {
+	all, err := l.head(ctx, s, force)
+	if err == nil {
+		err = l.copies(ctx, s, all)
+	}
+	return all, err
+}
+
+// head asks for platform.json.
+func (l presolve) head(ctx context.Context, s Source, force bool) (*listing, error) {
 	at := l.listURL(s)
 	file, err := l.revalidate(ctx, at, tree.MaxPlatform)
 	if err != nil {

@@ -437,8 +437,11 @@ func (o *Offers) publishedURLs(source, path string) []string {
 // it goes to. Its URLs are where it may be found, the source's own copy first.
 func (o *Offers) Download(source string, p *tree.Package) transport.File {
 	f := transport.File{Label: p.NEVRA.String(), Size: p.Size, Digest: p.RPMDigest()}
+	var last []string
 	if p.Location != "" && p.Repository == 0 {
 		f.URLs = o.publishedURLs(source, p.Location)
+	} else {
+		f.URLs, last = o.copiesOf(source, p)
 	}
 	s := o.source(source)
 	elsewhere := p.URLs
@@ -453,6 +456,7 @@ func (o *Offers) Download(source string, p *tree.Package) transport.File {
 		}
 		f.URLs = append(f.URLs, u)
 	}
+	f.URLs = append(f.URLs, last...)
 	return f
 }
 

@@ -64,7 +64,7 @@ func (f *folder) lock() (unlock func(), err error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another build is writing to %s: wait until it is done", f.dir)
+			return nil, fmt.Errorf("another presolver is writing to %s: wait until it is done", f.dir)
 		}
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}

@@ -18,8 +18,7 @@ import (
 // writePlatforms writes platforms.json, by which a laptop knows which other platforms are published
 // beside its own: those whose folders are there. A build of another platform at the same time is
 // waited for.
-func writePlatforms(ctx context.Context, b *builder) error {
-	output := b.Output
+func writePlatforms(ctx context.Context, output string, before func(string) error) error {
 	lock, err := os.OpenFile(filepath.Join(output, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("locking the output: %w", err)
@@ -46,7 +45,7 @@ func writePlatforms(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
-	f := newFolder(output, []string{""}, b.before)
+	f := newFolder(output, []string{""}, before)
 	defer f.abandon()
 	if err := f.replace("platforms.json", content); err != nil {
 		return err

@@ -676,7 +676,7 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || inner == nil || !strings.Contains(inner.Error(), "another build is writing to") {
+	if err != nil || inner == nil || !strings.Contains(inner.Error(), "another presolver is writing to") {
 		t.Errorf("the first build: %v, the second: %v", err, inner)
 	}
 }

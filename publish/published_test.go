@@ -85,7 +85,7 @@ func TestReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Ready(o); err == nil || !strings.Contains(err.Error(), "another build is writing to ") {
+	if err := Ready(o); err == nil || !strings.Contains(err.Error(), "another presolver is writing to ") {
 		t.Errorf("while another one builds: %v", err)
 	}
 	unlock()

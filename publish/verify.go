@@ -21,8 +21,8 @@ type Verified struct {
 }
 
 // Verify reads all that a platform.json leads to in its folder, as a laptop would that installs
-// everything, and tells of each file that is missing or isn't what it should be. The error is the
-// context's.
+// everything, and tells of each file that is missing or isn't what it should be. Of a copy of some
+// programs those count whose trees are there. The error is the context's.
 func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(error)) (Verified, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -30,6 +30,10 @@ func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	}
 	defer root.Close()
 	v := &verifier{ctx: ctx, root: root, p: p, problem: problem, seen: make(map[string]bool)}
+	if data, err := root.ReadFile(tree.CopiesName); err == nil {
+		says, err := tree.ParseCopies(data, p.Platform)
+		v.chosen = err == nil && says.Chosen
+	}
 	v.search(p.Search)
 	if !p.Dictionary.IsZero() {
 		v.dictionary = v.file(p.Dictionary)
@@ -66,6 +70,7 @@ type verifier struct {
 	p          *tree.Platform
 	dictionary []byte // as it is published; nil: there is none
 	closed     bool   // trees can't be read
+	chosen     bool   // not all trees are there
 	problem    func(error)
 	seen       map[string]bool
 }
@@ -148,6 +153,9 @@ func (v *verifier) index(folder string, x tree.Index, line func(number int, line
 }
 
 func (v *verifier) tree(r *tree.Reference) {
+	if _, err := v.root.Lstat(r.Tree.Path); v.chosen && errors.Is(err, fs.ErrNotExist) {
+		return
+	}
 	file := v.file(r.Tree)
 	if file == nil || v.closed {
 		return
@@ -172,15 +180,16 @@ func (v *verifier) tree(r *tree.Reference) {
 
 // rpm looks at an RPM in the platform's folder.
 func (v *verifier) rpm(pkg *tree.Package) {
-	key := pkg.Location + string(pkg.RPMDigest())
-	if pkg.Location == "" || pkg.Repository > 0 || v.seen[key] {
+	name := tree.CopyOf(pkg)
+	key := name + string(pkg.RPMDigest())
+	if v.seen[key] {
 		return
 	}
 	v.seen[key] = true
-	f, _, err := v.open(pkg.Location)
+	f, _, err := v.open(name)
 	if err != nil {
-		if len(pkg.URLs) == 0 {
-			v.wrong(pkg.Location, err)
+		if name == pkg.Location && len(pkg.URLs) == 0 {
+			v.wrong(name, err)
 		}
 		return
 	}
@@ -195,7 +204,7 @@ func (v *verifier) rpm(pkg *tree.Package) {
 		err = errors.New("it isn't what its tree says: its digest is another")
 	}
 	if err != nil {
-		v.wrong(pkg.Location, err)
+		v.wrong(name, err)
 		return
 	}
 	v.Files, v.RPMs, v.Bytes = v.Files+1, v.RPMs+1, v.Bytes+n

@@ -83,6 +83,7 @@ var (
 	platformLimit   = limit{MaxPlatform, MaxDifferences + MaxRepositories + 64, 1 << 16}
 	keysLimit       = limit{MaxKeysFile, 8, 2*MaxKeys + 16}
 	platformsLimit  = limit{MaxPlatform, maxPlatforms + 64, 1 << 15}
+	copiesLimit     = limit{1 << 10, 4, 16}
 	filesLimit      = limit{MaxFilesFile, 64, MaxPaths}
 	noticesLimit    = limit{MaxNoticesFile, MaxNoticesFile / 64, 1 << 19}
 	referenceLimit  = limit{maxEntry, 8, MaxObsoletes + MaxBy + 64}

@@ -391,8 +391,11 @@ const minRate config.Size = 8 << 10
 var hours = regexp.MustCompile(`^([01]?[0-9]|2[0-3]):([0-5][0-9]) ?- ?([01]?[0-9]|2[0-3]):([0-5][0-9])$`)
 
 // hours are those of transport.at; nil where there are none, or it makes no sense.
-func (c *settings) hours() *transport.Hours {
-	m := hours.FindStringSubmatch(c.Transport.At)
+func (c *settings) hours() *transport.Hours { return parseHours(c.Transport.At) }
+
+// parseHours are the hours that a text names; nil where it names none.
+func parseHours(text string) *transport.Hours {
+	m := hours.FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}

@@ -2,7 +2,7 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), and tells what
+// copies it over a network or by a stick (mirror, export, import), makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), and tells what
 // is published (why, diff, status).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
@@ -46,6 +46,10 @@ func (e *exitError) Unwrap() error { return e.error }
 type cli struct {
 	Build buildCmd `cmd:"" help:"Solve the trees of a platform and publish them. Exits with 0 when they are published, 1 when it failed, 2 when the command line or the configuration is wrong, 3 when --strict kept them from being published."`
 	Serve serveCmd `cmd:"" help:"Serve a published folder over HTTP."`
+
+	Mirror mirrorCmd `cmd:"" help:"Copy what is published elsewhere, or some programs of it, to a folder that is served here. Exits with 0 when the copy is whole, 1 when it failed, 2 when the command line is wrong."`
+	Export exportCmd `cmd:"" help:"Copy programs, with all that they need, to a stick."`
+	Import importCmd `cmd:"" help:"Copy what is on a stick to a folder that is served here."`
 
 	Keygen keygenCmd `cmd:"" help:"Make a key to sign with."`
 	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`

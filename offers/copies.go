@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package offers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/db"
+	"github.com/sugarlabs/packagekit-backend-presolve/transport"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
+)
+
+// Copies of RPMs: what a publisher's trees have in repositories, a copy of what it has published has
+// itself, under another name, and says so in copies.json.
+
+// copies adds what a place says of the copies that it has, where its platform.json is another one than
+// the record has: a copy's is never newer than that.
+func (l presolve) copies(ctx context.Context, s Source, of *listing) error {
+	if len(of.platform.Repositories) == 0 {
+		return nil
+	}
+	at, head := l.publishedURL(s, tree.CopiesName), of.files[l.listURL(s)]
+	said, known, err := l.Record.Remote(at, nil)
+	if err != nil {
+		return err
+	}
+	if known && !transport.IsLocal(at) && said.Validator == head.Validator && head.Validator != "" {
+		return nil
+	}
+	answer, err := l.Net.Revalidate(ctx, at, "", tree.MaxPlatform)
+	if ctx.Err() != nil {
+		return err
+	}
+	if err != nil && !notFound(err) { // it is a hint
+		return nil
+	}
+	of.files[at] = db.Remote{Validator: head.Validator, Body: append([]byte{}, answer.Body...), Checked: time.Now()}
+	return nil
+}
+
+// hasCopies tells whether a place says that it has copies of RPMs.
+func (o *Offers) hasCopies(s Source) bool {
+	at := o.layout(s).publishedURL(s, tree.CopiesName)
+	if at == "" {
+		return false
+	}
+	has := false
+	_, _, err := o.Record.Remote(at, func(body []byte) error {
+		c, err := tree.ParseCopies(body, o.Platform)
+		has = err == nil && c.RPMs
+		return nil
+	})
+	return has && err == nil
+}
+
+// copiesOf are where a copy of an RPM is that its tree has in a repository: at places that say that
+// they have such, and, last, wherever else one may be. A stick is found by these too.
+func (o *Offers) copiesOf(source string, p *tree.Package) (near, last []string) {
+	for _, s := range o.Sources {
+		u := o.layout(s).publishedURL(s, tree.CopyOf(p))
+		switch {
+		case u == "":
+		case o.hasCopies(s):
+			near = append(near, u)
+		case s.ID == source:
+			last = slices.Insert(last, 0, u)
+		default:
+			last = append(last, u)
+		}
+	}
+	return near, last
+}
