@@ -55,6 +55,20 @@ func (o *Offers) hasCopies(s Source) bool {
 	return has && err == nil
 }
 
+// isChosen tells whether a source says that it is a copy of some programs. It is asked.
+func (o *Offers) isChosen(ctx context.Context, source string) bool {
+	at := o.layout(o.source(source)).publishedURL(o.source(source), tree.CopiesName)
+	if at == "" {
+		return false
+	}
+	answer, err := o.Net.Revalidate(transport.Hurried(ctx), at, "", tree.MaxPlatform)
+	if err != nil {
+		return false
+	}
+	c, err := tree.ParseCopies(answer.Body, o.Platform)
+	return err == nil && c.Chosen
+}
+
 // copiesOf are where a copy of an RPM is that its tree has in a repository: at places that say that
 // they have such, and, last, wherever else one may be. A stick is found by these too.
 func (o *Offers) copiesOf(source string, p *tree.Package) (near, last []string) {

@@ -23,6 +23,9 @@ var (
 	// ErrSuperseded says that the source offered a package until a moment ago, and now offers a
 	// newer version in its place. It is an ErrNotOffered.
 	ErrSuperseded = fmt.Errorf("%w any more", ErrNotOffered)
+	// ErrElsewhere says that the source which offers a package is a copy of some programs, and this
+	// isn't one of them.
+	ErrElsewhere = errors.New("the source has no copy of it")
 	// ErrNoSource says that there is no source to ask: none is configured, or each is switched off.
 	ErrNoSource = errors.New("there is no source")
 	// ErrUnknownSource says that no source has an id.

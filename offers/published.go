@@ -20,6 +20,9 @@ func (o *Offers) Tree(ctx context.Context, source string, r *tree.Reference) (*t
 		return t, err
 	}
 	body, dictionary, err := o.downloadTree(ctx, source, r)
+	if notFound(err) && o.isChosen(ctx, source) {
+		return nil, mark(ErrElsewhere, "%s isn't at the source %s, which is a copy of some programs: ask whoever runs it for this one", r.Name, source)
+	}
 	if err != nil {
 		return nil, err
 	}

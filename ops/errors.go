@@ -49,6 +49,7 @@ func AsError(err error) *wire.Error {
 var codes = map[error]wire.Code{
 	db.ErrLocked:            wire.CannotGetLock,
 	offers.ErrNotOffered:    wire.PackageNotFound,
+	offers.ErrElsewhere:     wire.PackageNotFound,
 	offers.ErrNoSource:      wire.RepoNotAvailable,
 	offers.ErrUnknownSource: wire.RepoNotFound,
 	offers.ErrConfiguration: wire.RepoConfigurationError,

@@ -27,7 +27,9 @@ var long = os.Getenv("PRESOLVE_LONG") != ""
 // A distribution is a repository of RPMs that don't compress.
 type distribution struct {
 	dir  string
-	size int64 // of all that a build downloads of it, headers and all
+	size int64 // of all that a build or a mirror downloads of it, headers and all
+	// built: it is what was built of one.
+	built bool
 }
 
 const maps = 10
@@ -67,12 +69,21 @@ func newDistribution(t *testing.T) *distribution {
 	return d
 }
 
-// A night is a server that builds from a distribution over a link.
+// A night is a server that builds from a distribution over a link, or copies what was built of it.
 type night struct {
 	t    *testing.T
 	of   *distribution
 	link *testbed.Link
 	dir  string
+	args []string
+}
+
+// mirrors makes of a distribution what is built of it.
+func (d *distribution) mirrors(t *testing.T) *distribution {
+	t.Helper()
+	n := newNight(t, d, testbed.Weather{}, nil)
+	n.completes()
+	return &distribution{dir: filepath.Join(n.dir, "out"), built: true}
 }
 
 func newNight(t *testing.T, of *distribution, w testbed.Weather, fault func(http.Handler) http.Handler) *night {
@@ -88,7 +99,12 @@ func newNight(t *testing.T, of *distribution, w testbed.Weather, fault func(http
 		t.Fatal(err)
 	}
 	t.Cleanup(link.Close)
-	n := &night{t, of, link, t.TempDir()}
+	n := &night{t: t, of: of, link: link, dir: t.TempDir()}
+	if of.built {
+		n.args = []string{"mirror", link.URL, filepath.Join(n.dir, "out"), "--no-signatures"}
+		return n
+	}
+	n.args = []string{"build", "-c", filepath.Join(n.dir, "presolver.toml")}
 	config := fmt.Sprintf(`platform = "test-1-x86_64"
 arch = "x86_64"
 output = "out"
@@ -115,7 +131,7 @@ func (n *night) start() (*exec.Cmd, *bytes.Buffer) {
 		n.t.Fatal(err)
 	}
 	said := new(bytes.Buffer)
-	cmd := &exec.Cmd{Path: self, Args: []string{"presolver", "build", "-c", filepath.Join(n.dir, "presolver.toml")}, Stderr: said, Env: append(os.Environ(), "no_proxy=127.0.0.1")}
+	cmd := &exec.Cmd{Path: self, Args: append([]string{"presolver"}, n.args...), Stderr: said, Env: append(os.Environ(), "no_proxy=127.0.0.1")}
 	if err := cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
@@ -127,11 +143,15 @@ func (n *night) completes() {
 	n.t.Helper()
 	cmd, said := n.start()
 	if err := cmd.Wait(); err != nil {
-		n.t.Fatalf("the build: %v: %s", err, said)
+		n.t.Fatalf("%s: %v: %s", n.args[0], err, said)
 	}
 	for i := range maps {
 		name := fmt.Sprintf("map%d-1.0-1.noarch.rpm", i)
-		want, err := os.ReadFile(filepath.Join(n.of.dir, name))
+		from := n.of.dir
+		if n.of.built {
+			from = filepath.Join(from, "test-1-x86_64/rpms")
+		}
+		want, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			n.t.Fatal(err)
 		}
@@ -139,8 +159,10 @@ func (n *night) completes() {
 			n.t.Errorf("%s has %d bytes, %v", name, len(got), err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(n.dir, "out/.cache/*.part")); len(left) > 0 {
-		n.t.Errorf("half files are left: %q", left)
+	for _, pattern := range []string{"out/.cache/*.part", "out/*/.new-*", "out/*/*/.new-*"} {
+		if left, _ := filepath.Glob(filepath.Join(n.dir, pattern)); len(left) > 0 {
+			n.t.Errorf("half files are left: %q", left)
+		}
 	}
 }
 
@@ -149,9 +171,9 @@ func (n *night) atMost() {
 	n.t.Helper()
 	got := n.link.Received.Load()
 	ratio := float64(got) / float64(n.of.undisturbed(n.t))
-	n.t.Logf("%d bytes: %.4f of an undisturbed build", got, ratio)
+	n.t.Logf("%d bytes: %.4f of an undisturbed %s", got, ratio, n.args[0])
 	if ratio > 1.01 {
-		n.t.Errorf("%.4f times what a build needs came over the link", ratio)
+		n.t.Errorf("%.4f times what a %s needs came over the link", ratio, n.args[0])
 	}
 }
 
@@ -181,10 +203,13 @@ func TestNothingNew(t *testing.T) {
 
 // A build that is killed, wherever that is, goes on where it was: what had reached the disk isn't
 // asked for again. What was in sockets is lost.
-func TestKilledBuild(t *testing.T) {
-	d := newDistribution(t)
+func TestKilledBuild(t *testing.T) { killed(t, newDistribution(t), 4) }
+
+// And so does a mirror.
+func TestKilledMirror(t *testing.T) { killed(t, newDistribution(t).mirrors(t), 2) }
+
+func killed(t *testing.T, d *distribution, points int) {
 	all := d.undisturbed(t)
-	points := 4
 	if long {
 		points = 50
 	}
@@ -200,7 +225,7 @@ func TestKilledBuild(t *testing.T) {
 				cmd.Process.Kill()
 				<-done
 			case err := <-done:
-				t.Fatalf("the build ended before its end: %v: %s", err, said)
+				t.Fatalf("it ended before its end: %v: %s", err, said)
 			}
 			kept, before := n.kept(), n.link.Received.Load()
 			n.completes()
@@ -217,7 +242,7 @@ func TestKilledBuild(t *testing.T) {
 // kept is how many bytes are there, whole and half, each once.
 func (n *night) kept() (bytes int64) {
 	seen := make(map[uint64]bool)
-	for _, pattern := range []string{".cache/sha256-*", "test-1-x86_64/rpms/*"} {
+	for _, pattern := range []string{".cache/sha256-*", "test-1-x86_64/rpms/*", "test-1-x86_64/rpms/.new-*"} {
 		files, err := filepath.Glob(filepath.Join(n.dir, "out", pattern))
 		if err != nil {
 			n.t.Fatal(err)
@@ -237,8 +262,11 @@ func (n *night) kept() (bytes int64) {
 }
 
 // Links that fail lose nothing, and no byte comes twice.
-func TestBuildOverBadLinks(t *testing.T) {
-	d := newDistribution(t)
+func TestBuildOverBadLinks(t *testing.T) { overBadLinks(t, newDistribution(t)) }
+
+func TestMirrorOverBadLinks(t *testing.T) { overBadLinks(t, newDistribution(t).mirrors(t)) }
+
+func overBadLinks(t *testing.T, d *distribution) {
 	weathers := map[string]testbed.Weather{
 		"drops every 256 KiB": {Every: 256 << 10},
 		"down once":           {After: 4 << 20, For: 2 * time.Second},
@@ -259,8 +287,11 @@ func TestBuildOverBadLinks(t *testing.T) {
 }
 
 // Servers that fail cost time, and bytes perhaps; what comes of it is right.
-func TestBuildFromBadServers(t *testing.T) {
-	d := newDistribution(t)
+func TestBuildFromBadServers(t *testing.T) { fromBadServers(t, newDistribution(t)) }
+
+func TestMirrorFromBadServers(t *testing.T) { fromBadServers(t, newDistribution(t).mirrors(t)) }
+
+func fromBadServers(t *testing.T, d *distribution) {
 	once := func(what func(w http.ResponseWriter, r *http.Request, good http.Handler)) func(http.Handler) http.Handler {
 		return func(good http.Handler) http.Handler {
 			var had sync.Map

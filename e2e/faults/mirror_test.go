@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package faults
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
+	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
+)
+
+// presolver runs a command of presolver that is to succeed.
+func presolver(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(school.Presolver, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("presolver %q: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// TestRegionsNight is a night of a region: it builds and signs trees whose RPMs stay in a repository;
+// a school copies that, another one copies the school, and a stick is made of what that has. Then the
+// region and the repository are gone, and laptops install from each.
+func TestRegionsNight(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "online.key")
+	key, err := testbed.NewKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := school.Serve(filepath.Join(school.Dir, "repository"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { repository.Stop() })
+	config := filepath.Join(dir, "presolver.toml")
+	text := fmt.Sprintf("platform = %q\narch = \"x86_64\"\noutput = %q\n[[repository]]\nid = \"main\"\nurl = %q\n[base]\npackages = [\"basesystem\", \"libschool\"]\n[toplevel]\npackages = [\"hello\", \"paint\"]\n[signing]\nkey = %q\n",
+		testbed.Platform, filepath.Join(dir, "region"), repository.URL, secret)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := school.Build(config); err != nil {
+		t.Fatal(err)
+	}
+	serve := func(name string) *testbed.Server {
+		s, err := school.Serve(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Stop() })
+		return s
+	}
+	laptop := func(name, at, more string) *testbed.Laptop {
+		var base []string
+		for _, file := range []string{"basesystem-1.0-1.noarch.rpm", "libschool-2.0-1.x86_64.rpm"} {
+			base = append(base, filepath.Join(school.Dir, "repository", file))
+		}
+		l, err := testbed.NewLaptop(filepath.Join(dir, name), testbed.Platform, at, "presolve", key.Fingerprint, more, base...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	installs := func(l *testbed.Laptop, tools testbed.Tools) {
+		t.Helper()
+		h := laptoptest.Start(t, tools, l, nil)
+		h.OK("install-packages", "none", "hello;1.0-1;noarch;school")
+		laptoptest.Agrees(t, l, h.OK("get-packages", "installed"))
+		if out, err := testbed.RPMQuery(l.Root, "-V", "hello", "libgreet", "libtext"); err != nil {
+			t.Errorf("rpm -V: %v, %s", err, out)
+		}
+		if err := h.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+
+	region := serve("region")
+	presolver(t, "mirror", region.URL, filepath.Join(dir, "near"), "--key", key.Fingerprint)
+	near := serve("near")
+	// The laptop has read platform.json before the region is gone: nothing of it changes.
+	before := laptop("before", region.URL, "")
+	h := laptoptest.Start(t, school.Tools, before, nil)
+	h.OK("refresh-cache", "true")
+	h.Stop()
+	if err := region.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := repository.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	presolver(t, "mirror", near.URL, filepath.Join(dir, "far"), "--key", key.Fingerprint, "--name", "hello")
+	far := serve("far")
+	stick := filepath.Join(dir, "stick")
+	mount(t, stick, "-t", "tmpfs", "tmpfs")
+	presolver(t, "export", "--from", far.URL, "hello", stick, "--key", key.Fingerprint)
+	presolver(t, "import", stick, filepath.Join(dir, "island"), "--key", key.Fingerprint)
+	for _, copied := range []string{"near", "far", "stick/presolve", "island"} {
+		presolver(t, "verify", filepath.Join(dir, copied), "--key", key.Fingerprint)
+	}
+
+	installs(laptop("laptop-near", near.URL, ""), school.Tools)
+	installs(laptop("laptop-far", far.URL, ""), school.Tools)
+	installs(laptop("laptop-island", serve("island").URL, ""), school.Tools)
+	installs(laptop("laptop-folder", "file://"+(&url.URL{Path: filepath.Join(dir, "island")}).EscapedPath(), ""), school.Tools)
+	// What isn't in a copy of some programs is told, and doesn't hang.
+	h = laptoptest.Start(t, school.Tools, laptop("laptop-other", far.URL, ""), nil)
+	if said := h.Fails("package-not-found", "install-packages", "none", "paint;3.1-1;x86_64;school"); !strings.Contains(said, "paint isn't at the source school, which is a copy of some programs: ask whoever runs it for this one") {
+		t.Errorf("said %q", said)
+	}
+	h.Stop()
+	s := newSlot(t)
+	s.in(t, stick)
+	installs(laptop("laptop-stick", "http://region.invalid", s.config), withoutNetwork(t))
+	// A laptop that knew the region goes on with the stick.
+	had, err := os.ReadFile(before.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(before.Config, []byte(strings.Replace(string(had), "[mounts]\nfolders = []\n", s.config, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	installs(before, withoutNetwork(t))
+}
