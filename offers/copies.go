@@ -69,14 +69,16 @@ func (o *Offers) isChosen(ctx context.Context, source string) bool {
 	return err == nil && c.Chosen
 }
 
-// copiesOf are where a copy of an RPM is that its tree has in a repository: at places that say that
-// they have such, and, last, wherever else one may be. A stick is found by these too.
+// copiesOf are where a copy of an RPM may be that its tree has in a repository: in folders of this
+// computer, at places that say that they have such, and, last, anywhere else. A stick is found by
+// these too.
 func (o *Offers) copiesOf(source string, p *tree.Package) (near, last []string) {
+	name := tree.CopyOf(p)
 	for _, s := range o.Sources {
-		u := o.layout(s).publishedURL(s, tree.CopyOf(p))
+		u := o.layout(s).publishedURL(s, name)
 		switch {
-		case u == "":
-		case o.hasCopies(s):
+		case u == "", name == "":
+		case transport.IsLocal(u), o.hasCopies(s):
 			near = append(near, u)
 		case s.ID == source:
 			last = slices.Insert(last, 0, u)

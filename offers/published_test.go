@@ -157,7 +157,8 @@ func TestTreesThatShare(t *testing.T) {
 		return found
 	}
 	paint := find("paint")
-	if got := o.Download("school", paint.Package()).URLs; !slices.Equal(got, []string{"http://a.invalid/x/Packages/paint-1-1.noarch.rpm", "http://b.invalid/y/Packages/paint-1-1.noarch.rpm"}) {
+	copied := "file://" + folder + "/" + stickPlatform + "/" + tree.CopyOf(paint.Package())
+	if got := o.Download("school", paint.Package()).URLs; !slices.Equal(got, []string{copied, "http://a.invalid/x/Packages/paint-1-1.noarch.rpm", "http://b.invalid/y/Packages/paint-1-1.noarch.rpm"}) {
 		t.Errorf("the RPM is at %q", got)
 	}
 	must(t, os.Remove(filepath.Join(folder, stickPlatform, was.Dictionary.Path)))
@@ -187,7 +188,7 @@ func TestTreesThatShare(t *testing.T) {
 		t.Error("another mirror has changed trees")
 	}
 	must(t, os.RemoveAll(filepath.Join(folder, stickPlatform, "trees")))
-	if got := o.Download("school", find("paint").Package()).URLs; !slices.Equal(got, []string{"http://c.invalid/Packages/paint-1-1.noarch.rpm"}) {
+	if got := o.Download("school", find("paint").Package()).URLs; !slices.Equal(got, []string{copied, "http://c.invalid/Packages/paint-1-1.noarch.rpm"}) {
 		t.Errorf("the RPM is at %q", got)
 	}
 

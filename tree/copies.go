@@ -38,10 +38,13 @@ func (c *Copies) Encode() ([]byte, error) { return encode(c) }
 
 // CopyOf is where the folder of a platform, or a copy of it, has the RPM of a package of a tree: its
 // Location, where that is in the platform's folder, else a name by its digest, since RPMs of several
-// repositories may have one file name.
+// repositories may have one file name. "": it has no digest, and no copy either.
 func CopyOf(p *Package) string {
-	if p.Repository == 0 && p.Location != "" {
+	switch {
+	case p.Repository == 0 && p.Location != "":
 		return p.Location
+	case p.RPMDigest() == "":
+		return ""
 	}
 	return path.Join("rpms", p.RPMDigest().Hex()[:16]+".rpm")
 }
