@@ -18,6 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/solve/repotest"
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // schemas are those of doc/schema.
@@ -100,9 +101,16 @@ func TestSchemas(t *testing.T) {
 		`<category><id>apps</id><name>Apps</name><grouplist><groupid>words</groupid></grouplist></category>`)
 	mustBuild(t, open(t, repotest.URL(repository)), o)
 	schema := schemas(t)
+	copies, err := (&tree.Copies{Format: tree.Format, Platform: o.Platform, RPMs: true, Chosen: true}).Encode()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(o.Output, o.Platform, tree.CopiesName), copies, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	checked := map[string]int{}
 	names := map[any]bool{}
-	err := filepath.WalkDir(o.Output, func(path string, e os.DirEntry, err error) error {
+	err = filepath.WalkDir(o.Output, func(path string, e os.DirEntry, err error) error {
 		if err != nil || e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			return err
 		}
@@ -156,7 +164,7 @@ func TestSchemas(t *testing.T) {
 	if !names["asks"] {
 		t.Error("nothing with conditions was published")
 	}
-	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "platforms", "report", "keys"} {
+	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "platforms", "report", "keys", "copies"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

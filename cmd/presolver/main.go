@@ -2,11 +2,11 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// copies it over a network or by a stick (mirror, export, import), makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), and tells what
-// is published (why, diff, status).
+// copies it over a network or by a stick (mirror, export, import), makes, uses and checks the keys
+// that it is signed with (keygen, sign, keys, verify), and tells what is published (why, diff, status).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
-// solve's, signatures are signing's, and the published folder is publish's.
+// solve's, signatures are signing's, copies are mirror's, and the published folder is publish's.
 package main
 
 import (

@@ -3,12 +3,16 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/e2e/laptoptest"
@@ -128,4 +132,84 @@ func TestRegionsNight(t *testing.T) {
 		t.Fatal(err)
 	}
 	installs(before, withoutNetwork(t))
+}
+
+// What somebody on the way has changed isn't copied, and what was copied before stays.
+func TestMirrorsAreNotFooled(t *testing.T) {
+	t.Parallel()
+	one := func(pattern string) func(t *testing.T, dir string) string {
+		return func(t *testing.T, dir string) string {
+			t.Helper()
+			all, err := filepath.Glob(filepath.Join(dir, testbed.Platform, pattern))
+			if err != nil || len(all) == 0 {
+				t.Fatalf("%s: %v", pattern, err)
+			}
+			return all[0]
+		}
+	}
+	change := func(pattern string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			name := one(pattern)(t, dir)
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data[len(data)/2] ^= 1
+			if err := os.WriteFile(name, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	replace := func(pattern string, with func(name string) error) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			name := one(pattern)(t, dir)
+			if err := errors.Join(os.Remove(name), with(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	link := func(name string) error { return os.Symlink("/etc/passwd", name) }
+	for _, test := range []struct {
+		name, said string
+		spoil      func(t *testing.T, dir string)
+	}{
+		{"platform.json is changed", "it isn't signed", change("platform.json")},
+		{"the signature is changed", "platform.json", change("platform@*.json.asc")},
+		{"a tree is another", "isn't what", change("trees/paint@*")},
+		{"a reference is another", "references/", change("references/*/0")},
+		{"the search file is another", "search/", change("search/*")},
+		{"an RPM is another", "paint", change("rpms/paint-3*")},
+		{"a tree is a link to another file", "trees/paint", replace("trees/paint@*", link)},
+		{"an RPM is a link to another file", "paint", replace("rpms/paint-3*", link)},
+		{"an RPM is a pipe", "paint", replace("rpms/paint-3*", func(name string) error { return syscall.Mkfifo(name, 0o644) })},
+		{"a tree is gone", "trees/paint", replace("trees/paint@*", func(string) error { return nil })},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			origin, to := filepath.Join(dir, "origin"), filepath.Join(dir, "copy")
+			if err := os.CopyFS(origin, os.DirFS(school.Published())); err != nil {
+				t.Fatal(err)
+			}
+			head := filepath.Join(to, testbed.Platform, "platform.json")
+			test.spoil(t, origin)
+			server := httptest.NewServer(http.FileServer(http.Dir(origin)))
+			defer server.Close()
+			for _, from := range []string{origin, server.URL} {
+				if from == server.URL && strings.Contains(test.name, "link") || strings.Contains(test.name, "pipe") && from == server.URL {
+					continue // Go's file server follows links
+				}
+				out, err := exec.Command(school.Presolver, "mirror", from, to, "--key", school.Key.Fingerprint, "--retry-for", "1s").CombinedOutput()
+				if err == nil || !strings.Contains(string(out), test.said) {
+					t.Errorf("mirror %s: %v: %s", from, err, out)
+				}
+				if _, err := os.Stat(head); err == nil {
+					t.Fatal("there is a platform.json")
+				}
+			}
+			// Where it is right it goes on with what came.
+			presolver(t, "mirror", school.Published(), to, "--key", school.Key.Fingerprint)
+			presolver(t, "verify", to, "--key", school.Key.Fingerprint)
+		})
+	}
 }
