@@ -9,6 +9,7 @@ package testbed
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,7 @@ type RPM struct {
 	Epoch                                 uint32
 	Group                                 string // Applications/Education where it is empty
 	Description                           string // made of the summary where it is empty
+	URL                                   string // made of the name where it is empty
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
 	Needs                                                []string          // capabilities more that it requires, taken as they stand, whatever is in them
@@ -104,7 +106,7 @@ func (r RPM) WriteFile(path string) error {
 	}
 	meta := rpmpack.RPMMetaData{
 		Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, Epoch: r.Epoch, Summary: r.Summary, Description: r.Description,
-		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: "http://example.org/" + r.Name, Compressor: "gzip",
+		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: cmp.Or(r.URL, "http://example.org/"+r.Name), Compressor: "gzip",
 		BuildTime: time.Unix(1700000000, 0), BuildHost: "localhost",
 	}
 	for _, s := range []struct {

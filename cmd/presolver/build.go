@@ -103,9 +103,7 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 			repositories.Warn(w)
 		}
 		repositories.Downloads.Keep()
-		progress.close()
-		c.tell(std, report, asked, start)
-		return nil
+		return c.published(ctx, std, conf, report, asked, start, progress)
 	}
 	if signed != nil {
 		if err := signed.Try(ctx, start); err != nil {
@@ -146,8 +144,18 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 	if err := repositories.Downloads.Clean(); err != nil {
 		progress.note("warning: " + err.Error()) // what is too much can go another time
 	}
+	return c.published(ctx, std, conf, report, asked, start, progress)
+}
+
+// published does what is left when a platform is published.
+func (c *buildCmd) published(ctx context.Context, std streams, conf *settings, report *publish.Report, asked []string, start time.Time, progress *progress) error {
+	progress.close()
+	var err error
+	if conf.Pages {
+		err = makePages(ctx, std, string(conf.Output), []string{conf.Platform}, true)
+	}
 	c.tell(std, report, asked, start)
-	return nil
+	return err
 }
 
 // maxTold is how many names that can't be solved are told: with all of a distribution there may be

@@ -31,6 +31,7 @@ type settings struct {
 	RPMs             string          `toml:"rpms"`
 	Layouts          []string        `toml:"layouts"`
 	WeakDependencies bool            `toml:"weak_dependencies"`
+	Pages            bool            `toml:"pages"`
 	ValidFor         config.Duration `toml:"valid_for" unit:"h"`
 	PlatformID       string          `toml:"platform_id"`
 	Repository       []repository    `toml:"repository"`

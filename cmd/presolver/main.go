@@ -2,11 +2,12 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// copies it over a network or by a stick (mirror, export, import), makes, uses and checks the keys
+// copies it over a network or by a stick (mirror, export, import), makes
+// pages for people of it (pages), makes, uses and checks the keys
 // that it is signed with (keygen, sign, keys, verify), and tells what is published (why, diff, status).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
-// solve's, signatures are signing's, copies are mirror's, and the published folder is publish's.
+// solve's, signatures are signing's, copies are mirror's, pages are pages', and the published folder is publish's.
 package main
 
 import (
@@ -50,6 +51,7 @@ type cli struct {
 	Mirror mirrorCmd `cmd:"" help:"Copy what is published elsewhere, or some programs of it, to a folder that is served here. Exits with 0 when the copy is whole, 1 when it failed, 2 when the command line is wrong."`
 	Export exportCmd `cmd:"" help:"Copy programs, with all that they need, to a stick."`
 	Import importCmd `cmd:"" help:"Copy what is on a stick to a folder that is served here."`
+	Pages  pagesCmd  `cmd:"" help:"Make pages for people of what is published in a folder, or bring them up to date."`
 
 	Keygen keygenCmd `cmd:"" help:"Make a key to sign with."`
 	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`

@@ -49,6 +49,7 @@ type mirrorCmd struct {
 	Dir   string   `arg:"" help:"The folder to copy to. It is made."`
 	Name  []string `placeholder:"NAME" help:"A program that is copied, with all that it needs; say it for each. Without it all are."`
 	Names string   `placeholder:"FILE" help:"A file of such names, one a line."`
+	Pages bool     `help:"Make pages for people, too: see pages."`
 	Limit string   `placeholder:"SIZE" help:"How much the RPMs of a platform may have, e.g. \"20 GiB\". The programs that need the least come first."`
 	copyFlags
 	networkFlags
@@ -88,7 +89,10 @@ func (c *mirrorCmd) Run(ctx context.Context, std streams) error {
 		return &exitError{exitUsage, fmt.Errorf("--limit: %w", err)}
 	}
 	choice.Limit = int64(limit)
-	return c.copyFlags.copy(ctx, std, c.From, c.Dir, choice, &c.networkFlags, filepath.Join(c.Dir, ".trust"), nil)
+	if err := c.copyFlags.copy(ctx, std, c.From, c.Dir, choice, &c.networkFlags, filepath.Join(c.Dir, ".trust"), nil); err != nil || !c.Pages {
+		return err
+	}
+	return makePages(ctx, std, c.Dir, nil, c.Quiet)
 }
 
 // Run copies programs to a stick.
