@@ -12,9 +12,10 @@ import (
 func TestImports(t *testing.T) {
 	const module = "github.com/sugarlabs/packagekit-backend-presolve/"
 	for _, rule := range []struct{ of, not string }{
-		{"cmd/pk-presolve", "solve publish mirror pages"},
+		{"cmd/pk-presolve", "solve publish mirror pages serve"},
 		{"publish", "mirror pages offers ops wire db"},
-		{"pages", "mirror offers ops wire db"},
+		{"serve", "solve publish mirror pages offers ops wire db"},
+		{"pages", "serve mirror offers ops wire db"},
 		{"mirror", "pages offers ops wire db"},
 		{"offers", "ops wire dispatcher rpm caller"},
 		{"db", "offers ops wire transport rpm"},

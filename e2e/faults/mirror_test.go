@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"net/http"
@@ -89,6 +90,22 @@ func TestRegionsNight(t *testing.T) {
 	region := serve("region")
 	presolver(t, "mirror", region.URL, filepath.Join(dir, "near"), "--key", key.Fingerprint)
 	near := serve("near")
+	// A server that has nothing of its own, and what laptops asked for with the region there.
+	passing := exec.Command(school.Presolver, "serve", "--upstream", region.URL, "--key", key.Fingerprint, filepath.Join(dir, "passing"), "--listen", "127.0.0.1:0")
+	out, err := passing.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := passing.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { passing.Process.Kill(); passing.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	passingURL := strings.TrimRight(strings.TrimSpace(strings.TrimPrefix(line, "listening on ")), "/")
+	installs(laptop("laptop-passing", passingURL, ""), school.Tools)
 	// The laptop has read platform.json before the region is gone: nothing of it changes.
 	before := laptop("before", region.URL, "")
 	h := laptoptest.Start(t, school.Tools, before, nil)
@@ -111,6 +128,7 @@ func TestRegionsNight(t *testing.T) {
 	}
 
 	installs(laptop("laptop-near", near.URL, ""), school.Tools)
+	installs(laptop("laptop-passing-alone", passingURL, ""), school.Tools)
 	installs(laptop("laptop-far", far.URL, ""), school.Tools)
 	installs(laptop("laptop-island", serve("island").URL, ""), school.Tools)
 	installs(laptop("laptop-folder", "file://"+(&url.URL{Path: filepath.Join(dir, "island")}).EscapedPath(), ""), school.Tools)
