@@ -190,10 +190,10 @@ type flight struct {
 }
 
 // state is how far a flight is, and what to wait for for more.
-func (f *flight) state() (done int64, over bool, err error, more <-chan struct{}) {
+func (f *flight) state() (done int64, over bool, more <-chan struct{}, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.done, f.over, f.err, f.more
+	return f.done, f.over, f.more, f.err
 }
 
 func (f *flight) set(change func()) {
@@ -231,7 +231,7 @@ func sum(name string) []byte {
 // wait waits for the end of a flight, as long as somebody wants it.
 func (f *flight) wait(ctx context.Context) error {
 	for {
-		_, over, err, more := f.state()
+		_, over, more, err := f.state()
 		if over {
 			return err
 		}
@@ -479,7 +479,7 @@ func (u *Upstream) stream(w http.ResponseWriter, r *http.Request, name string, f
 		return
 	}
 	for at := from; at < to; {
-		done, over, err, more := f.state()
+		done, over, more, err := f.state()
 		if over && err != nil {
 			if begun {
 				panic(http.ErrAbortHandler)
