@@ -47,7 +47,9 @@ type Dispatcher struct {
 	OneShot bool             // only the first command
 	Stays   bool             // after a command that a signal cancelled too: whoever sent it doesn't kill
 	Dialect wire.Dialect
-	Log     hclog.Logger
+	// Languages are those of who is told errors, the best first; nil: English.
+	Languages func() []string
+	Log       hclog.Logger
 
 	idle    chan os.Signal // signals while nothing runs
 	mu      sync.Mutex
@@ -140,6 +142,9 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 	known := ops.AsError(err)
 	if known != nil {
 		d.Log.Info("a command failed", "command", fmt.Sprintf("%.40q", words[0]), "error", err)
+	}
+	if d.Languages != nil {
+		known = ops.Told(known, d.Languages())
 	}
 	if d.isEnding() && !d.OneShot {
 		w.GiveUp(known)

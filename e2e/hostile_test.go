@@ -202,7 +202,7 @@ func TestHostile(t *testing.T) {
 			delete(f.packages[0], "location")
 			f.packages[0]["urls"] = []string{"file:///etc/passwd"}
 			f.seal(t)
-		}, "install", "package-download-failed", "no source has it"},
+		}, "install", "package-download-failed", "404 Not Found"},
 		{"an RPM whose size lies", func(t *testing.T, f *forgery) { f.packages[0]["size"] = 100; f.seal(t) }, "install", "package-corrupt", "bytes"},
 		{"an RPM with another digest", func(t *testing.T, f *forgery) {
 			f.packages[0]["sha256"] = strings.Repeat("0", 64)

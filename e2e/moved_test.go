@@ -97,7 +97,7 @@ func TestSourceMovedOn(t *testing.T) {
 		"a simulation":     {nil, second, []string{"install-packages", "simulate", hello1}, 1, "", "installing\thello;2.0-1;noarch;school", ""},
 		"a download":       {nil, second, []string{"install-packages", "only-download", hello1}, 1, "", "hello;2.0-1;noarch;school", ""},
 		"files":            {nil, second, []string{"get-files", paint}, 1, "", "/usr/bin/paint", ""},
-		"files that went":  {nil, second, []string{"get-files", hello1}, 1, "package-not-found", "pkcon refresh", ""},
+		"files that went":  {nil, second, []string{"get-files", hello1}, 1, "package-not-found", "a refresh of the cache", ""},
 		"incomplete":       {nil, broken, []string{"install-packages", "none", hello1}, 1, "repo-not-available", "what it publishes is incomplete", ""},
 		"incomplete later": {[]string{"install-packages", "simulate", hello1}, broken, []string{"install-packages", "none", hello1}, 1, "package-download-failed", "what it publishes is incomplete", ""},
 	} {

@@ -111,7 +111,7 @@ func TestRPMDemandsKnownKeys(t *testing.T) {
 	l := newMoody(t, school, demanding(t, "%_pkgverify_level all\n"))
 	for range 2 {
 		text := l.Fails("missing-gpg-signature", "install-packages", "none", "inway;1.0-1;noarch;school")
-		says(t, text, "is signed with the key "+key.ID()+", which this computer doesn't know", "pkcon install-sig gpg "+key.ID(), `its macro %_pkgverify_level is "all"`)
+		says(t, text, "is signed with the key "+key.ID()+", which this computer doesn't know", "have RPM know it (install the signature "+key.ID(), `its macro %_pkgverify_level is "all"`)
 	}
 	if n := l.downloads(); n != 1 {
 		t.Errorf("%d downloads: %q", n, l.proxy.Requests())
@@ -165,7 +165,7 @@ func TestDatabaseThatRPMCantWrite(t *testing.T) {
 		if !rebuilt {
 			continue
 		}
-		says(t, e, "pkcon repair")
+		says(t, e, "repair the system")
 		if told := l.OK("repair-system", "none"); !has(told, "package\tcleanup\trpm-database;1;noarch;rebuilt") {
 			t.Errorf("repair-system: %q", told)
 		}

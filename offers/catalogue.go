@@ -225,7 +225,7 @@ func (o *Offers) noSource() error {
 	if len(o.configured) == 0 {
 		return mark(ErrNoSource, "the configuration has no source")
 	}
-	return mark(ErrNoSource, "every source is switched off: pkcon repo-enable %s switches one on", o.configured[0].ID)
+	return mark(ErrNoSource, "every source is switched off: switch one on, %s for example", o.configured[0].ID)
 }
 
 // ready is Ready for one place; another tells that there is another one that is.

@@ -21,7 +21,7 @@ type KeyError struct {
 }
 
 func (e *KeyError) Error() string {
-	return fmt.Sprintf("it is signed with the key %s of %q, and the configuration names no key of this source: compare the fingerprint with that which whoever runs it tells you, and accept it where you are asked (pkcon refresh asks), or write keys = [%q] below the source's url", e.Key.Fingerprint, e.Key.UserID, e.Key.Fingerprint)
+	return fmt.Sprintf("it is signed with the key %s of %q, and the configuration names no key of this source: compare the fingerprint with that which whoever runs it tells you, and accept it where you are asked, as at the next refresh, or write keys = [%q] below the source's url", e.Key.Fingerprint, e.Key.UserID, e.Key.Fingerprint)
 }
 
 // TrustKey has a source believed from now on for what a key signs: the one that signs what the source

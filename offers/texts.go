@@ -17,13 +17,16 @@ import (
 // SetLocale sets the language of summaries and descriptions by the name of a locale, "pt_BR.UTF-8".
 // A source's texts in it come with the next refresh, or whenever its search file does.
 func (o *Offers) SetLocale(locale string) {
-	o.languages = languages(locale)
+	o.languages = Languages(locale)
 	o.outdated()
 }
 
-// languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin,
+// Spoken are the languages of the locale, the best first.
+func (o *Offers) Spoken() []string { return o.languages }
+
+// Languages are those that a locale asks for, the best first: "sr_RS.UTF-8@latin" is sr_RS@latin,
 // sr@latin, sr_RS, sr. "C" asks for none.
-func languages(locale string) []string {
+func Languages(locale string) []string {
 	locale, modifier, _ := strings.Cut(locale, "@")
 	locale, _, _ = strings.Cut(locale, ".")
 	language, country, _ := strings.Cut(strings.ReplaceAll(locale, "-", "_"), "_")

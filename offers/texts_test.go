@@ -12,7 +12,7 @@ func TestLanguages(t *testing.T) {
 		"": "", "C": "", "POSIX": "", "C.UTF-8": "", "de": "de", "de_DE": "de_DE de", "pt_BR.UTF-8": "pt_BR pt", "pt-BR": "pt_BR pt",
 		"sr_RS.UTF-8@latin": "sr_RS@latin sr@latin sr_RS sr", "ca@valencia": "ca@valencia ca", "../x": "", "de'; DROP": "", "quz_PE": "quz_PE quz",
 	} {
-		if got := strings.Join(languages(locale), " "); got != want {
+		if got := strings.Join(Languages(locale), " "); got != want {
 			t.Errorf("%q asks for %q, want %q", locale, got, want)
 		}
 	}

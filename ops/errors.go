@@ -10,6 +10,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/offers"
+	"github.com/sugarlabs/packagekit-backend-presolve/ops/words"
 	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/trust"
@@ -31,7 +32,7 @@ func AsError(err error) *wire.Error {
 	}
 	var damaged *rpm.DamagedError
 	if errors.As(err, &damaged) || errors.Is(err, db.ErrDamaged) { // by this code PackageKit's clients know to offer a repair
-		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system (pkcon repair)", Err: err}
+		return &wire.Error{Code: wire.UnfinishedTransaction, Text: err.Error() + ": repair the system", Err: err}
 	}
 	for is, code := range codes {
 		if errors.Is(err, is) {
@@ -44,6 +45,34 @@ func AsError(err error) *wire.Error {
 	}
 	return e
 }
+
+// Told is an error as it is told to somebody who speaks these languages, the best first: what its kind
+// means to a person, and then the details.
+func Told(e *wire.Error, languages []string) *wire.Error {
+	if e == nil {
+		return nil
+	}
+	sentence := words.Of(languages, kindOf(e))
+	if sentence == "" {
+		return e
+	}
+	return &wire.Error{Code: e.Code, Text: sentence + "\n" + e.Text, Err: e.Err}
+}
+
+// kindOf is the kind of an error as package words has it.
+func kindOf(e *wire.Error) string {
+	var refused *trust.Error
+	switch {
+	case errors.As(e, &refused):
+		return string(e.Code) + exactly[refused.Kind]
+	case errors.Is(e, syscall.EROFS):
+		return string(e.Code) + ".read-only"
+	}
+	return string(e.Code)
+}
+
+// exactly are the words of package words for what isn't believed.
+var exactly = map[trust.Kind]string{trust.Expired: ".expired", trust.Older: ".older", trust.Future: ".future"}
 
 // codes are those of the errors of packages db and offers.
 var codes = map[error]wire.Code{

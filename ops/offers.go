@@ -25,7 +25,7 @@ func (s *System) Ready(ctx context.Context, w *wire.Writer, names []string) erro
 func (s *System) Find(ctx context.Context, w *wire.Writer, id wire.PackageID) (*offers.Offer, error) {
 	o, err := s.Offers.Find(ctx, Progress(w), Wanted(id))
 	if errors.Is(err, offers.ErrNotOffered) {
-		text := "no source offers " + id.Text() + ": a refresh of the cache (pkcon refresh) may tell what they offer now"
+		text := "no source offers " + id.Text() + ": a refresh of the cache may tell what they offer now"
 		return nil, &wire.Error{Code: wire.PackageNotFound, Text: text, Err: err}
 	}
 	return o, err

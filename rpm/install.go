@@ -62,6 +62,7 @@ type Error struct {
 	Kind   Kind
 	Output string // what rpm wrote to stderr, without Debian's advice; lines end with "\n"
 	Err    error  // the exit status or signal
+	Holder string // of Locked: who has the lock, as Holder tells; "" where it isn't known
 
 	chat string // what scriptlets printed last
 }
@@ -70,7 +71,11 @@ func (e *Error) Error() string {
 	if e.Output == "" {
 		return fmt.Sprintf("rpm failed: %v", e.Err)
 	}
-	return "rpm says: " + words(e.Output, e.chat)
+	text := "rpm says: " + words(e.Output, e.chat)
+	if e.Holder != "" {
+		text += "; " + e.Holder + " has it locked: try again when that is done"
+	}
+	return text
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -199,7 +204,11 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 		err = errors.New("its database could not be written")
 	}
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
-		return output, &Error{Kind: kindOf(output, err), Output: output, Err: err}
+		e := &Error{Kind: kindOf(output, err), Output: output, Err: err}
+		if e.Kind == Locked {
+			e.Holder = d.Holder()
+		}
+		return output, e
 	}
 	return output, nil
 }

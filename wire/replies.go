@@ -107,6 +107,7 @@ type MessageKind string
 const (
 	MessageBackendError       MessageKind = "backend-error"
 	MessageConfigFilesChanged MessageKind = "config-files-changed"
+	MessageConnectionRefused  MessageKind = "connection-refused"
 )
 
 // Message tells the user something that no other reply tells. PackageKit has shown messages up to

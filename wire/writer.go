@@ -233,7 +233,7 @@ func (w *Writer) Files(id PackageID, paths []string) {
 }
 
 // Status reports what the command is busy with now.
-func (w *Writer) Status(s Status) {
+func (w *Writer) Status(s Status) (said bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if word := w.encoder.word("status", string(s)); w.status != word && word != "" {
@@ -242,7 +242,9 @@ func (w *Writer) Status(s Status) {
 		if s != StatusQuery {
 			w.flush()
 		}
+		return true
 	}
+	return false
 }
 
 // Percentage reports how much of the command is done, 0 to 100.

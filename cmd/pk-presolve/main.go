@@ -116,7 +116,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	}
 	w := wire.NewSplitWriter(stdout, stderr, dialect, nil)
 	w.Begin()
-	w.Finish(known)
+	w.Finish(ops.Told(known, offers.Languages(os.Getenv("LANG"))))
 	return dispatcher.GaveUp
 }
 
@@ -226,7 +226,7 @@ func serve(c *settings, a *arguments, dialect wire.Dialect, signals chan os.Sign
 	forDownloads(mux)
 	d := dispatcher.Dispatcher{
 		Mux: mux, In: polled(stdin), Out: stdout, Err: stderr, Signals: signals, Idle: time.Duration(c.IdleTimeout), OneShot: a.oneShot, Stays: a.stays,
-		Dialect: dialect, Log: log,
+		Dialect: dialect, Languages: system.Offers.Spoken, Log: log,
 	}
 	started()
 	return d.Run(a.command), nil

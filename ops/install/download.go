@@ -81,7 +81,7 @@ func fetch(ctx context.Context, s *ops.System, w *wire.Writer, found []*offers.O
 	}
 	return s.Net.Fetch(ctx, files, func(p transport.Progress) {
 		if p.Waiting {
-			w.Status(wire.StatusWait)
+			ops.Waiting(w, p)
 			return
 		}
 		w.Status(wire.StatusDownload)

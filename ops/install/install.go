@@ -113,7 +113,7 @@ func reinstall(ctx context.Context, s *ops.System, w *wire.Writer, p *transactio
 	}
 	o, err := s.Find(ctx, w, wire.PackageID{Name: installed.Name, Version: installed.EVR(), Arch: installed.Arch})
 	if errors.Is(err, offers.ErrNotOffered) {
-		return wire.Errorf(wire.PackageNotFound, "no source has %s any more, so it can't be installed again: an update may be there (pkcon get-updates)", installed.NEVRA)
+		return wire.Errorf(wire.PackageNotFound, "no source has %s any more, so it can't be installed again: an update may be there", installed.NEVRA)
 	}
 	if err != nil {
 		return err

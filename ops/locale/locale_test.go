@@ -105,4 +105,14 @@ func TestLocale(t *testing.T) {
 	has(german("resolve", "none", "hello"), "\tSays hello")
 	has(english("resolve", "none", "hello"), "\tSays hello")
 	has(talk("de")("resolve", "none", "hello"), "\tSagt hallo")
+
+	// Errors begin with what they mean, in the language of who is told.
+	const unknown = "nosuch;1-1;noarch;school"
+	has(english("install-packages", "none", unknown), "error\tpackage-not-found\tno source offers nosuch")
+	spanish := talk("es_PE.UTF-8")
+	has(spanish("install-packages", "none", unknown), "error\tpackage-not-found\tEse programa no se ofrece. Actualice la lista de programas, o busque otro nombre.;no source offers nosuch")
+	has(spanish("set-locale", "fr_FR.UTF-8"), "finished")
+	has(spanish("install-packages", "none", unknown), "\tCe programme n'est pas proposé. ")
+	has(talk("pt_BR.UTF-8")("install-packages", "none", unknown), "\tEsse programa não é oferecido. ")
+	has(talk("xx_XX.UTF-8")("install-packages", "none", unknown), "\tno source offers nosuch")
 }

@@ -84,5 +84,5 @@ func upgrade(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request
 				s.Offers.Platform, p.Platform, p.Platform, named(p.Source))
 		}
 	}
-	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: pkcon get-distro-upgrades tells which there are", r.Name, s.Offers.Platform)
+	return wire.Errorf(wire.NoDistroUpgradeData, "no source publishes %.80q as a later release of %s: the list of upgrades of the system tells which there are", r.Name, s.Offers.Platform)
 }

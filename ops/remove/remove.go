@@ -126,7 +126,7 @@ func needers(ctx context.Context, s *ops.System, gone []db.Package) ([]db.Packag
 			return nil, err
 		}
 		if p == nil || has(gone, p.NEVRA) {
-			return nil, wire.Errorf(wire.DepResolutionFailed, "rpm says that %s is needed by %s, which this computer's record doesn't have: repair the system (pkcon repair)", u.Capability, u.By)
+			return nil, wire.Errorf(wire.DepResolutionFailed, "rpm says that %s is needed by %s, which this computer's record doesn't have: repair the system", u.Capability, u.By)
 		}
 		if !has(all, p.NEVRA) {
 			all = append(all, *p)

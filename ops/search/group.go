@@ -79,7 +79,7 @@ func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []strin
 				return q, err
 			}
 			if !slices.ContainsFunc(all, func(c offers.Source) bool { return c.ID == id }) {
-				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: pkcon repo-list tells which there are", id)
+				return q, wire.Errorf(wire.RepoNotFound, "no source has the id %.80q: the list of sources tells which there are", id)
 			}
 			q.Source = append(q.Source, id)
 			continue
@@ -103,7 +103,7 @@ func inGroups(ctx context.Context, s *ops.System, w *wire.Writer, values []strin
 }
 
 func noGroup(id string) error {
-	return wire.Errorf(wire.GroupNotFound, "there is no group %.80q: pkcon get-categories tells which there are", id)
+	return wire.Errorf(wire.GroupNotFound, "there is no group %.80q: the list of categories tells which there are", id)
 }
 
 // inCategories are the names of the packages in the sources' categories of these ids, and in those

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sugarlabs/packagekit-backend-presolve/db"
 	"github.com/sugarlabs/packagekit-backend-presolve/ops"
+	"github.com/sugarlabs/packagekit-backend-presolve/rpm"
 	"github.com/sugarlabs/packagekit-backend-presolve/wire"
 )
 
@@ -105,7 +106,7 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 			return nil, wire.Errorf(wire.CannotGetLock, "another process is changing the system: try again when it is done")
 		case !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH):
 			f.Close()
-			return nil, wire.Errorf(wire.CannotGetLock, "the process %d is changing the system: try again when it is done", holder)
+			return nil, wire.Errorf(wire.CannotGetLock, "%s is changing the system: try again when it is done", rpm.Process(holder))
 		}
 		w.Status(wire.StatusWaitingForLock)
 		select {

@@ -59,7 +59,7 @@ func TestTheLockIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ holder, want string }{
-		{fmt.Sprint(os.Getpid()), fmt.Sprintf("the process %d is changing", os.Getpid())},
+		{fmt.Sprint(os.Getpid()), fmt.Sprintf(", process %d is changing", os.Getpid())},
 		{"", "another process is changing"},
 		{"0", "another process is changing"},
 		{"-1", "another process is changing"},

@@ -119,9 +119,9 @@ func (c *change) tell(ctx context.Context, o *outcome) string {
 	slices.Sort(names)
 	switch {
 	case len(names) > 0:
-		text += ", and " + strings.Join(names, ", ") + " is installed without that, not complete; put right what rpm names, then install it once more, or repair the system (pkcon repair)"
+		text += ", and " + strings.Join(names, ", ") + " is installed without that, not complete; put right what rpm names, then install it once more, or repair the system"
 	default:
-		text += "; put right what rpm names, then try again, or repair the system (pkcon repair)"
+		text += "; put right what rpm names, then try again, or repair the system"
 	}
 	return text
 }

@@ -29,7 +29,7 @@ func (p *Plan) askRPM(ctx context.Context, s *ops.System, onlyTrusted bool) erro
 			return err
 		}
 		if unwritable.Rebuild {
-			return wire.Errorf(wire.TransactionError, "%w, or repair the system (pkcon repair), which does that", err)
+			return wire.Errorf(wire.TransactionError, "%w, or repair the system, which does that", err)
 		}
 		return wire.Errorf(wire.TransactionError, "%w", err)
 	}
@@ -56,7 +56,7 @@ func (p *Plan) unsigned(s *ops.System, it *Item) error {
 // unknownKey is the error of an item that is signed with a key that RPM's keyring doesn't have.
 func (p *Plan) unknownKey(s *ops.System, it *Item, key string) error {
 	text := fmt.Sprintf("%s is signed with the key %s, which this computer doesn't know", it.NEVRA, key)
-	trust := fmt.Sprintf("if you trust it, install it (pkcon install-sig gpg %s …)", key)
+	trust := fmt.Sprintf("if you trust it, have RPM know it (install the signature %s)", key)
 	switch {
 	case p.demands != "" && !s.SignedRPMs:
 		return wire.Errorf(wire.MissingGPGSignature, "%s, and %s: %s%s", text, p.policy(), trust, p.relax())

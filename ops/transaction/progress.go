@@ -46,7 +46,7 @@ func newProgress(w *wire.Writer, p *Plan, onlyDownload bool) *progress {
 // downloaded is told by the transport.
 func (g *progress) downloaded(it *Item, p transport.Progress) {
 	if p.Waiting {
-		g.w.Status(wire.StatusWait)
+		ops.Waiting(g.w, p)
 		return
 	}
 	g.w.Status(wire.StatusDownload)

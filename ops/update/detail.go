@@ -24,7 +24,7 @@ func detail(ctx context.Context, s *ops.System, w *wire.Writer, r *wire.Request)
 	for _, id := range r.IDs {
 		u := find(programs, id)
 		if u == nil {
-			return wire.Errorf(wire.UpdateNotFound, "%s is no update of anything that this backend installed: pkcon get-updates tells which there are", id.Text())
+			return wire.Errorf(wire.UpdateNotFound, "%s is no update of anything that this backend installed: the list of updates tells which there are", id.Text())
 		}
 		obsoletes, err := obsoletes(s, u.pkg)
 		if err != nil {

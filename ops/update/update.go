@@ -120,5 +120,5 @@ func noUpdate(s *ops.System, id wire.PackageID) error {
 			return nil
 		}
 	}
-	return wire.Errorf(wire.UpdateNotFound, "no source offers %s as an update of %s: a refresh of the cache (pkcon refresh) may tell what they offer now", id.Text(), installed[0].NEVRA)
+	return wire.Errorf(wire.UpdateNotFound, "no source offers %s as an update of %s: a refresh of the cache may tell what they offer now", id.Text(), installed[0].NEVRA)
 }
