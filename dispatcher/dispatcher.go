@@ -8,13 +8,14 @@
 // next one runs would be worse, and rpm must not be ended in the middle. Ops end within a second
 // but where they said AllowCancel(false). PackageKit doesn't wait for longer than 2.5 s (up to 1.2)
 // or 5 s after its signal, and then kills the helper, whatever it does by then; so a signal that
-// cancelled a command ends the helper after its "finished" (Stays), and every op bears to be killed at any time:
+// cancelled a command ends the helper (Stays), without a "finished", after which PackageKit could give
+// the next command to a helper that ends; and every op bears to be killed at any time:
 // the kernel gives back its locks, the journal tells the next helper what was begun, partial files
 // are continued, and an rpm that runs goes on, with the lock, to its end.
 //
 // Stdin is read while a command runs. A signal cancels the command that runs. Whatever an op does,
-// each command is answered by exactly one "finished", the next one is answered too, and nothing but
-// the protocol goes out.
+// each other command is answered by exactly one "finished", the next one is answered too, and nothing
+// but the protocol goes out.
 package dispatcher
 
 import (
@@ -140,7 +141,11 @@ func (d *Dispatcher) carryOut(ctx context.Context, w *wire.Writer, words []strin
 	if known != nil {
 		d.Log.Info("a command failed", "command", fmt.Sprintf("%.40q", words[0]), "error", err)
 	}
-	w.Finish(known)
+	if d.isEnding() && !d.OneShot {
+		w.GiveUp(known)
+	} else {
+		w.Finish(known)
+	}
 	return known == nil
 }
 

@@ -314,8 +314,8 @@ func (o *Offers) Groups() ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// Group is the group that a source has a package in, installed or not, as far as it is here: in a search
-// file, else in a tree. Where neither says, it is what the package says itself.
+// Group is the group that a source has a package in, installed or not, as far as search files say. Where
+// none does, it is what the package says itself.
 func (o *Offers) Group(ctx context.Context, p *db.Package) (string, error) {
 	if err := o.readView(ctx); err != nil {
 		return "", err
@@ -329,8 +329,14 @@ func (o *Offers) Group(ctx context.Context, p *db.Package) (string, error) {
 			return l.Group, nil
 		}
 	}
-	if p.Source == "" || p.Group != "" { // what isn't from a source is in no tree
-		return p.Group, nil
+	return p.Group, nil
+}
+
+// GroupInTrees is Group where a tree that is here may say it too: that of a dependency.
+func (o *Offers) GroupInTrees(ctx context.Context, p *db.Package) (string, error) {
+	group, err := o.Group(ctx, p)
+	if group != "" || err != nil || p.Source == "" { // what isn't from a source is in no tree
+		return group, err
 	}
 	trees, err := o.Record.TreesWith(p.Name, p.EVR(), p.Arch)
 	for _, sha := range trees {

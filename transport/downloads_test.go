@@ -152,7 +152,11 @@ func TestFetchKeepsConnections(t *testing.T) {
 			if got := o.conns.Load(); got != test.conns {
 				t.Errorf("%d connections for %d files", got, len(files))
 			}
-			if got := o.most.Load(); got != int64(test.requests) {
+			most := int64(test.requests)
+			if test.httpVersion2 { // an answer may be whole here before the server's handler has ended
+				most += 2
+			}
+			if got := o.most.Load(); got < int64(test.requests) || got > most {
 				t.Errorf("%d requests at once", got)
 			}
 			if got := len(o.requests()); got != len(files)+4 {

@@ -89,11 +89,15 @@ func (c *Client) smallPatience(ctx context.Context, sources int) (quiet, stall t
 	return quiet, stall
 }
 
+// smallFloor is how many bytes of a small file must come while a person waits as long as one may for
+// none: a byte now and then is no better.
+const smallFloor = 256
+
 // getOnce adds to body, the beginning of the file that an earlier try brought, what is missing.
 // Where nothing is there yet the answer may be compressed; its plain beginning can be continued as
 // well as any other.
 func (c *Client) getOnce(ctx context.Context, url string, body []byte, f small, stall time.Duration) ([]byte, error) {
-	w := newWatchdog(ctx, stall, 1)
+	w := newWatchdog(ctx, stall, smallFloor)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {
@@ -210,7 +214,7 @@ func (c *Client) Revalidate(ctx context.Context, url, etag string, limit int64) 
 }
 
 func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int64, stall time.Duration) (Answer, error) {
-	w := newWatchdog(ctx, stall, 1)
+	w := newWatchdog(ctx, stall, smallFloor)
 	defer w.stop()
 	req, err := c.request(w.ctx, url)
 	if err != nil {

@@ -150,13 +150,20 @@ func (w *Writer) Answer(command string) {
 
 // Finish ends the replies to a command, with an error where there is one. PackageKit takes each ";"
 // of an error's text for a newline: those that the text has become ",".
-func (w *Writer) Finish(err *Error) {
+func (w *Writer) Finish(err *Error) { w.end(err, true) }
+
+// GiveUp is Finish where the program ends and that is the end of the command: nothing says "finished".
+func (w *Writer) GiveUp(err *Error) { w.end(err, false) }
+
+func (w *Writer) end(err *Error, finished bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		w.line("error", string(err.Code), strings.ReplaceAll(err.Text, ";", ","))
 	}
-	w.line("finished")
+	if finished {
+		w.line("finished")
+	}
 	w.encoder.own = nil
 	w.open = false
 	w.flush()

@@ -367,7 +367,7 @@ func Build(t testing.TB, flags ...string) string {
 	build := filepath.Join(Source(), "build")
 	key := sha256.New()
 	sources, _ := filepath.Glob(filepath.Join(Source(), "stub", "*"))
-	for _, path := range append(sources, build) {
+	for _, path := range append(sources, build, filepath.Join(Source(), "../dist/layout")) {
 		data, err := os.ReadFile(path)
 		check(t, err)
 		fmt.Fprintf(key, "%s %d\n%s\n", path, len(data), data)

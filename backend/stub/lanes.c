@@ -10,7 +10,7 @@
  * The life of the backend is here too: from initialize to destroy it is its lanes.
  *
  * Environment variables that this reads, which packagekitd keeps only with --keep-environment:
- *   PRESOLVE_HELPER   path of the helper, in place of HELPER_PATH. For tests.
+ *   PRESOLVE_HELPER   path of the helper, in place of HELPER_PATH, which backend/build has from dist/layout. For tests.
  *   PRESOLVE_GROUPS   path of the file with the groups, in place of GROUPS_PATH (roles.c). For tests.
  */
 #include "helper.h"
@@ -21,10 +21,6 @@
 #include <sys/wait.h>
 
 #include <gmodule.h>
-
-#ifndef HELPER_PATH
-#define HELPER_PATH "/usr/share/PackageKit/helpers/presolve/pk-presolve"
-#endif
 
 /* The exit status of a helper that can't go on, after it has said why. */
 #define GAVE_UP 254

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -70,13 +71,23 @@ func repoCmd(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// serve DIR: runs presolver serve and sets $URL; stop ends it, and fails where it doesn't end well.
+// serve DIR [socket]: runs presolver serve, with a socket that it gets passed perhaps, and sets $URL; stop ends it, and fails where it doesn't end well.
 func serveScript(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: serve DIR")
+	if neg || len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "socket" {
+		ts.Fatalf("usage: serve DIR [socket]")
 	}
 	// testscript's own presolver is found in the script's PATH
 	cmd := exec.Command("sh", "-c", `exec presolver serve "$0" --listen 127.0.0.1:0`, ts.MkAbs(args[0]))
+	if len(args) == 2 { // as systemd passes it
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer listener.Close()
+		file, err := listener.(*net.TCPListener).File()
+		ts.Check(err)
+		defer file.Close()
+		cmd = exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec presolver serve "$0" --listen 127.0.0.1:1`, ts.MkAbs(args[0]))
+		cmd.ExtraFiles = []*os.File{file}
+	}
 	cmd.Env = []string{"PATH=" + ts.Getenv("PATH")}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

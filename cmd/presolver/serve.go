@@ -11,11 +11,13 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
 )
 
 type serveCmd struct {
 	Dir    string `arg:"" type:"existingdir" help:"The folder that build publishes in (output in its configuration)."`
-	Listen string `default:":8080" placeholder:"ADDR" help:"The address and port to listen on; port 0: any that is free (${default})."`
+	Listen string `default:":8080" placeholder:"ADDR" help:"The address and port to listen on, where systemd passes no socket; port 0: any that is free (${default})."`
 }
 
 // How long a client may take, so that slow or silent ones don't use up the server: for a request's
@@ -33,9 +35,9 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("opening the folder to serve: %w", err)
 	}
 	defer root.Close()
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := c.listen()
 	if err != nil {
-		return fmt.Errorf("listening: %w: choose another address with --listen", err)
+		return err
 	}
 	// Connections that nothing was asked on yet, as browsers and laptops make some ahead: Shutdown
 	// would wait for them for five seconds.
@@ -73,6 +75,22 @@ func (c *serveCmd) Run(ctx context.Context, std streams) error {
 		return fmt.Errorf("stopping: %w", err)
 	}
 	return nil
+}
+
+// listen is the socket that systemd has passed (sd_listen_fds(3)), else one of its own.
+func (c *serveCmd) listen() (net.Listener, error) {
+	passed, err := activation.Listeners()
+	switch {
+	case err != nil || len(passed) > 1 || len(passed) == 1 && passed[0] == nil:
+		return nil, errors.New("listening: systemd has passed what isn't one listening socket: presolver.socket may have one ListenStream")
+	case len(passed) == 1:
+		return passed[0], nil
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w: choose another address with --listen", err)
+	}
+	return listener, nil
 }
 
 // patient lets an answer take as long as it needs while the client takes it piece by piece: a limit

@@ -172,7 +172,7 @@ func (keepAlive) Cleanup(func()) {}
 // start starts a laptop's helper.
 func start(t testing.TB, l *testbed.Laptop, env ...string) *laptoptest.Helper {
 	t.Helper()
-	return laptoptest.Start(t, school.Tools, l, env)
+	return laptoptest.Start(t, school.Tools, l, env, "--stay") // as the backend stub does
 }
 
 // warm has a helper read all that its commands bring along by themselves: nothing of that is an

@@ -137,7 +137,7 @@ func (s *shop) prepare(t *testing.T, x *xo) {
 
 const (
 	dnf     = "dnf --quiet --config /etc/dnf.conf --installroot /srv/dnf --releasever=1 --forcearch=x86_64 --assumeyes "
-	helper  = "/usr/share/PackageKit/helpers/presolve/pk-presolve --config /etc/helper.toml --one-shot "
+	helper  = "/usr/libexec/pk-presolve --config /etc/helper.toml --one-shot "
 	rpm     = "rpm --dbpath " + testbed.DBPath + " --root "
 	noCache = "sync; echo 3 >/proc/sys/vm/drop_caches"
 )

@@ -102,7 +102,7 @@ func details(ctx context.Context, s *ops.System, w *wire.Writer, id wire.Package
 		return err
 	}
 	if p != nil {
-		group, err := s.Offers.Group(ctx, p)
+		group, err := s.Offers.GroupInTrees(ctx, p)
 		if err != nil {
 			return err
 		}
