@@ -160,3 +160,26 @@ void ps_shape(ps *p, Id id, const unsigned char *multi)
   if (!strncmp(name, "ptf-", 4)) /* SUSE's: their requirements are of names alone */
     queue_push(&p->out, PS_STRANGE);
 }
+
+Id ps_first(ps *p, const Id *ids, int n)
+{
+  Pool *pool = p->pool;
+  Id first = n ? ids[0] : 0;
+  int alone = 1;
+  for (int i = 1; i < n; i++) {
+    Solvable *s = pool->solvables + ids[i], *best = pool->solvables + first;
+    if (s->name != best->name || s->arch != best->arch)
+      return 0;
+    int order = pool_evrcmp(pool, s->evr, best->evr, EVRCMP_COMPARE);
+    if (order > 0) {
+      first = ids[i];
+      alone = 1;
+    } else if (!order)
+      alone = 0;
+  }
+  if (n > 1)
+    for (int i = 0; i < n; i++)
+      if (pool->solvables[ids[i]].repo == pool->installed)
+        return 0;
+  return alone ? first : 0;
+}

@@ -49,6 +49,24 @@ import (
 // less in them than what the solver follows and asks (libsolv 0.7.23: rules.c, policy.c, solver.c,
 // order.c). They are those in the pool that solves, so that what ps_clone takes out doesn't count.
 //
+// Firm answers. By what could replace its packages and by what they recommend the base leads to a
+// good part of a distribution, in which something changes each night. But where recommendations
+// aren't followed, a package is chosen only as a candidate or because one that is chosen requires
+// it: the base requires nothing more (see thin) and stays as it is, or there is no answer to keep.
+// So what a name doesn't lead to by requirements is idle. That an idle package isn't chosen
+// fulfills all rules of its own, and that an installed one stays fulfills the rule on what may
+// replace it: of idle packages the solver can conclude that they can't be had, and from that, sooner
+// or later, that what is installed stays, which it decides anyway, after the candidate and before
+// all else. An answer is firm if nothing hangs on whether that is sooner: the solver met no conflict,
+// and took the only candidate, or the newest of one name and architecture. A firm answer counts again
+// where its candidates lead by requirements to nothing that has changed, as long as nothing of the
+// base or that could replace it has changed itself. What follows from idle packages all the same:
+//   - That a package of the best architecture is in reach rules out others of its name (infarch
+//     rules). Names that packages of several architectures have count as changed.
+//   - Preferences for what is installed over what else meets a requirement are given up for all
+//     packages at once (choice rules). Packages with such a requirement count as changed.
+//   - Conditions in what the base conflicts with or recommends: no firm answer counts again.
+//
 // Names without a solution are solved anew: the reason has versions and dependencies as they are
 // written. So are all names where the architecture, the repositories by their ids,
 // WeakDependencies, this program or a library of it are others. What is kept says nothing of
@@ -60,9 +78,10 @@ type again struct {
 	prepare sync.Once
 	numbers []int32         // by package id: of its place
 	ids     map[int32]int32 // the other way round
-	// affected are, by id, the packages whose candidates are solved again; nil: all are.
-	affected []bool
-	over     bool // packages were left out: what is solved now counts for no other Platform
+	// affected are, by id, the candidates whose answers aren't taken over, and needing those whose firm
+	// answers aren't; nil: all.
+	affected, needing []bool
+	over              bool // packages were left out: what is solved now counts for no other Platform
 
 	mu sync.Mutex // guards found's Names and what comes with them
 }
@@ -82,6 +101,7 @@ type shape [16]byte
 // An answer is what was found for a name.
 type answer struct {
 	From shape // its candidates
+	Firm bool  // see again
 	// Steps are numbers of places, in the order of the solution, each as binary.AppendUvarint has it.
 	Steps []byte
 }
@@ -147,7 +167,7 @@ func (a *again) look(ctx context.Context, p *Platform, solving *pool) {
 	for _, n := range solving.installOnly() {
 		multi[n] = 1
 	}
-	g := graph{shapes: make([][]int32, solving.end()), back: make([][]id, solving.end()), more: make([][]id, solving.end())}
+	g := newGraph(solving.end())
 	for _, n := range all {
 		if ctx.Err() != nil {
 			return
@@ -155,36 +175,58 @@ func (a *again) look(ctx context.Context, p *Platform, solving *pool) {
 		C.ps_shape(solving.ps, C.Id(n), (*C.uchar)(unsafe.Pointer(&multi[0])))
 		g.add(n, solving.out(), p.inBase)
 	}
+	changed := make([]bool, solving.end())
 	a.found.Shapes = make([]shape, len(all))
 	before := make(map[int32]shape, len(a.kept.Numbers))
 	for i, number := range a.kept.Numbers {
 		before[number] = a.kept.Shapes[i]
 	}
-	affected := make([]bool, solving.end())
-	var queue []id
 	for i, n := range all {
 		a.found.Shapes[i] = g.shape(n, a.numbers, p.main)
 		if was, ok := before[a.numbers[n]]; !ok || was != a.found.Shapes[i] || g.strange[n] {
-			affected[n] = true
-			queue = append(queue, n)
+			changed[n] = true
 		}
 	}
-	for len(queue) > 0 {
-		n := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		for _, from := range g.back[n] {
-			if !affected[from] {
-				affected[from] = true
-				queue = append(queue, from)
-			}
-		}
-	}
+	affected := g.leadTo(changed, true)
+	reached, stays := false, !p.weak // the base
 	for _, n := range all {
-		if affected[n] && (p.inBase(n) || g.always[n]) {
+		switch {
+		case affected[n] && g.always[n]:
 			return
+		case changed[n] && (p.inBase(n) || g.updates[n]), p.inBase(n) && g.rich[n]:
+			stays = false
+		}
+		reached = reached || affected[n] && p.inBase(n)
+	}
+	if !reached {
+		a.affected = affected
+	}
+	if !stays {
+		return
+	}
+	mixed := mixed(all, p.main)
+	for _, n := range all {
+		if mixed[p.main.name(n)] || g.chooses(n, p.inBase) {
+			changed[n] = true
 		}
 	}
-	a.affected = affected
+	a.needing = g.leadTo(changed, false)
+}
+
+// mixed are the names that packages of several architectures have, but for noarch.
+func mixed(all []id, p *pool) map[string]bool {
+	arch, several := make(map[string]string), make(map[string]bool)
+	for _, n := range all {
+		name, is := p.name(n), p.arch(n)
+		if is == "noarch" {
+			continue
+		}
+		if was, ok := arch[name]; ok && was != is {
+			several[name] = true
+		}
+		arch[name] = is
+	}
+	return several
 }
 
 // number gives each package the number of its place. Those that are no longer in the order in which
@@ -247,15 +289,68 @@ func longestRising(list []int) []bool {
 // A graph is who leads to whom.
 type graph struct {
 	shapes  [][]int32
-	back    [][]id // by id: the packages that lead to it
+	back    [][]id // by id: the packages that lead to it by requirements, or have its name
+	weakly  [][]id // by id: the others that lead to it
 	more    [][]id // by id: packages that it leads to although nothing in its own shape says so
 	strange map[id]bool
 	always  map[id]bool // every name leads to them
+	updates map[id]bool // they may take the place of an installed package
+	rich    map[id]bool // what they conflict with, recommend or suggest has conditions
+}
+
+func newGraph(end id) *graph {
+	return &graph{shapes: make([][]int32, end), back: make([][]id, end), weakly: make([][]id, end), more: make([][]id, end)}
+}
+
+// leadTo are these packages and all that lead to some of them; weakly: by recommendations, too.
+func (g *graph) leadTo(these []bool, weakly bool) []bool {
+	all := slices.Clone(these)
+	var queue []id
+	for n, yes := range these {
+		if yes {
+			queue = append(queue, id(n))
+		}
+	}
+	for len(queue) > 0 {
+		n := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		lists := [][]id{g.back[n], g.weakly[n]}
+		if !weakly {
+			lists = lists[:1]
+		}
+		for _, list := range lists {
+			for _, from := range list {
+				if !all[from] {
+					all[from] = true
+					queue = append(queue, from)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// chooses tells whether what is installed, or could replace that, may meet a requirement of a
+// package's that the base doesn't meet alone.
+func (g *graph) chooses(n id, installed func(id) bool) bool {
+	section := int32(0)
+	for _, m := range g.shapes[n] {
+		if m <= C.PS_REQUIRES && m >= C.PS_ITSELF {
+			section = m
+		}
+		if m > 1 && (section == C.PS_REQUIRES || section == C.PS_CONFLICTS && g.rich[n]) && (installed(m) || g.updates[m]) {
+			return true
+		}
+	}
+	return false
 }
 
 // add takes a package's shape.
 func (g *graph) add(n id, marks []int32, installed func(id) bool) {
 	g.shapes[n] = slices.Clone(marks)
+	if conditional(marks) {
+		set(&g.rich, n)
+	}
 	section, depth, nevr := int32(0), 0, false
 	for _, m := range marks {
 		switch {
@@ -277,18 +372,40 @@ func (g *graph) add(n id, marks []int32, installed func(id) bool) {
 		case m <= 1: // another mark, or the system itself
 		case section == C.PS_SUPPLEMENTS || section == C.PS_ENHANCES:
 			g.more[m] = append(g.more[m], n)
-			g.back[n] = append(g.back[n], m)
+			g.weakly[n] = append(g.weakly[n], m)
 		case section == C.PS_OBSOLETES:
 			if nevr && installed(m) {
+				set(&g.updates, n)
 				g.more[m] = append(g.more[m], n)
-				g.back[n] = append(g.back[n], m)
+				g.weakly[n] = append(g.weakly[n], m)
 			}
 		case section == C.PS_CONFLICTS && depth < 2: // only rich ones can bring something
+		case (section == C.PS_RECOMMENDS || section == C.PS_SUGGESTS) && !g.rich[n]:
+			g.weakly[m] = append(g.weakly[m], n)
 		default:
+			if section == C.PS_UPDATES {
+				set(&g.updates, m)
+			}
 			g.back[m] = append(g.back[m], n)
 		}
 		nevr = false
 	}
+}
+
+// conditional tells whether what a package conflicts with, recommends or suggests is more than lists
+// of packages.
+func conditional(marks []int32) bool {
+	section := int32(0)
+	for _, m := range marks {
+		switch {
+		case m <= C.PS_REQUIRES && m >= C.PS_ITSELF:
+			section = m
+		case m > -100 || m <= C.PS_TEXT || m == -100-C.REL_OR: // no operator, or that of alternatives
+		case section == C.PS_CONFLICTS || section == C.PS_RECOMMENDS || section == C.PS_SUGGESTS:
+			return true
+		}
+	}
+	return false
 }
 
 func set(m *map[id]bool, n id) {
@@ -330,11 +447,11 @@ func (a *again) from(candidates []id) shape {
 
 // steps are those of the solution for a name, where it is the same as before.
 func (a *again) steps(name string, candidates []id) ([]id, bool) {
-	if a == nil || a.over || a.affected == nil {
+	if a == nil || a.over {
 		return nil, false
 	}
 	was, ok := a.kept.Names[name]
-	if !ok || was.From != a.from(candidates) || slices.ContainsFunc(candidates, func(n id) bool { return a.affected[n] }) {
+	if !ok || was.From != a.from(candidates) || !free(candidates, a.affected) && !(was.Firm && free(candidates, a.needing)) {
 		return nil, false
 	}
 	var steps []id
@@ -350,12 +467,17 @@ func (a *again) steps(name string, candidates []id) ([]id, bool) {
 	return steps, true
 }
 
+// free tells whether none of the packages is one of those; nil: all.
+func free(packages []id, of []bool) bool {
+	return of != nil && !slices.ContainsFunc(packages, func(n id) bool { return of[n] })
+}
+
 // remember notes what was found for a name.
-func (a *again) remember(name string, candidates, steps []id) {
+func (a *again) remember(name string, candidates, steps []id, firm bool) {
 	if a == nil || a.over || a.numbers == nil {
 		return
 	}
-	is := answer{From: a.from(candidates)}
+	is := answer{From: a.from(candidates), Firm: firm}
 	for _, n := range steps {
 		is.Steps = binary.AppendUvarint(is.Steps, uint64(a.numbers[n]))
 	}
@@ -369,4 +491,13 @@ func (a *again) keep(name string, is answer) {
 		a.found.Names = make(map[string]answer)
 	}
 	a.found.Names[name] = is
+}
+
+// firm tells whether the steps that were found last are a firm answer: see again.
+func (p *pool) firm(candidates, steps []id, installed func(id) bool) bool {
+	if p.ps.conflicts != 0 || len(candidates) == 0 {
+		return false
+	}
+	first := id(C.ps_first(p.ps, (*C.Id)(unsafe.Pointer(&candidates[0])), C.int(len(candidates))))
+	return first != 0 && (installed(first) || slices.Contains(steps, first))
 }

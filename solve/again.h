@@ -20,4 +20,8 @@ enum {
  * multi, one byte a package, is not 0 for those that are installed beside older versions. */
 void ps_shape(ps *p, Id id, const unsigned char *multi);
 
+/* Which of these packages, of which one is to be installed, the solver takes where it can be had, whatever else there is: the
+ * only one, or the newest of one name and architecture, none of them installed. 0: it isn't known. */
+Id ps_first(ps *p, const Id *ids, int n);
+
 #endif

@@ -28,6 +28,17 @@ static char *message(const char *format, ...)
   return s ? s : strdup("out of memory");
 }
 
+/* The solver tells of each conflict that it finds, and in no other way that this program could see. */
+static void debugged(Pool *pool, void *data, int type, const char *text)
+{
+  ps *p = data;
+  (void)pool;
+  if (type & (SOLV_DEBUG_ANALYZE | SOLV_DEBUG_UNSOLVABLE))
+    p->conflicts = 1;
+  else if (type & (SOLV_FATAL | SOLV_ERROR))
+    fputs(text, stderr);
+}
+
 /* A ps whose pool is empty and set as dnf sets its own (libdnf 0.69, dnf_sack_init): the packages of a name that are for
  * different word sizes are installed side by side and in one version; whatprovides has what may not be chosen, too. */
 static ps *make(void)
@@ -40,6 +51,8 @@ static ps *make(void)
   pool_setdisttype(p->pool, DISTTYPE_RPM);
   pool_set_flag(p->pool, POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, 1);
   pool_set_flag(p->pool, POOL_FLAG_WHATPROVIDESWITHDISABLED, 1);
+  pool_setdebugcallback(p->pool, debugged, p);
+  pool_setdebugmask(p->pool, SOLV_DEBUG_ANALYZE | SOLV_DEBUG_UNSOLVABLE);
   queue_init(&p->out);
   queue_init(&p->obsoleters);
   return p;
@@ -608,6 +621,7 @@ void ps_install_only(ps *p)
 int ps_solve_job(ps *p, Queue *job, int weak)
 {
   int ok = 0;
+  p->conflicts = 0;
   queue_empty(&p->out);
   Solver *solver = solver_create(p->pool);
   /* What dnf sets (libdnf 0.69, Goal::Impl::initSolver), but for what would change the base: that it may be downgraded. */

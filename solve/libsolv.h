@@ -19,6 +19,7 @@ typedef struct ps {
   volatile int stop; /* set by ps_stop, from any thread: reading and explaining end early */
   unsigned long long unpacked; /* bytes that were read of the last rpm-md file */
   long long unsaid;  /* what explain counted and left out of text */
+  int conflicts;     /* not 0 where the last solve took anything back */
 } ps;
 
 ps *ps_new(const char *arch);

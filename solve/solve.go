@@ -536,7 +536,7 @@ func (w *planner) result(ctx context.Context, name string) Result {
 			r.Unsolvable = reason
 			return r
 		}
-		w.again.remember(name, candidates, steps)
+		w.again.remember(name, candidates, steps, w.again != nil && w.pool().firm(candidates, steps, w.inBase))
 	}
 	if len(steps) == 0 { // the base has it, or what has taken its place
 		r.InBase = true

@@ -25,6 +25,7 @@ type World struct {
 	names    int
 	packages [2][]*made // by repository
 	modules  bool       // the second has streams of a module
+	plain    bool       // as most distributions: one architecture, no conditions, a base that needs something
 }
 
 func (w *World) name() string { return fmt.Sprintf("p%02d", w.IntN(w.names)) }
@@ -46,6 +47,9 @@ func (w *World) thing() string {
 func (w *World) dep(k int) string {
 	if k > 0 && k != 3 && w.IntN(6) == 0 {
 		operator := []string{"or", "and", "if", "unless", "with", "without"}[w.IntN(6)]
+		if w.plain {
+			operator = "or"
+		}
 		if k == 1 && operator == "unless" || k == 2 && operator == "if" {
 			operator = "or" // rpm refuses them there
 		}
@@ -74,12 +78,15 @@ func (w *World) dep(k int) string {
 
 func (w *World) make() *made {
 	m := &made{name: w.name(), version: w.version(), arch: []string{"x86_64", "x86_64", "noarch", "i686"}[w.IntN(4)]}
+	if w.plain {
+		m.arch = []string{"x86_64", "noarch"}[w.IntN(2)]
+	}
 	if w.IntN(30) == 0 {
 		m.name = "kernel"
 	}
 	for k := range madeKinds {
 		few := []int{1, 3, 1, 1, 1, 1, 1, 1}[k]
-		if k > 1 && w.IntN(3) > 0 {
+		if k > 1 && w.IntN(3) > 0 || w.plain && w.IntN(3) > 0 {
 			few = 0
 		}
 		for range w.IntN(few + 1) {
@@ -96,25 +103,80 @@ func (w *World) make() *made {
 func NewWorld(seed uint64) *World {
 	w := &World{Rand: rand.New(rand.NewPCG(seed, 1)), Base: []string{"base"}}
 	w.names = 10 + w.IntN(40)
-	w.Weak, w.modules = w.IntN(3) == 0, w.IntN(3) == 0
+	if w.plain = w.IntN(2) == 0; w.plain {
+		w.names += 40
+		w.Base = append(w.Base, w.name(), w.name())
+	} else {
+		w.Weak, w.modules = w.IntN(3) == 0, w.IntN(3) == 0
+	}
 	for range w.names + w.IntN(w.names) {
 		r := w.IntN(2)
 		w.packages[r] = append(w.packages[r], w.make())
+	}
+	for range w.IntN(w.names) { // parts of one program that are built together
+		a, b := w.any(), w.any()
+		if a != nil && b != nil {
+			a.deps[1] = append(a.deps[1], exactly(b.name, b.version))
+		}
 	}
 	w.packages[0] = append(w.packages[0], &made{name: "base", version: "1", arch: "noarch"})
 	return w
 }
 
+// any is some package; nil: there is none.
+func (w *World) any() *made {
+	if r := w.packages[w.IntN(2)]; len(r) > 0 {
+		return r[w.IntN(len(r))]
+	}
+	return nil
+}
+
+func exactly(name, version string) string {
+	return fmt.Sprintf(`name=%q flags="EQ" epoch="0" ver="%s"`, name, version)
+}
+
+// rebuild gives a package a new version, and all that have to be of the same build.
+func (w *World) rebuild(name, version string) {
+	next := version + ".1"
+	var others []*made
+	for r := range w.packages {
+		for i, m := range w.packages[r] {
+			switch {
+			case m.name == name && m.version == version:
+				changed := *m
+				changed.version = next
+				w.packages[r][i] = &changed
+			case slices.Contains(m.deps[1], exactly(name, version)):
+				others = append(others, m)
+			}
+		}
+	}
+	w.follow(name, version, next)
+	for _, m := range others {
+		if len(m.version) < 12 {
+			w.rebuild(m.name, m.version)
+		}
+	}
+}
+
 // Change is what a night brings: mostly new builds of what there is.
 func (w *World) Change() {
-	for range 1 + w.IntN(4) {
+	few := 4
+	if w.plain {
+		few = 2
+	}
+	for range 1 + w.IntN(few) {
 		r := &w.packages[w.IntN(2)]
 		if len(*r) == 0 {
 			continue
 		}
 		i := w.IntN(len(*r))
 		m := *(*r)[i]
-		switch w.IntN(20) {
+		switch w.IntN(24) {
+		case 20, 21, 22, 23:
+			if m.name != "base" && len(m.version) < 12 {
+				w.rebuild(m.name, m.version)
+			}
 		case 0:
 			*r = slices.Insert(*r, i, w.make())
 		case 1:
@@ -140,7 +202,7 @@ func (w *World) Change() {
 			(*r)[i], (*r)[j] = (*r)[j], (*r)[i]
 		case 6:
 			w.Base = []string{"base"}
-			if w.IntN(2) == 0 {
+			if w.plain || w.IntN(2) == 0 {
 				w.Base = append(w.Base, w.name())
 			}
 		case 7:
@@ -181,8 +243,7 @@ func (w *World) follow(name, was, is string) {
 			for k := range changed.deps {
 				changed.deps[k] = slices.Clone(changed.deps[k])
 				for j, d := range changed.deps[k] {
-					old := fmt.Sprintf(`name=%q flags="EQ" epoch="0" ver="%s"`, name, was)
-					changed.deps[k][j] = strings.Replace(d, old, fmt.Sprintf(`name=%q flags="EQ" epoch="0" ver="%s"`, name, is), 1)
+					changed.deps[k][j] = strings.Replace(d, exactly(name, was), exactly(name, is), 1)
 				}
 			}
 			w.packages[r][i] = &changed
