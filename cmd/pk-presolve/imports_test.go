@@ -13,6 +13,7 @@ func TestImports(t *testing.T) {
 	const module = "github.com/sugarlabs/packagekit-backend-presolve/"
 	for _, rule := range []struct{ of, not string }{
 		{"cmd/pk-presolve", "solve publish"},
+		{"doctor", "ops wire dispatcher config caller"},
 		{"offers", "ops wire dispatcher rpm caller"},
 		{"db", "offers ops wire transport rpm"},
 		{"transport", "offers ops wire db rpm"},

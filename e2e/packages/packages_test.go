@@ -306,7 +306,7 @@ func TestCompletions(t *testing.T) {
 	same("presolver", []string{""}, want)
 	usage, err := exec.Command(filepath.Join(dir, "usr/libexec/pk-presolve"), "--help").CombinedOutput()
 	check(t, err)
-	helper := []string{"--help"}
+	helper := []string{"--help", "doctor"}
 	for _, f := range matches(`(?m)^  -([a-z-]+)`, string(usage)) {
 		helper = append(helper, "--"+f)
 	}
