@@ -113,7 +113,11 @@ func (d *desktop) picture(name string) {
 
 func newSchool(t *testing.T, more ...testbed.RPM) *testbed.School {
 	t.Helper()
-	return laptoptest.NewSchool(t, more...)
+	s := laptoptest.NewSchool(t, more...)
+	for _, folder := range []string{s.Dir, filepath.Dir(s.Dir)} { // RPMs there are read as the user nobody
+		check(t, os.Chmod(folder, 0o755))
+	}
+	return s
 }
 
 func check(t testing.TB, err error) {

@@ -90,7 +90,7 @@ func TestSessionInterface(t *testing.T) {
 		{"InstallPackageNames", "odd-viewer", found("odd-viewer")},
 		{"InstallPrinterDrivers", "MFG:odd;MDL:laser;", found("odd-driver")},
 		{"InstallResources", "dataengine-odd", found("plasma-odd")},
-		{"InstallPackageFiles", filepath.Join(school.Dir, "repository", "rival-1.0-1.noarch.rpm"), "GetDetailsLocal method called"},
+		{"InstallPackageFiles", filepath.Join(school.Dir, "repository", "rival-1.0-1.noarch.rpm"), "emitting files rival;1.0-1;noarch;local"},
 	} {
 		args := []any{[]string{tt.value}, "show-confirm-install", "a.desktop", map[string]dbus.Variant{}}
 		if tt.method == "InstallResources" {
