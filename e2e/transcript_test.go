@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -36,6 +37,7 @@ var update = flag.Bool("update", false, "write what was said into the transcript
 //	fault NAME                       how the school's server misbehaves from now on: see faults.
 //	talk FILE                        runs the helper through the conversation in FILE and prints it again as it
 //	                                 went: "cmp stdout FILE" tells whether it went as written.
+//	doctor                           runs "pk-presolve doctor" and prints what it says, and "= " with its exit status
 //
 // A conversation has the lines
 //
@@ -96,6 +98,18 @@ func TestTranscripts(t *testing.T) {
 				ts.Value("proxy").(*proxy).fault.Store(&args[0])
 			},
 			"talk": talk,
+			"doctor": func(ts *testscript.TestScript, neg bool, args []string) {
+				out, err := exec.Command(school.Helper, "--config", ts.Getenv("CONFIG"), "doctor").CombinedOutput()
+				if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+					ts.Check(err)
+				}
+				status := 0
+				if err != nil {
+					status = err.(*exec.ExitError).ExitCode()
+				}
+				said := strings.ReplaceAll(string(out), filepath.Dir(ts.Getenv("CONFIG")), "$LAPTOP")
+				fmt.Fprintf(ts.Stdout(), "%s= %d\n", strings.ReplaceAll(said, ts.Getenv("URL"), "$URL"), status)
+			},
 		},
 	})
 }
@@ -264,6 +278,23 @@ var faults = map[string]func(p *proxy, w http.ResponseWriter, r *http.Request){
 		if err == nil {
 			conn.Close()
 		}
+	},
+	// The server's clock is a month behind that of the laptop.
+	"clock": func(p *proxy, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().AddDate(0, -1, 0).UTC().Format(http.TimeFormat))
+		http.ServeFile(w, r, filepath.Join(school.Published(), filepath.FromSlash(r.URL.Path)))
+	},
+	// The server wants a password.
+	"password": func(p *proxy, w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+	},
+	// Nothing is signed.
+	"unsigned": func(p *proxy, w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, ".asc") {
+			http.NotFound(w, r)
+			return
+		}
+		p.upstream.ServeHTTP(w, r)
 	},
 	// A captive portal answers everything.
 	"portal": func(p *proxy, w http.ResponseWriter, r *http.Request) {

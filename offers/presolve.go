@@ -114,7 +114,20 @@ func (l presolve) check(ctx context.Context, s Source, file db.Remote) (*listing
 			return &listing{files: map[string]db.Remote{at: file}, platform: p}, nil
 		}
 	}
-	a, err := l.Trust.Check(ctx, l.claim(s, file.Body))
+	a, err := l.accepted(ctx, s, file.Body)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]db.Remote{
+		at:              file,
+		l.signersURL(s): {Validator: strings.Join(a.Signers, " "), Body: digest[:], Checked: file.Checked},
+	}
+	return &listing{files, a.Platform, a}, nil
+}
+
+// accepted is a platform.json whose signatures are believed.
+func (l presolve) accepted(ctx context.Context, s Source, head []byte) (*trust.Accepted, error) {
+	a, err := l.Trust.Check(ctx, l.claim(s, head))
 	var refused *trust.Error
 	switch {
 	case errors.As(err, &refused) && refused.Key != nil:
@@ -122,13 +135,9 @@ func (l presolve) check(ctx context.Context, s Source, file db.Remote) (*listing
 	case refused != nil:
 		return nil, fmt.Errorf("%s: %w", transport.Redacted(l.publishedURL(s, refused.What)), err)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
+		return nil, fmt.Errorf("%s: %w", transport.Redacted(l.listURL(s)), err)
 	}
-	files := map[string]db.Remote{
-		at:              file,
-		l.signersURL(s): {Validator: strings.Join(a.Signers, " "), Body: digest[:], Checked: file.Checked},
-	}
-	return &listing{files, a.Platform, a}, nil
+	return a, nil
 }
 
 // claim is what a source says of itself.

@@ -168,6 +168,15 @@ func (k *Key) Usable(now time.Time) error {
 	return nil
 }
 
+// Expires is when the key does, as it says itself; zero: never.
+func (k *Key) Expires() time.Time {
+	self, _ := k.entity.PrimarySelfSignature()
+	if self == nil || self.KeyLifetimeSecs == nil || *self.KeyLifetimeSecs == 0 {
+		return time.Time{}
+	}
+	return k.Created.Add(time.Duration(*self.KeyLifetimeSecs) * time.Second)
+}
+
 const strength = "platforms are signed with Ed25519, or RSA of 2048 bits or more, over SHA-256 or better"
 
 // hashes are those that are good enough.

@@ -38,6 +38,16 @@ func (d Database) Policy(ctx context.Context) (Policy, error) {
 	return p, nil
 }
 
+// Version is this computer's rpm, for people: "RPM version 4.18.0".
+func (d Database) Version(ctx context.Context) (string, error) {
+	var out strings.Builder
+	err := d.run(ctx, nil, []string{"--version"}, func(stdout io.Reader) { io.Copy(&out, io.LimitReader(stdout, 100)) })
+	if err != nil {
+		return "", fmt.Errorf("asking rpm for its version: %w", err)
+	}
+	return strings.TrimSpace(out.String()), nil
+}
+
 // An UnwritableError is about a database that this computer's rpm can't write to: it is of a kind
 // that rpm can't write, or rpm takes another one, which is empty, for it.
 type UnwritableError struct {

@@ -64,7 +64,7 @@ type RPM struct {
 	URL                                   string // made of the name where it is empty
 	// Dependencies, as in a spec file: "libtext >= 2:0.9".
 	Requires, Provides, Conflicts, Obsoletes, Recommends []string
-	Needs                                                []string          // capabilities more that it requires, taken as they stand, whatever is in them
+	Needs, Gives                                         []string          // capabilities more that it requires and provides, taken as they stand, whatever is in them
 	Files, Config                                        map[string]string // Config is not replaced where the user has changed it
 	// Scriptlets in Lua: a bare root has no shell.
 	Pre, Post, Preun, Postun string
@@ -121,6 +121,9 @@ func (r RPM) WriteFile(path string) error {
 	}
 	for _, capability := range r.Needs {
 		meta.Requires = append(meta.Requires, &rpmpack.Relation{Name: capability})
+	}
+	for _, capability := range r.Gives {
+		meta.Provides = append(meta.Provides, &rpmpack.Relation{Name: capability})
 	}
 	p, err := rpmpack.NewRPM(meta)
 	if err != nil {

@@ -249,7 +249,7 @@ func unanswered(err error, connected bool) *trouble {
 	case errors.As(err, &local):
 		t.kind = local.kind()
 	case why.Certificate:
-		t.kind, t.err = Refused, fmt.Errorf("%w (is the clock right?)", t.err)
+		t.kind, t.certificate, t.err = Refused, true, fmt.Errorf("%w (is the clock right?)", t.err)
 	case !connected:
 		t.kind, t.noRoute, t.refused = NoNetwork, why.NoRoute, why.NoServer
 	}

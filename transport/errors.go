@@ -63,6 +63,12 @@ func (e *Error) Unwrap() error { return e.Err }
 var (
 	ErrRedirect = errors.New("a redirect that isn't followed")
 	ErrStalled  = errStalled // a source that sent too little for too long
+	// This computer knows no way to the source: no route, no name server, no such name.
+	ErrNoRoute = errors.New("no way to the source is known")
+	// The source's computer, or the proxy, is there and nothing listens.
+	ErrNoServer = errors.New("nothing listens there")
+	// The source has no certificate that this computer believes now.
+	ErrCertificate = errors.New("a certificate that isn't believed")
 )
 
 // A StatusError is a server's answer that has not what was asked for.
@@ -84,11 +90,17 @@ type trouble struct {
 	noRoute bool
 	// refused tells that the source's computer, or the proxy, is there and nothing listens.
 	refused bool
-	err     error
+	// certificate tells that the source's isn't believed.
+	certificate bool
+	err         error
 }
 
 func (t *trouble) Error() string { return t.err.Error() }
 func (t *trouble) Unwrap() error { return t.err }
+
+func (t *trouble) Is(target error) bool {
+	return t.noRoute && target == ErrNoRoute || t.refused && target == ErrNoServer || t.certificate && target == ErrCertificate
+}
 
 // temporary tells whether the same source may do better in a while.
 func (t *trouble) temporary() bool { return t.kind == NoNetwork || t.kind == Interrupted }

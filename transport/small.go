@@ -193,6 +193,8 @@ type Answer struct {
 	ETag string
 	// Unchanged tells that the file is still the one that the given ETag came with.
 	Unchanged bool
+	// Date is what the source's clock says; zero where it doesn't tell.
+	Date time.Time
 }
 
 // Revalidate asks whether the file at url, of at most limit bytes, is still the one that etag came
@@ -253,7 +255,8 @@ func (c *Client) revalidateOnce(ctx context.Context, url, etag string, limit int
 	if resp.ContentLength > int64(len(body)) {
 		return Answer{}, &trouble{kind: Interrupted, err: fmt.Errorf("%d of %d bytes came", len(body), resp.ContentLength)}
 	}
-	return Answer{Body: body, ETag: validator(resp.Header, c.now())}, nil
+	date, _ := http.ParseTime(resp.Header.Get("Date")) // zero where there is none
+	return Answer{Body: body, ETag: validator(resp.Header, c.now()), Date: date}, nil
 }
 
 // maxValidator is in bytes: it is stored.

@@ -29,6 +29,8 @@ type Claim struct {
 type Accepted struct {
 	Platform *tree.Platform
 	Signers  []string // fingerprints of those that signed it, and may
+	// Until is when their keys, or the keys file that leads to them, expire; zero: never.
+	Until time.Time
 }
 
 // Check tells whether a claim is believed. What was accepted stays as it was, but for a new keys file.
@@ -76,7 +78,26 @@ func (s *Store) Check(ctx context.Context, c Claim) (*Accepted, error) {
 	if p.Expires.Before(now) {
 		return nil, wrong(Expired, what, "it has expired at %s, and it is %s now: whoever publishes it has to build or sign again; if this computer's clock is wrong, correct it", day(p.Expires), day(now))
 	}
-	return a, nil
+	a.Until, err = s.until(c.Anchors, by)
+	return a, err
+}
+
+// until is when nothing more is believed of these keys: when the last of them expires, or the keys
+// file that the anchors have led to.
+func (s *Store) until(anchors []string, by []*pgp.Key) (at time.Time, err error) {
+	for _, k := range by {
+		expires := k.Expires()
+		if expires.IsZero() {
+			at = expires
+			break
+		}
+		at = later(at, expires)
+	}
+	file, err := s.keysOf(anchors)
+	if file != nil && (at.IsZero() || file.Expires.Before(at)) {
+		at = file.Expires
+	}
+	return at, err
 }
 
 // Accept keeps what Check has accepted: from now on nothing older is.

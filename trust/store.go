@@ -29,6 +29,8 @@ type Store struct {
 
 	read  os.FileInfo // the file that state is from; nil: there was none
 	state state
+
+	looks, changed bool // see Looking; state isn't what the file has any more
 }
 
 // state is what the file has.
@@ -63,8 +65,19 @@ func Open(folder, keyring string, built time.Time, note func(problem error)) *St
 	return &Store{folder: folder, keyring: keyring, built: built, clock: time.Now, note: note}
 }
 
+// Looking is the store for who only looks: what it accepts is kept in memory, and the files stay as
+// they are.
+func (s *Store) Looking() *Store {
+	looking := *s
+	looking.looks = true
+	return &looking
+}
+
 // load reads the file where it isn't the one that was read.
 func (s *Store) load() error {
+	if s.changed {
+		return nil
+	}
 	path := filepath.Join(s.folder, File)
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,6 +105,14 @@ func (s *Store) load() error {
 
 // change changes what the file has, while nobody else does.
 func (s *Store) change(f func(*state)) error {
+	if s.looks {
+		if err := s.load(); err != nil {
+			return err
+		}
+		s.state, s.changed = s.state.clone(), true
+		f(&s.state)
+		return nil
+	}
 	lock, err := os.OpenFile(filepath.Join(s.folder, ".trust.lock"), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("keeping whom this computer trusts: %w", err)

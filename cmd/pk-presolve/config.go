@@ -274,14 +274,13 @@ func (c *settings) database(file *config.File) (rpm.Database, error) {
 	return d, file.Errorf(key, "there is no RPM database in %s: %s; \"rpm --root %s --dbpath %s --initdb\" makes an empty one", d.Dir(), correct, root, d.Path)
 }
 
+var errNotRoot = errors.New("it isn't root")
+
 // downloader is the user whose process downloads; nil, and why, where the helper does it. A user who
 // is in none of the system's files is none: /etc/passwd is read.
 func (t *transport) downloader() (*syscall.Credential, error) {
-	switch {
-	case t.User == "":
+	if t.User == "" {
 		return nil, errors.New("the configuration says so")
-	case os.Geteuid() != 0:
-		return nil, errors.New("it isn't root")
 	}
 	u, err := user.Lookup(t.User)
 	if err != nil {
@@ -297,6 +296,9 @@ func (t *transport) downloader() (*syscall.Credential, error) {
 	}
 	if uid == 0 || gid == 0 {
 		return nil, fmt.Errorf("%s is root, or of its group", t.User)
+	}
+	if os.Geteuid() != 0 {
+		return nil, errNotRoot
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }

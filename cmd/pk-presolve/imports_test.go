@@ -17,6 +17,7 @@ func TestImports(t *testing.T) {
 		{"serve", "solve publish mirror pages offers ops wire db"},
 		{"pages", "serve mirror offers ops wire db"},
 		{"mirror", "pages offers ops wire db"},
+		{"doctor", "ops wire dispatcher config caller"},
 		{"offers", "ops wire dispatcher rpm caller"},
 		{"db", "offers ops wire transport rpm"},
 		{"transport", "offers ops wire db rpm"},

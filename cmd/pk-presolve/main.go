@@ -4,7 +4,7 @@
 // that come on stdin.
 //
 //	pk-presolve [--config FILE] [--dialect D] [--one-shot | --stay] [COMMAND [ARG…]]
-//	pk-presolve [--config FILE] --check
+//	pk-presolve [--config FILE] doctor
 //	pk-presolve --version
 //
 // Called by the name of a command of an older PackageKit ("search-name.py", "presolve-search-name":
@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -59,7 +60,7 @@ import (
 )
 
 const usage = `pk-presolve [--config FILE] [--dialect D] [--one-shot | --stay] [COMMAND [ARG…]]
-pk-presolve [--config FILE] --check
+pk-presolve [--config FILE] doctor
 pk-presolve --version
 
 Carries out COMMAND, then the commands that come on stdin, one a line, the words
@@ -67,6 +68,10 @@ separated by tabs, until "exit" or a while without any. PackageKit starts it; by
 hand it is good for trying things:
 
     pk-presolve --one-shot resolve none sugar-write-activity
+
+doctor looks at all that has to be right for that: the configuration, the RPM
+database, disks, sources, keys, the clock, PackageKit. It says what to do where
+something is wrong, and changes nothing.
 
 PackageKits before 0.3.2 have a program for each command. Links to this one that
 are called search-name.py, presolve-search-name and so on are those programs.
@@ -99,8 +104,10 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	case a.version:
 		fmt.Fprintf(stdout, "pk-presolve %s, format %d, dialects %s\n", programVersion(), tree.Format, strings.Join(wire.Dialects(), ", "))
 		return dispatcher.Success
-	case a.check:
-		return check(a, stdout, stderr)
+	case !a.oneShot && slices.Equal(a.command, []string{"doctor"}):
+		ctx, started := starting(signals)
+		defer started()
+		return examine(ctx, a, stdout)
 	}
 	c, dialect, err := a.configuration()
 	if err == nil {
@@ -126,7 +133,6 @@ type arguments struct {
 	dialect string // of --dialect
 	oneShot bool
 	stays   bool
-	check   bool
 	version bool
 	command []string
 	named   wire.Dialect // what belongs to the program's name
@@ -144,7 +150,6 @@ func parseArguments(args []string, stderr io.Writer) (*arguments, error) {
 	flags.StringVar(&a.dialect, "dialect", "", "the generation of the protocol, or the PackageKit release that speaks it, e.g. 1.2.8 (default: the\nconfiguration's, else what belongs to the name of the program, else 1.2)")
 	flags.BoolVar(&a.oneShot, "one-shot", false, "stop after COMMAND")
 	flags.BoolVar(&a.stays, "stay", false, "go on after a command that a signal has cancelled; PackageKit's own code that starts helpers\nkills one that does")
-	flags.BoolVar(&a.check, "check", false, "read the configuration, say what it means, change nothing")
 	flags.BoolVar(&a.version, "version", false, "print the version")
 	if err := flags.Parse(args[1:]); err != nil {
 		return nil, err

@@ -57,7 +57,7 @@ func TestLifeOnDebian(t *testing.T) {
 	d.run("rpm --dbpath /var/lib/rpm --initdb && rpm --dbpath /var/lib/rpm -i --justdb --nodeps --force-debian /*.rpm")
 	d.write("etc/PackageKit/presolve.toml", fmt.Sprintf("platform = %q\nrpmdb = \"/var/lib/rpm\"\n[mounts]\nfolders = []\n[[source]]\nid = \"school\"\nurl = %q\nkeys = [%q]\n",
 		testbed.Platform, school.Server.URL, school.Key.Fingerprint))
-	d.run("pk-presolve --check && presolve-backend on")
+	d.run("presolve-backend on && pk-presolve doctor")
 	d.backendIs("presolve")
 	d.pk("pkcon -p -y install hello")
 	if out := d.run("rpm --dbpath /var/lib/rpm -q hello libgreet && test -e /usr/bin/hello && ls -ld /var/lib/pk-presolve && getent passwd _pk-presolve"); !strings.Contains(out, "hello-1.0-1") || !strings.Contains(out, "drwx------") {

@@ -72,6 +72,7 @@ func TestPackages(t *testing.T) {
 			"/packagekit-backend/presolve/libpk_backend_presolve.so", "/usr/lib/sysusers.d/packagekit-backend-presolve.conf",
 			"/usr/share/man/man5/presolve.toml.5.gz", "/usr/share/man/man8/pk-presolve.8.gz", "/usr/share/man/man8/presolve-backend.8.gz",
 			"/usr/share/bash-completion/completions/pk-presolve", "/usr/share/doc/packagekit-backend-presolve/changelog.gz",
+			"/usr/share/packagekit-backend-presolve/sugar/packagekit.py", "/usr/share/doc/packagekit-backend-presolve/examples/sugar-launch-packaged",
 		},
 		"presolver": {
 			"/etc/presolver", "/usr/bin/presolver", "/usr/lib/systemd/system/presolver.service", "/usr/lib/systemd/system/presolver.socket", "/usr/lib/systemd/system/presolver-build@.timer",
@@ -306,7 +307,7 @@ func TestCompletions(t *testing.T) {
 	same("presolver", []string{""}, want)
 	usage, err := exec.Command(filepath.Join(dir, "usr/libexec/pk-presolve"), "--help").CombinedOutput()
 	check(t, err)
-	helper := []string{"--help"}
+	helper := []string{"--help", "doctor"}
 	for _, f := range matches(`(?m)^  -([a-z-]+)`, string(usage)) {
 		helper = append(helper, "--"+f)
 	}
