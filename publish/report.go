@@ -16,13 +16,15 @@ import (
 
 // A Report is report.json: what was solved, and what was not and why.
 type Report struct {
-	Format   int        `json:"format"`
-	Platform string     `json:"platform"`
-	Serial   int64      `json:"serial"` // of what is published after the build
-	Totals   Totals     `json:"totals"`
-	Solved   []Solved   `json:"solved"`
-	Unsolved []Unsolved `json:"unsolved"`
-	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+	Format   int    `json:"format"`
+	Platform string `json:"platform"`
+	Serial   int64  `json:"serial"` // of what is published after the build
+	// RolledBackTo is the earlier serial whose content was published again without a build; 0: none.
+	RolledBackTo int64      `json:"rolled_back_to,omitempty"`
+	Totals       Totals     `json:"totals"`
+	Solved       []Solved   `json:"solved"`
+	Unsolved     []Unsolved `json:"unsolved"`
+	InBase       []string   `json:"in_base"` // names that need no tree: the base has them
 	// LeftOut are the names of packages of the repositories that are none that rpm takes, as
 	// solve.Visible writes them. They are no names that can be asked for.
 	LeftOut []string `json:"left_out"`

@@ -2,8 +2,8 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), and tells what
-// is published (why, diff, status).
+// makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), tells what is
+// published (why, diff, status), and publishes that again (resign, rollback).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
 // solve's, signatures are signing's, and the published folder is publish's.
@@ -54,6 +54,9 @@ type cli struct {
 	Why    whyCmd    `cmd:"" help:"Tell why a package is published, and what pulls it in, or why it isn't. Exits with 4 where it isn't."`
 	Diff   diffCmd   `cmd:"" help:"Tell what differs between two published platforms, or two serials of one."`
 	Status statusCmd `cmd:"" help:"Tell what is published in a folder."`
+
+	Resign   resignCmd   `cmd:"" help:"Have what is published be valid for longer, without a build, where less than half of --valid-for is left."`
+	Rollback rollbackCmd `cmd:"" help:"Publish again what an earlier serial had, under a new serial."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }
