@@ -18,8 +18,7 @@ import (
 // writePlatforms writes platforms.json, by which a laptop knows which other platforms are published
 // beside its own: those whose folders are there. A build of another platform at the same time is
 // waited for.
-func writePlatforms(ctx context.Context, b *builder) error {
-	output := b.Output
+func writePlatforms(ctx context.Context, output string, before func(string) error) error {
 	lock, err := os.OpenFile(filepath.Join(output, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return fmt.Errorf("locking the output: %w", err)
@@ -46,12 +45,32 @@ func writePlatforms(ctx context.Context, b *builder) error {
 	if err != nil {
 		return err
 	}
-	f := newFolder(output, []string{""}, b.before)
+	f := newFolder(output, []string{""}, before)
 	defer f.abandon()
 	if err := f.replace("platforms.json", content); err != nil {
 		return err
 	}
 	return f.commit()
+}
+
+// Merge makes platforms.json of the platforms in an output folder that several computers write to, whose
+// file system may not keep them from doing so at once. It gives their names.
+func Merge(ctx context.Context, output string) (names []string, err error) {
+	if err := writePlatforms(ctx, output, func(string) error { return nil }); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(output, "platforms.json"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := tree.ParsePlatforms(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all.Platforms {
+		names = append(names, p.Platform)
+	}
+	return names, nil
 }
 
 // flock waits for a lock on a file until ctx ends.

@@ -30,7 +30,7 @@ var Presolve = &Layout{
 	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms", "keys"},
 	rpms:  rpms,
 	open:  openPresolve,
-	after: writePlatforms,
+	after: func(ctx context.Context, b *builder) error { return writePlatforms(ctx, b.Output, b.before) },
 }
 
 // rpms is where trees look for RPMs in a platform's folder.

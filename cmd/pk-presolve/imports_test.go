@@ -12,7 +12,8 @@ import (
 func TestImports(t *testing.T) {
 	const module = "github.com/sugarlabs/packagekit-backend-presolve/"
 	for _, rule := range []struct{ of, not string }{
-		{"cmd/pk-presolve", "solve publish"},
+		{"cmd/pk-presolve", "solve publish bucket"},
+		{"publish", "bucket"},
 		{"offers", "ops wire dispatcher rpm caller"},
 		{"db", "offers ops wire transport rpm"},
 		{"transport", "offers ops wire db rpm"},

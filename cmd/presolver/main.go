@@ -3,7 +3,8 @@
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
 // makes, uses and checks the keys that it is signed with (keygen, sign, keys, verify), tells what is
-// published (why, diff, status), and publishes that again (resign, rollback).
+// published (why, diff, status), and publishes that again (resign, rollback)
+// or in an object store (upload, merge).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
 // solve's, signatures are signing's, and the published folder is publish's.
@@ -46,6 +47,9 @@ func (e *exitError) Unwrap() error { return e.error }
 type cli struct {
 	Build buildCmd `cmd:"" help:"Solve the trees of a platform and publish them. Exits with 0 when they are published, 1 when it failed, 2 when the command line or the configuration is wrong, 3 when --strict kept them from being published."`
 	Serve serveCmd `cmd:"" help:"Serve a published folder over HTTP."`
+
+	Upload uploadCmd `cmd:"" help:"Bring a published folder to a bucket of an object store."`
+	Merge  mergeCmd  `cmd:"" help:"Make platforms.json of what several computers have published in one place."`
 
 	Keygen keygenCmd `cmd:"" help:"Make a key to sign with."`
 	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`
