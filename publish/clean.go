@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -20,10 +21,7 @@ const waiting = ".waiting.json"
 // time until, which is not before the expiry of what was published last, counted from the first
 // build that doesn't have it.
 func (f *folder) clean(ctx context.Context, now, until time.Time, of func(name string) fate) error {
-	was, next := make(map[string]time.Time), make(map[string]time.Time)
-	if data, err := os.ReadFile(f.path(waiting)); err == nil && json.Unmarshal(data, &was) != nil {
-		clear(was)
-	}
+	was, next := Waiting(f.dir), make(map[string]time.Time)
 	err := f.each(func(name string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -57,4 +55,14 @@ func (f *folder) clean(ctx context.Context, now, until time.Time, of func(name s
 		return err
 	}
 	return f.appear(waiting)
+}
+
+// Waiting tells until when the files in a layout's folder are kept that the last build doesn't have, by
+// their names; of an index by its folder's.
+func Waiting(dir string) map[string]time.Time {
+	was := make(map[string]time.Time)
+	if data, err := os.ReadFile(filepath.Join(dir, waiting)); err == nil && json.Unmarshal(data, &was) != nil {
+		clear(was)
+	}
+	return was
 }

@@ -51,6 +51,9 @@ func (f *folder) aside(name string) string {
 	return dir + aside + base
 }
 
+// Lock keeps builds out of a platform's folder, until unlock.
+func Lock(dir string) (unlock func(), err error) { return newFolder(dir, nil, nil).lock() }
+
 // lock keeps other builds out of the folder, which it makes.
 func (f *folder) lock() (unlock func(), err error) {
 	if err := os.MkdirAll(f.dir, 0o755); err != nil {

@@ -53,6 +53,26 @@ func writePlatforms(ctx context.Context, output string, before func(string) erro
 	return f.commit()
 }
 
+// Merge makes platforms.json of the platforms in an output folder that several computers write to, whose
+// file system may not keep them from doing so at once. It gives their names.
+func Merge(ctx context.Context, output string) (names []string, err error) {
+	if err := writePlatforms(ctx, output, func(string) error { return nil }); err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(output, "platforms.json"))
+	if err != nil {
+		return nil, err
+	}
+	all, err := tree.ParsePlatforms(data)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all.Platforms {
+		names = append(names, p.Platform)
+	}
+	return names, nil
+}
+
 // flock waits for a lock on a file until ctx ends.
 func flock(ctx context.Context, file *os.File) error {
 	again := time.NewTicker(50 * time.Millisecond)

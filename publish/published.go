@@ -72,7 +72,7 @@ func heads(dir string) map[int64]*tree.Platform {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
+		if err != nil || tree.HeadName(data) != e.Name() {
 			continue
 		}
 		if p, err := tree.ParsePlatform(data, filepath.Base(dir)); err == nil {

@@ -16,13 +16,15 @@ import (
 
 // A Report is report.json: what was solved, and what was not and why.
 type Report struct {
-	Format   int        `json:"format"`
-	Platform string     `json:"platform"`
-	Serial   int64      `json:"serial"` // of what is published after the build
-	Totals   Totals     `json:"totals"`
-	Solved   []Solved   `json:"solved"`
-	Unsolved []Unsolved `json:"unsolved"`
-	InBase   []string   `json:"in_base"` // names that need no tree: the base has them
+	Format   int    `json:"format"`
+	Platform string `json:"platform"`
+	Serial   int64  `json:"serial"` // of what is published after the build
+	// RolledBackTo is the earlier serial whose content was published again without a build; 0: none.
+	RolledBackTo int64      `json:"rolled_back_to,omitempty"`
+	Totals       Totals     `json:"totals"`
+	Solved       []Solved   `json:"solved"`
+	Unsolved     []Unsolved `json:"unsolved"`
+	InBase       []string   `json:"in_base"` // names that need no tree: the base has them
 	// LeftOut are the names of packages of the repositories that are none that rpm takes, as
 	// solve.Visible writes them. They are no names that can be asked for.
 	LeftOut []string `json:"left_out"`
@@ -100,4 +102,44 @@ func Mirrors(output, platform string) map[string][]string {
 		r.decode(data)
 	}
 	return r.Mirrors
+}
+
+// GoOn has the next build of a platform in an output folder go on from a serial that was published elsewhere,
+// where the folder has nothing of it: readers take no lower one. Where the folder has less, the error says
+// so.
+func GoOn(output, platform string, serial int64) error {
+	f := newFolder(filepath.Join(output, platform), []string{""}, func(string) error { return nil })
+	unlock, err := f.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer f.abandon()
+	var is Report
+	if data, err := os.ReadFile(f.path("report.json")); err == nil {
+		is.decode(data)
+	}
+	if exists(f.path("platform.json")) {
+		p, err := OpenPublished(f.dir, 0)
+		if err != nil {
+			return nil // the build says it
+		}
+		if p.Serial < serial {
+			return fmt.Errorf("%s has the serial %d, and elsewhere the serial %d is published already, from another folder: build there, or remove this one, and the build goes on from that", f.dir, p.Serial, serial)
+		}
+		return nil
+	}
+	if is.Serial >= serial {
+		return nil
+	}
+	report := newReport(platform)
+	report.Serial = serial
+	content, err := report.encode()
+	if err != nil {
+		return err
+	}
+	if err := f.replace("report.json", content); err != nil {
+		return err
+	}
+	return f.commit()
 }

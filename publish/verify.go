@@ -24,12 +24,20 @@ type Verified struct {
 // everything, and tells of each file that is missing or isn't what it should be. Of a copy of some
 // programs those count whose trees are there. The error is the context's.
 func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(error)) (Verified, error) {
-	root, err := os.OpenRoot(dir)
+	v, err := verify(ctx, dir, p, problem)
 	if err != nil {
 		return Verified{}, err
 	}
+	return v.Verified, nil
+}
+
+func verify(ctx context.Context, dir string, p *tree.Platform, problem func(error)) (*verifier, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
 	defer root.Close()
-	v := &verifier{ctx: ctx, root: root, p: p, problem: problem, seen: make(map[string]bool)}
+	v := &verifier{ctx: ctx, root: root, p: p, problem: problem, seen: make(map[string]bool), opened: make(map[string]bool)}
 	if data, err := root.ReadFile(tree.CopiesName); err == nil {
 		says, err := tree.ParseCopies(data, p.Platform)
 		v.chosen = err == nil && says.Chosen
@@ -60,7 +68,7 @@ func Verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	if !p.Categories.IsZero() {
 		v.categories()
 	}
-	return v.Verified, ctx.Err()
+	return v, ctx.Err()
 }
 
 type verifier struct {
@@ -73,6 +81,7 @@ type verifier struct {
 	chosen     bool   // not all trees are there
 	problem    func(error)
 	seen       map[string]bool
+	opened     map[string]bool // files, by their names
 }
 
 func (v *verifier) wrong(name string, err error) {
@@ -111,6 +120,7 @@ func (v *verifier) open(name string) (f *os.File, size int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	v.opened[name] = true
 	f, err = v.root.Open(name)
 	return f, info.Size(), err
 }

@@ -12,8 +12,8 @@ import (
 func TestImports(t *testing.T) {
 	const module = "github.com/sugarlabs/packagekit-backend-presolve/"
 	for _, rule := range []struct{ of, not string }{
-		{"cmd/pk-presolve", "solve publish mirror pages serve"},
-		{"publish", "mirror pages offers ops wire db"},
+		{"cmd/pk-presolve", "solve publish mirror pages serve bucket"},
+		{"publish", "bucket mirror pages offers ops wire db"},
 		{"serve", "solve publish mirror pages offers ops wire db"},
 		{"pages", "serve mirror offers ops wire db"},
 		{"mirror", "pages offers ops wire db"},

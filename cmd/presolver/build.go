@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/bucket"
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
@@ -20,16 +21,58 @@ import (
 )
 
 type buildCmd struct {
-	Config string `short:"c" required:"" placeholder:"FILE" help:"The platform's configuration."`
-	Check  bool   `help:"Say what the configuration means, or what is wrong with it, and build nothing."`
-	Strict bool   `help:"Publish nothing when a name can't be solved."`
-	Quiet  bool   `short:"q" help:"Say nothing but what went wrong: for cron."`
+	Config []string `short:"c" required:"" sep:"none" placeholder:"FILE" help:"The platform's configuration; say it for each platform, or name a folder of them."`
+	Shard  string   `placeholder:"I/N" help:"Of the configurations, build each Nth alone, from the Ith on, which is counted from 0: for N computers that share the work."`
+	Check  bool     `help:"Say what the configuration means, or what is wrong with it, and build nothing."`
+	Strict bool     `help:"Publish nothing when a name can't be solved."`
+	Quiet  bool     `short:"q" help:"Say nothing but what went wrong: for cron."`
 }
 
-// Run builds and publishes a platform.
+// Run builds and publishes each platform that falls to this computer. One that fails keeps no other from
+// being built.
 func (c *buildCmd) Run(ctx context.Context, std streams) error {
+	files, err := configurations(c.Config)
+	if err == nil {
+		files, err = shard(files, c.Shard)
+	}
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	if len(files) == 1 {
+		return c.platform(ctx, std, files[0])
+	}
+	var failed []string
+	code := 0
+	for _, file := range files {
+		err := c.platform(ctx, std, file)
+		if ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			fmt.Fprintf(std.err, "presolver: %s: %s\n", file, solve.Visible(err.Error()))
+			failed = append(failed, file)
+			var exit *exitError
+			switch {
+			case !errors.As(err, &exit):
+				code = exitFailed
+			case code == 0:
+				code = exit.code
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return &exitError{code, fmt.Errorf("of %s %d failed: %s", count(len(files), "platform"), len(failed), strings.Join(failed, ", "))}
+	}
+	if len(files) == 0 && !c.Quiet {
+		fmt.Fprintf(std.out, "nothing falls to the shard %s\n", c.Shard)
+	}
+	return nil
+}
+
+// platform builds and publishes one.
+func (c *buildCmd) platform(ctx context.Context, std streams, name string) error {
 	start := time.Now()
-	conf, file, err := readConfig(c.Config)
+	conf, file, err := readConfig(name)
 	if err == nil && c.Check {
 		err = conf.lookAtRepositories(file)
 	}
@@ -41,13 +84,26 @@ func (c *buildCmd) Run(ctx context.Context, std streams) error {
 		return &exitError{exitUsage, err}
 	}
 	if c.Check {
-		conf.describe(std.out, c.Config, signed)
+		conf.describe(std.out, name, signed)
 		for _, w := range conf.warnings() {
 			fmt.Fprintln(std.err, "warning: "+w)
 		}
 		return nil
 	}
-	return c.build(ctx, std, conf, signed, start)
+	options := conf.publish()
+	if conf.Bucket != "" { // found out before hours of work, too
+		serial, err := bucket.Serial(ctx, conf.Bucket, conf.Platform)
+		if err == nil {
+			err = publish.GoOn(options.Output, conf.Platform, serial)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := c.build(ctx, std, conf, signed, start); err != nil || conf.Bucket == "" {
+		return err
+	}
+	return toBucket(ctx, std, conf.Bucket, options.Output, []string{conf.Platform}, c.Quiet)
 }
 
 // build solves and publishes.
@@ -55,7 +111,7 @@ func (c *buildCmd) build(ctx context.Context, std streams, conf *settings, signe
 	progress := newProgress(std.err, c.Quiet)
 	defer progress.close()
 	if signed == nil && slices.Contains(conf.layouts(), publish.Presolve) {
-		progress.note(fmt.Sprintf(`nobody signs this platform: laptops will refuse it unless their source says signatures = "none"; see [signing] in presolver(1) and %s`, c.Config))
+		progress.note(fmt.Sprintf(`nobody signs this platform: laptops will refuse it unless their source says signatures = "none"; see [signing] in presolver(1) and %s`, conf.name))
 	} else if signed != nil {
 		for _, w := range signed.Soon(start, soon) {
 			progress.note("warning: " + w)

@@ -34,6 +34,9 @@ func (c *settings) describe(out io.Writer, name string, signed *signing.Signing)
 	say := func(what, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", what, fmt.Sprintf(format, args...)) }
 	say("platform", "%s, %s", c.Platform, c.Arch)
 	say("output", "%s, %s", c.Output, strings.Join(c.Layouts, " and "))
+	if c.Bucket != "" {
+		say("bucket", "%s", c.Bucket)
+	}
 	if c.RPMs == "copy" {
 		say("rpms", "in the output too")
 	} else {

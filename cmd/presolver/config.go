@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/bucket"
 	"github.com/sugarlabs/packagekit-backend-presolve/config"
 	"github.com/sugarlabs/packagekit-backend-presolve/publish"
 	"github.com/sugarlabs/packagekit-backend-presolve/solve"
@@ -23,10 +24,12 @@ import (
 
 // settings are what the file of presolver build -c says.
 type settings struct {
+	name             string          // of the file
 	Platform         string          `toml:"platform"`
 	Arch             string          `toml:"arch"`
 	ReleaseVer       string          `toml:"releasever"`
 	Output           config.Path     `toml:"output"`
+	Bucket           string          `toml:"bucket"` // where Output is brought to
 	Cache            config.Path     `toml:"cache"`
 	RPMs             string          `toml:"rpms"`
 	Layouts          []string        `toml:"layouts"`
@@ -113,6 +116,7 @@ func defaults() settings {
 // there. Its errors name the file, the line where they can, and what would be right.
 func readConfig(name string) (*settings, *config.File, error) {
 	c := defaults()
+	c.name = name
 	file, err := config.Read(name, &c)
 	if err == nil {
 		err = c.check(file)
@@ -149,6 +153,10 @@ func (c *settings) check(file *config.File) error {
 		return bad("arch", "%s is not an architecture: name it as rpm does, e.g. x86_64, i686, aarch64 or armv7hl", config.Shown(c.Arch))
 	case c.Output == "":
 		return bad("output", `output is missing: name the folder to publish in, e.g. output = "/srv/presolve"`)
+	case c.Bucket != "" && bucket.Check(c.Bucket) != nil:
+		return bad("bucket", "bucket = %s: %v", config.Shown(c.Bucket), bucket.Check(c.Bucket))
+	case c.Bucket != "" && slices.Contains(c.Layouts, publish.SugarNetwork.Name):
+		return bad("bucket", "readers of the layout %q list its folder, which a bucket doesn't answer: leave out the bucket, or publish that layout by another configuration", publish.SugarNetwork.Name)
 	case len(c.Layouts) == 0:
 		return bad("layouts", "layouts is empty: give at least one, %s, or leave it out", config.Either(publish.LayoutNames()...))
 	case time.Duration(c.ValidFor) < time.Minute:

@@ -229,7 +229,7 @@ func TestCheckRefuses(t *testing.T) {
 		}
 		want := file + tt.want
 		var out bytes.Buffer
-		err := (&buildCmd{Config: file, Check: true}).Run(t.Context(), streams{&out, os.Stderr})
+		err := (&buildCmd{Config: []string{file}, Check: true}).Run(t.Context(), streams{&out, os.Stderr})
 		if tt.want == "" {
 			if err != nil || !strings.HasPrefix(out.String(), file+" is right. What it means:\nplatform ") {
 				t.Errorf("%s\n%v: %s", tt.text, err, &out)
@@ -264,11 +264,11 @@ func TestPasswordIsHidden(t *testing.T) {
 		defer said.Close()
 		var out bytes.Buffer
 		std := streams{&out, said}
-		failed := (&buildCmd{Config: file}).Run(t.Context(), std)
+		failed := (&buildCmd{Config: []string{file}}).Run(t.Context(), std)
 		if failed == nil {
 			t.Fatal("there is no repository, and it was built")
 		}
-		if err := (&buildCmd{Config: file, Check: true}).Run(t.Context(), std); err != nil {
+		if err := (&buildCmd{Config: []string{file}, Check: true}).Run(t.Context(), std); err != nil {
 			t.Fatal(err)
 		}
 		notes, err := os.ReadFile(said.Name())

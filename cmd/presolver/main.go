@@ -2,9 +2,10 @@
 
 // Command presolver is the server's tool: it solves the dependency trees of a platform's top-level
 // packages and publishes them for laptops to download (build), serves a published folder (serve),
-// copies it over a network or by a stick (mirror, export, import), makes
-// pages for people of it (pages), makes, uses and checks the keys
-// that it is signed with (keygen, sign, keys, verify), and tells what is published (why, diff, status).
+// brings it to other places over a network, by a stick or in an object store (mirror, export, import,
+// upload, merge), makes pages for people of it (pages), makes, uses and checks the keys that it is
+// signed with (keygen, sign, keys, verify), tells what is published (why, diff, status), and publishes
+// that again (resign, rollback).
 //
 // This package reads flags and the configuration, shows progress and serves files; solving is
 // solve's, signatures are signing's, copies are mirror's, pages are pages', and the published folder is publish's.
@@ -52,6 +53,8 @@ type cli struct {
 	Export exportCmd `cmd:"" help:"Copy programs, with all that they need, to a stick."`
 	Import importCmd `cmd:"" help:"Copy what is on a stick to a folder that is served here."`
 	Pages  pagesCmd  `cmd:"" help:"Make pages for people of what is published in a folder, or bring them up to date."`
+	Upload uploadCmd `cmd:"" help:"Bring a published folder to a bucket of an object store."`
+	Merge  mergeCmd  `cmd:"" help:"Make platforms.json of what several computers have published in one place."`
 
 	Keygen keygenCmd `cmd:"" help:"Make a key to sign with."`
 	Sign   signCmd   `cmd:"" help:"Add a signature to what is published, or to a keys file."`
@@ -60,6 +63,9 @@ type cli struct {
 	Why    whyCmd    `cmd:"" help:"Tell why a package is published, and what pulls it in, or why it isn't. Exits with 4 where it isn't."`
 	Diff   diffCmd   `cmd:"" help:"Tell what differs between two published platforms, or two serials of one."`
 	Status statusCmd `cmd:"" help:"Tell what is published in a folder."`
+
+	Resign   resignCmd   `cmd:"" help:"Have what is published be valid for longer, without a build, where less than half of --valid-for is left."`
+	Rollback rollbackCmd `cmd:"" help:"Publish again what an earlier serial had, under a new serial."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }

@@ -284,6 +284,9 @@ func describePublished(std streams, p *publish.Published, now time.Time) {
 	const format = "2006-01-02 15:04 MST"
 	say("platform", "%s, %s", p.Platform.Platform, p.Arch)
 	say("serial", "%d", p.Serial)
+	if was := p.Report.RolledBackTo; was > 0 {
+		say("content", "that of the serial %d (presolver rollback)", was)
+	}
 	say("created", "%s", p.Created.Local().Format(format))
 	left := p.Expires.Sub(now)
 	if left < 0 {

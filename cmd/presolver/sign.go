@@ -208,11 +208,16 @@ func writeNew(name string, content []byte, mode fs.FileMode) error {
 }
 
 type signCmd struct {
-	Paths          []string `arg:"" name:"path" help:"A published folder, a platform's folder, or a file, such as keys@2.json, whose signatures are beside it in FILE.asc."`
-	Key            string   `placeholder:"FILE" xor:"signer" required:"" help:"The secret key."`
-	PassphraseFile string   `placeholder:"FILE" help:"A file whose first line is its passphrase; else it is asked."`
-	Command        string   `placeholder:"COMMAND" xor:"signer" required:"" help:"A command for the shell that signs its stdin, e.g. \"gpg --armor --local-user KEY --detach-sign\"."`
-	Public         string   `placeholder:"FILE" help:"The public key of --command."`
+	Paths []string `arg:"" name:"path" help:"A published folder, a platform's folder, or a file, such as keys@2.json, whose signatures are beside it in FILE.asc."`
+	whoSigns
+}
+
+// whoSigns are the flags that name a key.
+type whoSigns struct {
+	Key            string `placeholder:"FILE" xor:"signer" help:"The secret key."`
+	PassphraseFile string `placeholder:"FILE" help:"A file whose first line is its passphrase; else it is asked."`
+	Command        string `placeholder:"COMMAND" xor:"signer" help:"A command for the shell that signs its stdin, e.g. \"gpg --armor --local-user KEY --detach-sign\"."`
+	Public         string `placeholder:"FILE" help:"The public key of --command."`
 }
 
 // Run signs each path.
@@ -220,6 +225,9 @@ func (c *signCmd) Run(ctx context.Context, std streams) error {
 	signer, err := c.signer(ctx)
 	if err != nil {
 		return err
+	}
+	if signer == nil {
+		return &exitError{exitUsage, errors.New("nobody is named to sign: name a secret key with --key, or --command and --public")}
 	}
 	now := time.Now()
 	for _, path := range c.Paths {
@@ -251,8 +259,12 @@ func (c *signCmd) Run(ctx context.Context, std streams) error {
 	return nil
 }
 
-func (c *signCmd) signer(ctx context.Context) (*signing.Signer, error) {
-	if c.Command == "" {
+// signer is who is named; nil: nobody.
+func (c *whoSigns) signer(ctx context.Context) (*signing.Signer, error) {
+	switch {
+	case c.Key == "" && c.Command == "":
+		return nil, nil
+	case c.Command == "":
 		return signing.File(c.Key, passphrase(ctx, c.PassphraseFile, "--passphrase-file", c.Key))
 	}
 	if c.Public == "" {
