@@ -187,6 +187,9 @@ func (c *copying) indexes(ctx context.Context) error {
 	if !c.p.Categories.IsZero() {
 		refs = append(refs, c.p.Categories)
 	}
+	if !c.p.Appstream.IsZero() {
+		refs = append(refs, c.p.Appstream)
+	}
 	err := c.index(ctx, "texts", c.p.Texts, func(number int, line []byte) error {
 		l, err := c.p.Texts.ParseLanguage(number, line)
 		if err == nil && c.speaks(l.Language) {
@@ -200,24 +203,44 @@ func (c *copying) indexes(ctx context.Context) error {
 	if err == nil {
 		err = c.all(ctx, refs)
 	}
-	if err != nil || c.p.Categories.IsZero() {
-		return err
-	}
-	data, err := c.to.Read(c.p.Categories.Path)
 	if err != nil {
 		return err
 	}
-	categories, err := tree.ParseCategories(data, c.name)
-	if err != nil {
+	if refs, err = c.leads(); err != nil {
 		return err
-	}
-	refs = nil
-	for language, ref := range categories.Texts {
-		if c.speaks(language) {
-			refs = append(refs, ref)
-		}
 	}
 	return c.all(ctx, refs)
+}
+
+// leads are the files that categories and what software centres show lead to.
+func (c *copying) leads() (refs []tree.Ref, err error) {
+	if !c.p.Categories.IsZero() {
+		data, err := c.to.Read(c.p.Categories.Path)
+		if err != nil {
+			return nil, err
+		}
+		categories, err := tree.ParseCategories(data, c.name)
+		if err != nil {
+			return nil, err
+		}
+		for language, ref := range categories.Texts {
+			if c.speaks(language) {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	if !c.p.Appstream.IsZero() {
+		data, err := c.to.Read(c.p.Appstream.Path)
+		if err != nil {
+			return nil, err
+		}
+		shown, err := tree.ParseAppstream(data, c.name)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, shown.Packs...)
+	}
+	return refs, nil
 }
 
 func (c *copying) speaks(language string) bool {

@@ -31,6 +31,7 @@ type view struct {
 	platforms map[string]*tree.Platform  // what is offered: by the id of who stands for the places
 	files     map[string]*catalogue.File // by the same, of those whose search files are here
 	texts     map[string]*catalogue.File // the same of those in the user's language
+	languages map[string]string          // which language that is
 }
 
 // readView reads the view where there is none or it is outdated.
@@ -46,7 +47,7 @@ func (o *Offers) readView(ctx context.Context) error {
 	if o.view.platforms != nil && !changed {
 		return nil
 	}
-	v := view{version, make(map[Source]*tree.Platform), make(map[Source]time.Time), make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File)}
+	v := view{version, make(map[Source]*tree.Platform), make(map[Source]time.Time), make(map[string]*tree.Platform), make(map[string]*catalogue.File), make(map[string]*catalogue.File), make(map[string]string)}
 	for _, place := range o.places() {
 		p, err := o.kept(place)
 		if err != nil {
@@ -73,13 +74,13 @@ func (o *Offers) readView(ctx context.Context) error {
 		if f := o.file(p.Search); f != nil {
 			v.files[source.ID] = f
 		}
-		in, ok, err := o.keptTexts(source, p)
+		language, in, ok, err := o.keptTexts(source, p)
 		if err != nil {
 			return err
 		}
 		if ok {
 			if f := o.file(in); f != nil {
-				v.texts[source.ID] = f
+				v.texts[source.ID], v.languages[source.ID] = f, language
 			}
 		}
 	}

@@ -305,7 +305,8 @@ func (o *Offers) Files(ctx context.Context, of *Offer) (paths []string, publishe
 }
 
 // Needed are the digests of the kept files that something leads to: the trees that are offered, those
-// of programs that are installed and may be offered still, what hangs on them, and the categories.
+// of programs that are installed and may be offered still, what hangs on them, the categories, and
+// what software centres show.
 func (o *Offers) Needed(ctx context.Context) ([]string, error) {
 	if err := o.readView(ctx); err != nil {
 		return nil, err
@@ -346,7 +347,7 @@ func (o *Offers) Needed(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, p := range o.view.platforms {
-		all = append(all, p.Categories.SHA256, p.Dictionary.SHA256)
+		all = append(all, p.Categories.SHA256, p.Dictionary.SHA256, p.Appstream.SHA256)
 		_, err := o.Record.Kept(p.Categories.SHA256, func(body []byte) error {
 			c, err := tree.ParseCategories(body, o.Platform)
 			if err != nil {

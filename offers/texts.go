@@ -76,16 +76,16 @@ func (o *Offers) shardOfTexts(platform *tree.Platform) (number int, ok bool) {
 
 // keptTexts are the texts in the best of the languages that are asked for, as far as it is known here
 // where they are.
-func (o *Offers) keptTexts(source Source, platform *tree.Platform) (s tree.Search, ok bool, err error) {
+func (o *Offers) keptTexts(source Source, platform *tree.Platform) (language string, s tree.Search, ok bool, err error) {
 	number, ok := o.shardOfTexts(platform)
 	if !ok {
-		return s, false, nil
+		return "", s, false, nil
 	}
 	all := make(map[string]tree.Search)
 	x := platform.Texts
 	_, err = o.Record.KeptShard(source.ID, texts, x, number, func(body []byte) error { return x.Lines(number, body, languagesIn(x, number, all)) })
-	_, s, ok = o.best(all)
-	return s, ok, err
+	language, s, ok = o.best(all)
+	return language, s, ok, err
 }
 
 // bringTexts brings a platform's texts in the best of the languages that are asked for. Without them

@@ -27,7 +27,7 @@ var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir: func(o *Options) string { return o.home() },
 	// catalogue is that of format 1, whose readers find it until it expires.
-	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "dictionary", "rpms", "keys"},
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "appstream", "icons", "dictionary", "rpms", "keys"},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: func(ctx context.Context, b *builder) error { return writePlatforms(ctx, b.Output, b.before) },
@@ -51,10 +51,11 @@ type presolve struct {
 	entries    []*tree.Entry
 	references []*tree.Reference
 	members    members
+	desktops   map[string]string // by the name of a package: its desktop file
 }
 
 func openPresolve(b *builder, f *folder) (writer, error) {
-	p := &presolve{builder: b, folder: f, members: make(members)}
+	p := &presolve{builder: b, folder: f, members: make(members), desktops: make(map[string]string)}
 	var err error
 	if p.plain, err = tree.NewPacker(nil); err != nil {
 		return nil, err
@@ -107,6 +108,9 @@ func (p *presolve) add(t *tree.Tree, r solve.Result) error {
 		if t.Packages[i].Files, err = p.files(pkg); err != nil {
 			return err
 		}
+	}
+	if !p.solved.HasFiles() {
+		p.desktop(r.Packages[len(r.Packages)-1], nil)
 	}
 	notices, err := p.notices(t, r.Packages)
 	if err != nil {
@@ -172,6 +176,7 @@ func (p *presolve) files(pkg *solve.Package) (tree.Ref, error) {
 	}
 	once, _ := p.lists.LoadOrStore(pkg, sync.OnceValues(func() (tree.Ref, error) {
 		paths := files(p.solved.Files(pkg))
+		p.desktop(pkg, paths)
 		if len(paths) == 0 {
 			return tree.Ref{}, nil
 		}
@@ -185,8 +190,8 @@ func (p *presolve) files(pkg *solve.Package) (tree.Ref, error) {
 	return once.(func() (tree.Ref, error))()
 }
 
-// index adds the search file, the references, the texts, the index of capabilities and the
-// categories.
+// index adds the search file, the references, the texts, the index of capabilities, the
+// categories, and what software centres show.
 func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 	p.next = &tree.Platform{
 		Format: tree.Format, Platform: p.Platform, Arch: p.Arch,
@@ -204,6 +209,9 @@ func (p *presolve) index(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	if p.next.Categories, err = p.categories(ctx); err != nil {
+		return false, err
+	}
+	if p.next.Appstream, err = p.appstream(); err != nil {
 		return false, err
 	}
 	if p.was == nil {

@@ -96,7 +96,8 @@ func TestSchemas(t *testing.T) {
 	repository := repotest.New(t, append(slices.Clone(first),
 		repotest.Package{NEVRA: "asks-1-1.noarch", Requires: []string{"(lib if write)"}, Conflicts: []string{"old < 2"}, Provides: []string{"asked = 2"}},
 		repotest.Package{NEVRA: "foe-1-1.noarch", Conflicts: []string{"asked"}, Obsoletes: []string{"enemy < 2"}})...)
-	withTexts(t, repository, `<component type="desktop"><id>write</id><pkgname>write</pkgname><name>Write</name><summary xml:lang="de">Schreiben</summary></component>`)
+	withTexts(t, repository, `<component type="desktop"><id>write.desktop</id><pkgname>write</pkgname><name>Write</name><categories><category>Office</category></categories><icon type="cached" width="64" height="64">write.png</icon><summary xml:lang="de">Schreiben</summary></component>`)
+	withIcons(t, repository, "write.png")
 	withComps(t, repository, `<group><id>words</id><name>Words</name><name xml:lang="de">Wörter</name><packagelist><packagereq>write</packagereq></packagelist></group>`+
 		`<category><id>apps</id><name>Apps</name><grouplist><groupid>words</groupid></grouplist></category>`)
 	mustBuild(t, open(t, repotest.URL(repository)), o)
@@ -118,11 +119,11 @@ func TestSchemas(t *testing.T) {
 		if filepath.Ext(path) == ".asc" {
 			return err
 		}
-		if err != nil || strings.HasSuffix(path, ".zst") && !strings.HasSuffix(path, ".json.zst") { // lines of no JSON
+		if err != nil || strings.HasSuffix(path, ".zst") && !strings.HasSuffix(path, ".json.zst") && !strings.HasPrefix(in, "appstream/") && !strings.HasPrefix(in, "icons/") { // lines of no JSON
 			checked[strings.Split(in, "/")[0]+" lines"]++
 			return err
 		}
-		kind := map[string]string{"references": "reference", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories"}[strings.Split(in, "/")[0]]
+		kind := map[string]string{"references": "reference", "trees": "tree", "files": "files", "notices": "notices", "texts": "texts", "capabilities": "capability", "categories": "categories", "appstream": "appstream", "icons": "icons"}[strings.Split(in, "/")[0]]
 		if strings.HasPrefix(in, "texts/") && strings.Count(in, "/") == 2 {
 			kind = "language"
 		}
@@ -164,7 +165,7 @@ func TestSchemas(t *testing.T) {
 	if !names["asks"] {
 		t.Error("nothing with conditions was published")
 	}
-	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "platforms", "report", "keys", "copies"} {
+	for _, kind := range []string{"platform", "search lines", "texts lines", "reference", "language", "tree", "files", "texts", "capability", "categories", "appstream", "icons", "platforms", "report", "keys", "copies"} {
 		if checked[kind] == 0 {
 			t.Errorf("no file of the kind %s was published: %v", kind, checked)
 		}

@@ -68,6 +68,9 @@ func verify(ctx context.Context, dir string, p *tree.Platform, problem func(erro
 	if !p.Categories.IsZero() {
 		v.categories()
 	}
+	if !p.Appstream.IsZero() {
+		v.appstream()
+	}
 	return v, ctx.Err()
 }
 
@@ -232,5 +235,24 @@ func (v *verifier) categories() {
 	}
 	for _, ref := range c.Texts {
 		v.file(ref)
+	}
+}
+
+func (v *verifier) appstream() {
+	file := v.file(v.p.Appstream)
+	if file == nil {
+		return
+	}
+	a, err := tree.ParseAppstream(file, v.p.Platform)
+	if err != nil {
+		v.wrong(v.p.Appstream.Path, err)
+		return
+	}
+	for _, ref := range a.Packs {
+		if file := v.file(ref); file != nil {
+			if _, err := tree.ParseIcons(file, v.p.Platform); err != nil {
+				v.wrong(ref.Path, err)
+			}
+		}
 	}
 }

@@ -322,7 +322,7 @@ func (s *site) digest(f *os.File, info fs.FileInfo) (string, error) {
 
 // addressed matches the paths of files that are named by their content: by their own, or, shards of
 // an index, by that of all of them. The signatures of what has a digest in its name can become more.
-var addressed = regexp.MustCompile(`(?:^|/)(?:platform@([0-9a-f]{16})\.json|(?:search|trees|files|notices|texts|categories|dictionary)/(?:[^/]+@)?([0-9a-f]{16})(?:\.[a-z]+)+|(?:references|texts|capabilities)/([0-9a-f]{16}/[0-9]+))$`)
+var addressed = regexp.MustCompile(`(?:^|/)(?:platform@([0-9a-f]{16})\.json|(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons)/(?:[^/]+@)?([0-9a-f]{16})(?:\.[a-z]+)+|(?:references|texts|capabilities)/([0-9a-f]{16}/[0-9]+))$`)
 
 // nameDigest is the digest in a content-addressed file's name, "" for other files.
 func nameDigest(name string) string {

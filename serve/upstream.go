@@ -107,7 +107,7 @@ func (u *Upstream) path(name string) string { return filepath.Join(u.Dir, filepa
 
 // published matches the paths of files that something published may have.
 var published = regexp.MustCompile(`^(?:platforms\.json|([A-Za-z0-9_][A-Za-z0-9._+-]*)/(?:platform\.json|platform@[0-9a-f]{16}\.json(?:\.asc)?|keys@[0-9]{1,6}\.json(?:\.asc)?|keys/[0-9a-fA-F]{8,64}\.asc|copies\.json|report\.json|` +
-	`(?:search|trees|files|notices|texts|categories|dictionary)/(?:[^/]+@)?[0-9a-f]{16}(?:\.[a-z]+)+|(?:references|texts|capabilities)/[0-9a-f]{16}/[0-9]{1,4}|rpms/[^/.][^/]*\.rpm))$`)
+	`(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons)/(?:[^/]+@)?[0-9a-f]{16}(?:\.[a-z]+)+|(?:references|texts|capabilities)/[0-9a-f]{16}/[0-9]{1,4}|rpms/[^/.][^/]*\.rpm))$`)
 
 // kindOf is what sort of file a path is of, for those who count.
 func kindOf(name string) string {
@@ -115,7 +115,7 @@ func kindOf(name string) string {
 	switch last := parts[len(parts)-1]; {
 	case strings.HasSuffix(last, ".rpm"):
 		return "rpm"
-	case len(parts) > 2 && regexp.MustCompile(`^(?:search|trees|files|notices|texts|categories|dictionary|references|capabilities|keys|pages)$`).MatchString(parts[1]):
+	case len(parts) > 2 && regexp.MustCompile(`^(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons|references|capabilities|keys|pages)$`).MatchString(parts[1]):
 		return parts[1]
 	case strings.HasSuffix(last, ".html"):
 		return "pages"

@@ -132,7 +132,7 @@ func (in *inputs) of(c Config, logins credentials) Input {
 
 // all are all files that are read.
 func (md *repomd) all() (all []*metadata) {
-	for _, m := range append([]*metadata{md.primary, md.filelists, md.updateinfo, md.modules, md.comps, md.surplus}, md.texts...) {
+	for _, m := range append([]*metadata{md.primary, md.filelists, md.updateinfo, md.modules, md.comps, md.surplus}, slices.Concat(md.texts, md.icons)...) {
 		if m != nil {
 			all = append(all, m)
 		}

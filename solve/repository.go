@@ -32,6 +32,8 @@ const (
 	maxUnpacked  = 2 << 30 // a file; libsolv counts in 32 bits
 	maxPrimary   = 3 << 30 // unpacked, all repositories of a platform; the same
 	maxTextFiles = 200     // of one repository: one a language
+
+	maxIconArchives = 4 // of one repository: one a size
 )
 
 // A loaded is what load found beside the packages.
@@ -83,6 +85,11 @@ func load(ctx context.Context, p *pool, c Config, note func(string), warn func(W
 		}
 		for _, m := range mds[i].texts {
 			if err := l.optional(ctx, r, all.mirrors[i], m, func(path string, max int64) (int64, error) { return all.texts.read(ctx, path, max) }); err != nil {
+				return nil, err
+			}
+		}
+		for _, m := range mds[i].icons {
+			if err := l.optional(ctx, r, all.mirrors[i], m, func(path string, max int64) (int64, error) { return all.texts.readIcons(ctx, path, max) }); err != nil {
 				return nil, err
 			}
 		}
@@ -196,7 +203,8 @@ type repomd struct {
 	modules    *metadata // the same
 	comps      *metadata // the same
 	texts      []*metadata
-	surplus    *metadata // the first of the texts that are too many; nil: they aren't
+	icons      []*metadata // archives, of the programs in the texts
+	surplus    *metadata   // the first of the texts that are too many; nil: they aren't
 }
 
 // metadata is one file of a repository.
@@ -233,7 +241,7 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 	}
 	md := new(repomd)
 	for _, d := range doc.Data {
-		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && d.Type != "modules" && !isComps(d.Type) && !isTexts(d.Type) {
+		if d.Type != "primary" && d.Type != "filelists" && d.Type != "updateinfo" && d.Type != "modules" && !isComps(d.Type) && !isTexts(d.Type) && !isIcons(d.Type) {
 			continue
 		}
 		m := d.metadata(repository)
@@ -252,6 +260,10 @@ func parseRepomd(data []byte, repository string) (*repomd, error) {
 		case isComps(d.Type):
 			if betterComps(m, md.comps) {
 				md.comps = m
+			}
+		case isIcons(d.Type):
+			if len(md.icons) < maxIconArchives {
+				md.icons = append(md.icons, m)
 			}
 		case len(md.texts) < maxTextFiles:
 			md.texts = append(md.texts, m)

@@ -26,6 +26,9 @@ func isTexts(kind string) bool {
 type texts struct {
 	of map[string]map[string]*tree.Text
 	n  int // in all languages
+
+	components map[string]Component // by id
+	icons      map[string][]byte    // by the names that components have of them
 }
 
 // Bounds on texts: openSUSE has 60,000 packages in 60 languages, and Debian components of three
@@ -59,6 +62,12 @@ func (t *texts) parse(r io.Reader, max int64) (int64, error) {
 type described struct {
 	Name         string      `xml:"name,attr"`
 	Packages     []string    `xml:"pkgname"`
+	ID           string      `xml:"id"`
+	Type         string      `xml:"type,attr"`
+	Titles       []localised `xml:"name"`
+	Categories   []string    `xml:"categories>category"`
+	Icons        []appIcon   `xml:"icon"`
+	Launch       []string    `xml:"launchable"`
 	Summaries    []localised `xml:"summary"`
 	Descriptions []localised `xml:"description"`
 }
@@ -76,6 +85,7 @@ func (t *texts) add(c described) error {
 		names = append(names, c.Name)
 	}
 	names = names[:min(len(names), maxComponents)]
+	t.addComponent(c)
 	set := func(all []localised, text func(markup string) string, put func(*tree.Text, string)) error {
 		seen := make(map[string]bool)
 		for _, s := range all {

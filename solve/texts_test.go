@@ -3,6 +3,7 @@
 package solve
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"os"
@@ -83,9 +84,15 @@ func FuzzTexts(f *testing.F) {
 	f.Add([]byte(`<components>` + strings.Repeat(`<a>`, 3000)))
 	f.Add([]byte(`<!DOCTYPE x [<!ENTITY a "b">]><components><component><pkgname>&a;</pkgname></component></components>`))
 	f.Add([]byte("<components><component><pkgname>a;b</pkgname><summary xml:lang=\"de\">\u202e</summary></component></components>"))
+	f.Add([]byte(`<components><component type="desktop"><id>a.desktop</id><pkgname>a</pkgname><name>A</name><categories><category>Game</category></categories><icon type="cached" width="64">../a.png</icon></component></components>`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var all texts
 		all.parse(bytes.NewReader(data), 1<<20)
+		for id, c := range all.components {
+			if tree.CheckName(id) != nil || c.Title == "" || len(c.Title) > tree.MaxSummary || strings.Contains(c.icon, "/") && c.icon != "/" {
+				t.Errorf("%+v", c)
+			}
+		}
 		for language, names := range all.of {
 			if tree.CheckLanguage(language) != nil {
 				t.Errorf("the language %q", language)
@@ -95,6 +102,24 @@ func FuzzTexts(f *testing.F) {
 					t.Errorf("%q: %+v", name, text)
 				}
 			}
+		}
+	})
+}
+
+func FuzzIcons(f *testing.F) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range []string{"64x64/a.png", "../../a.png"} {
+		w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Size: 3})
+		w.Write([]byte("PNG"))
+	}
+	w.Close()
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all := texts{icons: map[string][]byte{"a.png": nil}}
+		all.parseIcons(bytes.NewReader(data), 1<<20)
+		if png := all.icons["a.png"]; len(all.icons) != 1 || png != nil && tree.CheckIcon(png) != nil {
+			t.Errorf("%q", all.icons)
 		}
 	})
 }

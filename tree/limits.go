@@ -60,11 +60,11 @@ const (
 )
 
 // maxSizes are the bytes that a file in each folder may have.
-var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "files": MaxFilesFile, "dictionary": MaxDictionary, "notices": MaxNoticesFile, "texts": MaxSearchFile, "categories": MaxCategoriesFile}
+var maxSizes = map[string]int64{"search": MaxSearchFile, "trees": MaxTreeFile, "files": MaxFilesFile, "dictionary": MaxDictionary, "notices": MaxNoticesFile, "texts": MaxSearchFile, "categories": MaxCategoriesFile, "appstream": MaxAppstreamFile, "icons": MaxIconsFile}
 
 // plain are the lists of texts and numbers. An element of another list counts as an object, whatever
 // it is: `null` and `0` become a struct as well, and an error of the type comes last.
-var plain = map[string]bool{"provides": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true, "offline": true, "online": true}
+var plain = map[string]bool{"provides": true, "urls": true, "requires": true, "obsoletes": true, "files": true, "meets": true, "conflicts": true, "recommends": true, "names": true, "groups": true, "by": true, "offline": true, "online": true, "icons": true}
 
 const maxDepth = 64 // of lists and objects in one another
 
@@ -90,6 +90,8 @@ var (
 	languageLimit   = limit{maxEntry, MaxDifferences + 8, 8 * MaxDifferences}
 	capabilityLimit = limit{maxEntry, 2*MaxMembers + 1, 16 * MaxMembers}
 	categoriesLimit = limit{MaxCategoriesFile, MaxCategories + maxLanguages + 64, 1 << 17}
+	appstreamLimit  = limit{MaxAppstreamFile, MaxComponents + MaxIconPacks + 64, 1 << 17}
+	iconsLimit      = limit{MaxIconsFile, 64, 1 << 16}
 	textsLimit      = limit{MaxTexts, MaxTexts / minObject, 1 << 18}
 )
 

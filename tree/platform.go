@@ -41,6 +41,8 @@ type Platform struct {
 	Repositories []Repository `json:"repositories,omitempty"`
 	// Categories are menus of the packages; none where the repositories have none.
 	Categories Ref `json:"categories,omitzero"`
+	// Appstream is what software centres show of the packages; none where nothing is known of that.
+	Appstream Ref `json:"appstream,omitzero"`
 	// Keys is the version of the keys file whose Online keys sign this; 0: there is none, and those
 	// sign it whom readers know otherwise.
 	Keys int64 `json:"keys,omitempty"`
@@ -131,6 +133,11 @@ func ParsePlatform(data []byte, platform string) (*Platform, error) {
 	}
 	if !p.Categories.IsZero() {
 		if err := p.Categories.check("categories"); err != nil {
+			return nil, err
+		}
+	}
+	if !p.Appstream.IsZero() {
+		if err := p.Appstream.check("appstream"); err != nil {
 			return nil, err
 		}
 	}

@@ -22,6 +22,7 @@ func TestImports(t *testing.T) {
 		{"db", "offers ops wire transport rpm"},
 		{"transport", "offers ops wire db rpm"},
 		{"rpm", "offers ops wire db transport tree"},
+		{"appstream", "offers ops wire db transport rpm catalogue"},
 		{"rich", "offers ops wire db transport rpm tree"},
 		{"tree", "offers ops wire db transport rpm"},
 		{"wire", "offers ops db transport rpm"},

@@ -20,7 +20,13 @@ func Register(m ops.Mux, s *ops.System) {
 	m["get-repo-list"] = list(s)
 	m["repo-enable"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
-		return s.Offers.SetSource(ctx, r.Name, "enabled", strconv.FormatBool(r.Enabled))
+		if err := s.Offers.SetSource(ctx, r.Name, "enabled", strconv.FormatBool(r.Enabled)); err != nil {
+			return err
+		}
+		if err := s.Offers.HidePrograms(s.RPM.Root); err != nil { // the next refresh tries again
+			s.Log.Warn("what a source offered is still shown in software centres", "error", err)
+		}
+		return nil
 	})
 	m["repo-set-data"] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 		w.Status(wire.StatusSetup)
