@@ -48,7 +48,7 @@ const (
 //go:embed template.html style.css search.js
 var files embed.FS
 
-var templates = template.Must(template.New("").Funcs(template.FuncMap{"size": size, "href": href, "count": count}).ParseFS(files, "template.html"))
+var templates = template.Must(template.New("").Funcs(template.FuncMap{"size": size, "href": href, "count": count, "icon": icon}).ParseFS(files, "template.html"))
 
 // A Made counts what Make did.
 type Made struct {
@@ -62,6 +62,7 @@ type program struct {
 	Version              string
 	Download, Installed  int64
 	Trees                []string // their digests, by architecture
+	Title, Icon          string   // as software centres show them; of the icon the digest
 }
 
 // A memory is what the pages of a platform were made of.
@@ -96,6 +97,7 @@ type maker struct {
 	was, is  memory
 	programs []*program
 	news     []news
+	shown    *tree.Appstream // what software centres show of them; nil: nothing is known
 }
 
 func (m *maker) platform(ctx context.Context) error {
@@ -114,12 +116,19 @@ func (m *maker) platform(ctx context.Context) error {
 	for name := range refs {
 		same = same && m.was.Programs[name] != nil
 	}
+	titles, err := m.titles()
+	if err != nil {
+		return err
+	}
 	m.is.Programs = make(map[string]*program, len(refs))
 	for name, of := range refs {
 		slices.SortFunc(of, func(a, b *tree.Reference) int { return strings.Compare(a.Arch, b.Arch) })
 		p := &program{Name: name, Summary: of[0].Summary, Version: of[0].EVR(), Download: of[0].Download}
 		for _, r := range of {
 			p.Trees = append(p.Trees, r.Tree.SHA256)
+		}
+		if c := titles[name]; c != nil {
+			p.Title, p.Icon = c.Title, c.Icon
 		}
 		m.is.Programs[name] = p
 		m.programs = append(m.programs, p)
@@ -139,7 +148,7 @@ func (m *maker) platform(ctx context.Context) error {
 			}
 			m.news = append(m.news, n)
 		}
-		if same && slices.Equal(was.Trees, p.Trees) && was.Summary == p.Summary {
+		if same && slices.Equal(was.Trees, p.Trees) && was.Summary == p.Summary && was.Title == p.Title && was.Icon == p.Icon {
 			p.Group, p.Installed = was.Group, was.Installed
 			m.Files++
 			continue
@@ -232,6 +241,54 @@ func (m *maker) program(p *program, refs []*tree.Reference) error {
 		s.Trees = append(s.Trees, show)
 	}
 	return m.write("p/"+p.Name+".html", "program", p.Name, "../../", s)
+}
+
+// titles are the components of the programs that software centres show, by the names of the packages; and
+// their icons are written.
+func (m *maker) titles() (map[string]*tree.Component, error) {
+	if m.p.Appstream.IsZero() {
+		return nil, nil
+	}
+	read := func(ref tree.Ref) ([]byte, error) {
+		data, err := os.ReadFile(filepath.Join(m.dir, filepath.FromSlash(ref.Path)))
+		if err == nil {
+			err = ref.Check(data)
+		}
+		return data, err
+	}
+	data, err := read(m.p.Appstream)
+	if err != nil {
+		return nil, err
+	}
+	if m.shown, err = tree.ParseAppstream(data, m.p.Platform.Platform); err != nil {
+		return nil, err
+	}
+	all := make(map[string]*tree.Component)
+	wanted := make(map[string]bool)
+	for i := range m.shown.Components {
+		c := &m.shown.Components[i]
+		if all[c.Name] == nil || all[c.Name].Icon == "" {
+			all[c.Name] = c
+		}
+		wanted[c.Icon] = true
+	}
+	for _, ref := range m.shown.Packs {
+		if data, err = read(ref); err != nil {
+			return nil, err
+		}
+		pack, err := tree.ParseIcons(data, m.p.Platform.Platform)
+		if err != nil {
+			return nil, err
+		}
+		for _, png := range pack.Icons {
+			if name := tree.IconDigest(png); wanted[name] {
+				if err := m.put(filepath.Join(m.dir, folder, "icons", name[:16]+".png"), png); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return all, nil
 }
 
 // draw draws a tree from its top: each package once, the first time that it is needed. left is how many
@@ -550,6 +607,9 @@ func looks() [sha256.Size]byte {
 // href is the address of a program's page in its folder. "+" is escaped: object stores take it for a
 // space.
 func href(name string) string { return strings.ReplaceAll(url.PathEscape(name), "+", "%2B") + ".html" }
+
+// icon is the address of an icon in the folder of pages.
+func icon(digest string) string { return "icons/" + digest[:16] + ".png" }
 
 func size(n int64) string {
 	switch {
