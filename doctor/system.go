@@ -48,36 +48,38 @@ func (e *examination) database(ctx context.Context) {
 		return
 	}
 	text := fmt.Sprintf("%s has %d packages", e.RPM.File(), packages)
-	if !e.Root { // rpm --root is for root alone
-		e.ok(about, "%s", text)
-		return
-	}
-	version, err := e.RPM.Version(ctx)
-	var policy rpm.Policy
-	if err == nil {
-		policy, err = e.RPM.Policy(ctx)
-	}
-	if err != nil {
-		e.wrong(about, err.Error(), "install rpm, or look why it doesn't run")
-		return
-	}
-	if err := e.RPM.CheckWritable(ctx, policy); err != nil {
-		next := "look why rpm doesn't run"
-		if unwritable := (*rpm.UnwritableError)(nil); errors.As(err, &unwritable) {
-			next = "convert it as the text says"
-			if unwritable.Rebuild {
-				next = "pkcon repair converts it"
-			}
+	if e.Root { // as rpm --root is for root alone
+		version, next, err := e.rpm(ctx)
+		if err != nil {
+			e.wrong(about, err.Error(), next)
+			return
 		}
-		e.wrong(about, err.Error(), next)
-		return
+		text += ", for " + version
 	}
-	text += ", for " + version
 	if packages == 0 {
 		e.warn(about, text, "if the standard installation is elsewhere, correct root and rpmdb in the configuration")
 		return
 	}
 	e.ok(about, "%s", text)
+}
+
+// rpm is the version of rpm, if it can write to the database; else what to do.
+func (e *examination) rpm(ctx context.Context) (version, next string, err error) {
+	if version, err = e.RPM.Version(ctx); err != nil {
+		return "", "install rpm, or look why it doesn't run", err
+	}
+	policy, err := e.RPM.Policy(ctx)
+	if err == nil {
+		err = e.RPM.CheckWritable(ctx, policy)
+	}
+	next = "look why rpm doesn't run"
+	if unwritable := (*rpm.UnwritableError)(nil); errors.As(err, &unwritable) {
+		next = "convert it as the text says"
+		if unwritable.Rebuild {
+			next = "pkcon repair converts it"
+		}
+	}
+	return version, next, err
 }
 
 // platform compares the platform's name with the system that it is for: its release, and what is
@@ -234,6 +236,9 @@ func (e *examination) locks(context.Context) {
 	}
 	for _, file := range []string{filepath.Join(e.State, "lock"), filepath.Join(e.RPM.Dir(), ".rpm.lock")} {
 		info, err := os.Stat(file)
+		if errors.Is(err, fs.ErrPermission) {
+			return
+		}
 		if err != nil {
 			continue
 		}

@@ -426,3 +426,31 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// Who only looks follows keys files as others do, and keeps nothing of them. Until when is told is as long
+// as the keys, and the keys file, are good.
+func TestLooking(t *testing.T) {
+	offline, online := signer(t, 0), signer(t, 0)
+	l := newLaptop(t, now, offline)
+	s := site{}
+	s.keys(t, tree.Keys{Version: 1, Threshold: 1}, []*pgp.Signer{offline}, []*pgp.Signer{online}, offline)
+	s.keys(t, tree.Keys{Version: 2, Threshold: 1}, []*pgp.Signer{offline}, []*pgp.Signer{online}, offline)
+	s.head(t, 1, 2, now, online)
+	claim := Claim{Platform: platform, Anchors: l.anchors, Head: s["platform.json"], Get: s.get}
+	a, err := l.Looking().Check(t.Context(), claim)
+	if err != nil || !a.Until.Equal(now.AddDate(1, 0, 0)) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(l.folder, "*trust*")); err != nil || len(left) > 0 {
+		t.Errorf("it has kept %v, %v", left, err)
+	}
+
+	short := signer(t, 3*365*24*time.Hour)
+	l = newLaptop(t, now, short)
+	s = site{}
+	s.head(t, 1, 0, now, short)
+	a, err = l.Looking().Check(t.Context(), Claim{Platform: platform, Anchors: l.anchors, Head: s["platform.json"], Get: s.get})
+	if err != nil || !a.Until.Equal(short.Expires()) || a.Until.IsZero() {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
