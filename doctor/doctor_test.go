@@ -89,21 +89,6 @@ func TestPackageKit(t *testing.T) {
 	}
 }
 
-func TestHolder(t *testing.T) {
-	const locks = "1: FLOCK  ADVISORY  WRITE 812 fe:00:42 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 99 fe:00:43 0 EOF\n" +
-		"2: POSIX  ADVISORY  READ 7 fe:00:44 0 EOF\n3: OFDLCK ADVISORY  WRITE -1 00:2b:45 0 EOF\nbroken\n4: FLOCK ADVISORY WRITE x y 0 EOF\n"
-	for _, tt := range []struct {
-		inode  uint64
-		major  uint32
-		pid    int
-		locked bool
-	}{{42, 0xfe, 812, true}, {42, 8, 0, false}, {43, 0xfe, 0, false}, {44, 0xfe, 0, false}, {45, 0, -1, true}, {46, 0, 0, false}} {
-		if pid, locked := holder([]byte(locks), tt.inode, tt.major); pid != tt.pid || locked != tt.locked {
-			t.Errorf("%d: %d, %t", tt.inode, pid, locked)
-		}
-	}
-}
-
 // What is published for how long decides the verdict.
 func TestPublished(t *testing.T) {
 	now := time.Now()

@@ -3,7 +3,6 @@
 package doctor
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -230,49 +229,16 @@ func (e *examination) folders(context.Context) {
 // locks looks who is changing the system. Nothing is locked for that.
 func (e *examination) locks(context.Context) {
 	const about = "changes"
-	held, err := os.ReadFile(filepath.Join(e.System, "proc/locks"))
-	if err != nil {
-		return
-	}
-	for _, file := range []string{filepath.Join(e.State, "lock"), filepath.Join(e.RPM.Dir(), ".rpm.lock")} {
-		info, err := os.Stat(file)
-		if errors.Is(err, fs.ErrPermission) {
+	for _, file := range []string{filepath.Join(e.State, "lock"), e.RPM.LockFile()} {
+		who, err := rpm.Holder(filepath.Join(e.System, "proc"), file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
 			return
-		}
-		if err != nil {
-			continue
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			if pid, locked := holder(held, stat.Ino, unix.Major(stat.Dev)); locked {
-				who := "another process"
-				if name, err := os.ReadFile(filepath.Join(e.System, "proc", strconv.Itoa(pid), "comm")); err == nil && pid > 0 {
-					who = fmt.Sprintf("the process %d (%s)", pid, strings.TrimSpace(string(name)))
-				}
-				e.warn(about, fmt.Sprintf("%s has locked %s", who, file), "wait until it is done: nothing else is installed before")
-				return
-			}
+		case who != "":
+			e.warn(about, fmt.Sprintf("%s has locked %s", who, file), "wait until it is done: nothing else is installed before")
+			return
 		}
 	}
 	e.ok(about, "nobody is changing the system")
-}
-
-// holder finds in /proc/locks who has locked a file for writing. Of its disk only the kind is compared:
-// btrfs calls one disk by several minor numbers.
-func holder(locks []byte, inode uint64, major uint32) (pid int, locked bool) {
-	lines := bufio.NewScanner(bytes.NewReader(locks))
-	for lines.Scan() {
-		f := strings.Fields(lines.Text())
-		if len(f) < 6 || f[1] == "->" || f[3] != "WRITE" { // "->": one that waits
-			continue
-		}
-		disk := strings.Split(f[5], ":")
-		if len(disk) != 3 || disk[2] != strconv.FormatUint(inode, 10) {
-			continue
-		}
-		if m, err := strconv.ParseUint(disk[0], 16, 32); err == nil && uint32(m) == major {
-			pid, _ = strconv.Atoi(f[4])
-			return pid, true
-		}
-	}
-	return 0, false
 }

@@ -206,7 +206,7 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		e := &Error{Kind: kindOf(output, err), Output: output, Err: err}
 		if e.Kind == Locked {
-			e.Holder = d.Holder()
+			e.Holder, _ = Holder("/proc", d.LockFile()) // rpm has said the rest
 		}
 		return output, e
 	}

@@ -106,7 +106,7 @@ func takeLock(ctx context.Context, s *ops.System, w *wire.Writer) (*os.File, err
 			return nil, wire.Errorf(wire.CannotGetLock, "another process is changing the system: try again when it is done")
 		case !errors.Is(syscall.Kill(holder, 0), syscall.ESRCH):
 			f.Close()
-			return nil, wire.Errorf(wire.CannotGetLock, "%s is changing the system: try again when it is done", rpm.Process(holder))
+			return nil, wire.Errorf(wire.CannotGetLock, "%s is changing the system: try again when it is done", rpm.Process("/proc", holder))
 		}
 		w.Status(wire.StatusWaitingForLock)
 		select {
