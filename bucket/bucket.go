@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob"
@@ -112,15 +113,22 @@ func read(ctx context.Context, b *blob.Bucket, name string, most int64) ([]byte,
 	return data, nil
 }
 
-// head is what a bucket has of a platform; nil where it has nothing that can be read.
+// head is what a bucket has of a platform; nil where it has nothing that can be read. Nobody vouches for it, so
+// a serial that no build could go on from is refused.
 func head(ctx context.Context, b *blob.Bucket, platform string) (*tree.Platform, error) {
 	data, err := read(ctx, b, platform+"/platform.json", tree.MaxPlatform)
 	if err != nil || data == nil {
 		return nil, err
 	}
 	p, err := tree.ParsePlatform(data, platform)
-	if err != nil {
+	var format *tree.FormatError
+	switch {
+	case errors.As(err, &format) && format.Format > tree.Format:
+		return nil, fmt.Errorf("reading %s/platform.json in the bucket: %w", platform, err)
+	case err != nil:
 		return nil, nil
+	case p.Serial >= time.Now().Unix():
+		return nil, fmt.Errorf("%s/platform.json in the bucket has the serial %d, which no build has given it: find out who has written it, and remove it", platform, p.Serial)
 	}
 	return p, nil
 }

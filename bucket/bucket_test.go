@@ -432,6 +432,43 @@ func (s *store) whole() int64 {
 	return p.Serial
 }
 
+// Who may write to the bucket can't spoil the serials of those who build.
+func TestStrangeHeads(t *testing.T) {
+	s, dir, now := newStore(t), t.TempDir(), time.Now()
+	build(t, dir, platform, now, pkg("write-1-1.noarch"))
+	is, err := os.ReadFile(filepath.Join(dir, platform, "platform.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := tree.ParsePlatform(is, platform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Created = now.AddDate(100, 0, 0).UTC().Truncate(time.Second)
+	p.Serial, p.Expires = p.Created.Unix(), p.Created.Add(time.Hour)
+	future, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ has, want string }{
+		{string(future), "which no build has given it"},
+		{strings.Replace(string(is), `"format":2`, `"format":3`, 1), "format 3"},
+		{"garbage", ""},
+	} {
+		if _, err := s.backend.PutObject("region", "school/"+platform+"/platform.json", nil, strings.NewReader(c.has), int64(len(c.has)), nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{second(Serial(t.Context(), s.url, platform)), second(s.bring(t.Context(), dir, now))} {
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("the error is %v", err)
+			}
+		}
+	}
+	s.sameAs(dir)
+}
+
+func second[T any](_ T, err error) error { return err }
+
 // Another file under the same name, of the same size, is brought, and one that is the same isn't.
 func TestSameSize(t *testing.T) {
 	s, dir, now := newStore(t), t.TempDir(), time.Now()

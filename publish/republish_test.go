@@ -142,7 +142,7 @@ func TestRollbackRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(a.options.home(), "platform@0123456789abcdef.json"), []byte(strings.Replace(string(is), `"serial": 2`, `"serial": 9`, 1)), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(a.options.home(), "platform@0123456789abcdef.json"), []byte(strings.Replace(string(is), `"serial":2`, `"serial":9`, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	before := snapshot(t, a.options.Output)

@@ -25,7 +25,13 @@ type Link struct {
 	mu       sync.Mutex
 	until    time.Time // it is down, once
 	conns    map[net.Conn]bool
-	marks    map[chan struct{}]int64 // closed when so many bytes have gone to laptops
+	marks    []mark
+}
+
+// A mark is what is done when so many bytes have gone to laptops.
+type mark struct {
+	bytes int64
+	do    func()
 }
 
 // Weather is how a link fails. The zero weather is fair.
@@ -45,7 +51,7 @@ func NewLink(serverURL string, w Weather) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{weather: w, server: u.Host, closed: make(chan struct{}), began: time.Now(), conns: make(map[net.Conn]bool), marks: make(map[chan struct{}]int64)}
+	l := &Link{weather: w, server: u.Host, closed: make(chan struct{}), began: time.Now(), conns: make(map[net.Conn]bool)}
 	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
@@ -65,23 +71,30 @@ func NewLink(serverURL string, w Weather) (*Link, error) {
 	return l, nil
 }
 
-// At gives a channel that is closed when so many bytes have gone to laptops.
-func (l *Link) At(n int64) <-chan struct{} {
+// When has something be done once when so many bytes have gone to laptops. Until that is done no more go, but
+// what a connection was just sending.
+func (l *Link) When(bytes int64, do func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.marks = append(l.marks, mark{bytes, do})
+}
+
+// At gives a channel that is closed when so many bytes have gone to laptops.
+func (l *Link) At(bytes int64) <-chan struct{} {
 	c := make(chan struct{})
-	l.marks[c] = n
+	l.When(bytes, func() { close(c) })
 	return c
 }
 
-// mark closes the channels of At that are due.
+// mark does what is due. All that has gone has come by here.
 func (l *Link) mark(all int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c, n := range l.marks {
-		if all >= n {
-			close(c)
-			delete(l.marks, c)
+	for i, m := range l.marks {
+		if all >= m.bytes {
+			m.do()
+			l.marks = append(l.marks[:i], l.marks[i+1:]...)
+			return
 		}
 	}
 }
