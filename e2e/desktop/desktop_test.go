@@ -108,7 +108,9 @@ func TestDiscover(t *testing.T) {
 
 func TestGnomePackageKit(t *testing.T) {
 	l := start(t, "gpk-application")
-	l.drive("gpk-application", "--", "press:Continue Anyway", "see:Education", "type:zebra", "key:Return", "see:Draws zebras")
+	l.drive("gpk-application", "--", "press:Continue Anyway", "see:Education", "type:zebra", "key:Return", "see:Draws zebras",
+		"click:217,141", "press:Apply Changes", l.installed("zebra-draw", true),
+		"see:Draws zebras", "click:217,141", "press:Apply Changes", "press:Continue", l.installed("zebra-draw", false))
 }
 
 func check(t testing.TB, err error) {

@@ -71,7 +71,7 @@ def step(what, arg):
     if what == "click":
         return subprocess.run(["xdotool", "mousemove", *arg.split(","), "click", "1"]).returncode == 0
     for node in shown(Atspi.get_desktop(0)):
-        is_it = arg in text(node) if what == "see" else re.fullmatch(f"(?:{re.escape(arg)}[ …]*)+", text(node).replace("_", ""))
+        is_it = arg in text(node) if what == "see" else re.fullmatch(f"(?:{re.escape(arg)}[ …]*)+", (node.get_name() or "").replace("_", ""))
         if is_it and (what == "see" or press(node)):
             return True
     return False
