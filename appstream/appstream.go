@@ -240,9 +240,12 @@ type (
 		Summaries    []localised   `xml:"summary"`
 		Descriptions []description `xml:"description"`
 		URL          *typed        `xml:"url"`
-		Categories   []string      `xml:"categories>category,omitempty"`
+		Categories   *categories   `xml:"categories"`
 		Icon         *typed        `xml:"icon"`
 		Launch       *typed        `xml:"launchable"`
+	}
+	categories struct {
+		All []string `xml:"category"`
 	}
 	localised struct {
 		Language string `xml:"xml:lang,attr,omitempty"`
@@ -280,7 +283,7 @@ func catalogue(origin, version string, programs []Program, icons map[string]bool
 			c.URL = &typed{Type: "homepage", Text: p.URL}
 		}
 		if p.Categories != "" {
-			c.Categories = strings.Split(p.Categories, ";")
+			c.Categories = &categories{strings.Split(p.Categories, ";")}
 		}
 		if icons[p.Icon] {
 			c.Icon = &typed{Type: "cached", Width: tree.IconSize, Height: tree.IconSize, Text: p.Icon + ".png"}

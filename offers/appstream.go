@@ -78,8 +78,8 @@ func (o *Offers) showPrograms(ctx context.Context, folder *appstream.Folder, s S
 			return nil
 		}
 		of := components[e.Name]
-		if of == nil {
-			of = []tree.Component{{ID: e.Name, Name: e.Name, Type: tree.ConsoleApplication, Title: e.Name, Categories: categoryOf[e.Group]}}
+		if of == nil { // GNOME Software 43 shows no others, console applications neither
+			of = []tree.Component{{ID: e.Name, Name: e.Name, Type: tree.DesktopApplication, Title: e.Name, Categories: categoryOf[e.Group]}}
 		}
 		for _, c := range of {
 			if shown[c.ID] { // another architecture's, or source's
