@@ -18,6 +18,7 @@ package mirror
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -354,7 +355,7 @@ func (c *copying) others(ctx context.Context, rpms []*rpm) (all []publish.File, 
 		return nil, err
 	}
 	all = append(all, publish.File{Name: tree.CopiesName, Content: content})
-	if answer, err := c.Net.Revalidate(ctx, c.url("report.json"), "", tree.MaxFile); err == nil {
+	if answer, err := c.Net.Revalidate(ctx, c.url("report.json"), "", tree.MaxFile); err == nil && json.Valid(answer.Body) {
 		all = append(all, publish.File{Name: "report.json", Content: answer.Body})
 	} else if ctx.Err() != nil {
 		return nil, err

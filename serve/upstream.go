@@ -54,9 +54,22 @@ type Upstream struct {
 	mu      sync.Mutex
 	flights map[string]*flight
 	fresh   map[string]time.Time // when what changes in place was asked for
-	trees   map[string]*tree.Package
-	urls    map[string][]string // of RPMs in trees, by their names in a platform's folder
+	rpms    map[string]known     // of trees, by their names
+	// doubted are RPMs of trees that nobody has asked for here, and when they came: they are whole, and
+	// nothing vouches for them.
+	doubted map[string]time.Time
 }
+
+// A known is what a tree says of an RPM.
+type known struct {
+	size   int64
+	digest tree.Digest
+	urls   []string // where it is but at upstream
+}
+
+// doubtedFor is how long an RPM is served for which nothing vouches, before it comes anew: laptops that
+// found it wrong aren't to find it so for ever.
+const doubtedFor = 5 * time.Minute
 
 // UpstreamOptions say where the other server is, and what is kept of it.
 type UpstreamOptions struct {
@@ -82,7 +95,7 @@ func NewUpstream(o UpstreamOptions) (*Upstream, error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, fetching), 0o755); err != nil {
 		return nil, fmt.Errorf("making the folder to keep what comes: %w: name one that presolver may write to", err)
 	}
-	u := &Upstream{UpstreamOptions: o, flights: make(map[string]*flight), fresh: make(map[string]time.Time), trees: make(map[string]*tree.Package), urls: make(map[string][]string)}
+	u := &Upstream{UpstreamOptions: o, flights: make(map[string]*flight), fresh: make(map[string]time.Time), rpms: make(map[string]known), doubted: make(map[string]time.Time)}
 	u.ctx, u.stop = context.WithCancel(context.Background())
 	var err error
 	if u.kept, err = look(o.Dir, o.Limit); err != nil {
@@ -331,16 +344,57 @@ func (u *Upstream) learn(name string, data []byte) {
 		if err != nil {
 			continue
 		}
-		u.mu.Lock()
-		defer u.mu.Unlock()
 		for i := range t.Packages {
 			pkg := &t.Packages[i]
-			if in := tree.CopyOf(pkg); in != "" {
-				u.trees[platform+"/"+in] = pkg
-				u.urls[platform+"/"+in] = p.URLs(pkg)
+			in := tree.CopyOf(pkg)
+			if in == "" {
+				continue
+			}
+			rpm := platform + "/" + in
+			u.mu.Lock()
+			is := known{size: pkg.Size, digest: pkg.RPMDigest()}
+			if len(u.Anchors) > 0 { // else whoever is between would say what this server asks for
+				is.urls = p.URLs(pkg)
+			}
+			u.rpms[rpm] = is
+			_, doubted := u.doubted[rpm]
+			u.mu.Unlock()
+			if doubted {
+				u.compare(rpm)
 			}
 		}
 		return
+	}
+}
+
+// compare compares an RPM that came before its tree with what that says, and removes a wrong one.
+func (u *Upstream) compare(name string) {
+	u.mu.Lock()
+	is := u.rpms[name]
+	delete(u.doubted, name)
+	u.mu.Unlock()
+	f, err := os.Open(u.path(name))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	h := is.digest.Hash()
+	if n, err := io.Copy(h, f); err != nil || n != is.size || !is.digest.Is(h) {
+		u.kept.remove(name)
+	}
+}
+
+// doubts removes an RPM for which nothing vouches, and that has been here for a while.
+func (u *Upstream) doubts(name string) {
+	u.mu.Lock()
+	came, doubted := u.doubted[name]
+	old := doubted && time.Since(came) > doubtedFor
+	if old {
+		delete(u.doubted, name)
+	}
+	u.mu.Unlock()
+	if old {
+		u.kept.remove(name)
 	}
 }
 
@@ -399,25 +453,31 @@ func (u *Upstream) bring(ctx context.Context, name string, f *flight, file trans
 	if err != nil {
 		return err
 	}
+	if file.Digest == "" {
+		u.mu.Lock()
+		u.doubted[name] = time.Now()
+		u.mu.Unlock()
+	}
 	return u.settle(name, f.path)
 }
 
 // rpm answers with an RPM while it comes, where its tree tells its size; false where it doesn't.
 func (u *Upstream) rpm(w http.ResponseWriter, r *http.Request, name string) bool {
+	u.doubts(name)
 	if u.kept.has(name) {
 		return false
 	}
 	u.mu.Lock()
-	pkg, urls := u.trees[name], u.urls[name]
+	is, told := u.rpms[name]
 	u.mu.Unlock()
-	if pkg == nil {
+	if !told {
 		return false
 	}
-	f := u.fly(name, pkg.Size, func(ctx context.Context, f *flight) error {
+	f := u.fly(name, is.size, func(ctx context.Context, f *flight) error {
 		if u.kept.has(name) {
 			return nil
 		}
-		return u.bring(ctx, name, f, transport.File{URLs: urls, Size: pkg.Size, Digest: pkg.RPMDigest()})
+		return u.bring(ctx, name, f, transport.File{URLs: is.urls, Size: is.size, Digest: is.digest})
 	})
 	if f.size == 0 { // it was begun before its tree was seen
 		return false
@@ -625,10 +685,11 @@ func plausible(name string, data []byte) error {
 	return err
 }
 
-// says writes the copies.json of this server: it has each RPM that it is asked for.
+// says writes the copies.json of this server: where it knows whom to believe it has each RPM that it is
+// asked for.
 func (u *Upstream) says(name string) error {
 	all := u.platforms(path.Dir(name))
-	if len(all) == 0 || len(all[0].Repositories) == 0 {
+	if len(u.Anchors) == 0 || len(all) == 0 || len(all[0].Repositories) == 0 {
 		return fs.ErrNotExist
 	}
 	content, err := (&tree.Copies{Format: tree.Format, Platform: path.Dir(name), RPMs: true}).Encode()
@@ -806,14 +867,26 @@ func (k *kept) add(name, at string) {
 	k.fit()
 }
 
+// remove removes a file.
+func (k *kept) remove(name string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if e := k.files[name]; e != nil {
+		k.drop(e)
+	}
+}
+
+func (k *kept) drop(e *list.Element) {
+	f := e.Value.(*file)
+	os.Remove(filepath.Join(k.dir, filepath.FromSlash(f.name)))
+	k.order.Remove(e)
+	delete(k.files, f.name)
+	k.sum -= f.size
+}
+
 // fit removes what is too much. Who is reading it goes on.
 func (k *kept) fit() {
 	for k.limit > 0 && k.sum > k.limit && k.order.Len() > 1 {
-		e := k.order.Back()
-		f := e.Value.(*file)
-		os.Remove(filepath.Join(k.dir, filepath.FromSlash(f.name)))
-		k.order.Remove(e)
-		delete(k.files, f.name)
-		k.sum -= f.size
+		k.drop(k.order.Back())
 	}
 }

@@ -314,6 +314,41 @@ func TestUpstreamThatLies(t *testing.T) {
 	}
 }
 
+// An RPM that came before its tree was seen is compared when that comes.
+func TestRPMBeforeItsTree(t *testing.T) {
+	o := newOrigin(t, 64<<10, testbed.Weather{})
+	var rpm string
+	for _, name := range o.names {
+		if strings.Contains(name, "atlas-1") {
+			rpm = name
+		}
+	}
+	good, err := os.ReadFile(filepath.Join(o.dir, rpm))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(content []byte) {
+		t.Helper()
+		if err := os.Remove(filepath.Join(o.dir, rpm)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(o.dir, rpm), content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(bytes.Repeat([]byte("x"), len(good)))
+	s := newSchool(t, t.TempDir(), o.link.URL, 0)
+	if err := s.right(o, rpm); err != nil { // nothing vouches for anything yet
+		t.Error(err)
+	}
+	put(good)
+	for _, name := range o.names {
+		if err := s.right(o, name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // What is kept is no more than the limit, and what was asked for last stays.
 func TestLimit(t *testing.T) {
 	o := newOrigin(t, 1<<20, testbed.Weather{})
