@@ -77,7 +77,7 @@ func TestDesktopInstall(t *testing.T) {
 		t.Errorf("id %s, end %v, percentage %d", id, end, last)
 	}
 	for _, got := range speeds[:min(8, len(speeds))] {
-		if got < speed/2 || got > 2*speed {
+		if got != 0 && (got < speed/2 || got > 2*speed) { // 0: it waited
 			t.Errorf("a speed of %d bytes a second, want about %d", got, speed)
 		}
 	}
