@@ -370,7 +370,7 @@ func write(ctx context.Context, b *blob.Bucket, name string, r io.Reader, is dig
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o := &blob.WriterOptions{
-		ContentType: contentType(name), CacheControl: "no-cache", ContentMD5: is.md5, DisableContentTypeDetection: true,
+		ContentType: tree.MediaType(name), CacheControl: "no-cache", ContentMD5: is.md5, DisableContentTypeDetection: true,
 		MaxConcurrency: 1, // of pieces, each of which is held in memory
 	}
 	if k == immutable {
@@ -392,31 +392,6 @@ func write(ctx context.Context, b *blob.Bucket, name string, r io.Reader, is dig
 		return fmt.Errorf("writing %s to the bucket: %w", name, err)
 	}
 	return nil
-}
-
-// contentType is a file's type, by its name alone.
-func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".json":
-		return "application/json"
-	case ".rpm":
-		return "application/x-rpm"
-	case ".zst":
-		return "application/zstd"
-	case ".asc":
-		return "text/plain; charset=utf-8"
-	case ".html":
-		return "text/html; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".js":
-		return "text/javascript; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".png":
-		return "image/png"
-	}
-	return "application/octet-stream"
 }
 
 // waiting is the object in a platform's folder that tells until when objects are kept that the folder here

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // site answers requests for the files of a published folder.
@@ -334,28 +336,10 @@ func nameDigest(name string) string {
 
 // contentType is a file's type, by its name alone.
 func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".rpm":
-		return "application/x-rpm"
-	case ".zst":
-		return "application/zstd"
-	case ".html":
-		return "text/html; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".asc":
-		return "text/plain; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".png":
-		return "image/png"
-	case ".js":
-		return "text/javascript; charset=utf-8"
-	}
-	if path.Ext(name) == ".json" || isNodeFolder(path.Dir(name)) {
+	if isNodeFolder(path.Dir(name)) && path.Ext(name) != ".rpm" {
 		return "application/json"
 	}
-	return "application/octet-stream"
+	return tree.MediaType(name)
 }
 
 // json answers with a list of names as JSON.
