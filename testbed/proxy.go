@@ -39,6 +39,7 @@ type Fault string
 const (
 	NoFault Fault = "none"
 	Stall   Fault = "stall"  // 300 bytes of each RPM come, and the rest when the fault has gone
+	Cut     Fault = "cut"    // half of each RPM comes, and nothing more until the fault has gone
 	Slow    Fault = "slow"   // an RPM comes at 256 KiB a second, until the fault has gone
 	Damage  Fault = "damage" // the RPM of hello comes damaged, every time
 	Gone    Fault = "gone"   // the RPM of libtext isn't there any more
@@ -47,7 +48,7 @@ const (
 )
 
 // Faults are all of them.
-var Faults = []Fault{NoFault, Stall, Slow, Damage, Gone, Down, Portal}
+var Faults = []Fault{NoFault, Stall, Cut, Slow, Damage, Gone, Down, Portal}
 
 // Proxy starts a proxy to the school's server. The caller closes it.
 func (s *School) Proxy() (*Proxy, error) {
@@ -98,6 +99,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case fault == Stall && strings.HasSuffix(r.URL.Path, ".rpm"):
 		http.ServeFile(&stalling{ResponseWriter: w, left: 300, until: changed, gone: r.Context().Done()}, r, file)
+	case fault == Cut && strings.HasSuffix(r.URL.Path, ".rpm"):
+		if r.Header.Get("Range") == "" {
+			half(w, file)
+		}
+		panic(http.ErrAbortHandler)
 	case fault == Slow && strings.HasSuffix(r.URL.Path, ".rpm"):
 		http.ServeFile(&slow{ResponseWriter: w, until: changed, gone: r.Context().Done()}, r, file)
 	case fault == Damage && strings.Contains(r.URL.Path, "/hello-"):
@@ -118,6 +124,17 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.upstream.ServeHTTP(w, r)
 	}
+}
+
+// half answers with the first half of a file, and promises all of it.
+func half(w http.ResponseWriter, file string) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+	w.Write(data[:len(data)/2])
+	w.(http.Flusher).Flush()
 }
 
 // stalling writes so many bytes of an answer, and the others after an event, unless the reader is

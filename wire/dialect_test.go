@@ -317,7 +317,7 @@ func TestWordsAreKnown(t *testing.T) {
 	}
 	for _, s := range []Status{
 		StatusSetup, StatusQuery, StatusRefreshCache, StatusDownloadPackagelist, StatusDepResolve, StatusDownload, StatusSigCheck, StatusTestCommit, StatusInstall, StatusUpdate, StatusRemove,
-		StatusWaitingForLock, StatusWait, StatusInfo, StatusDownloadRepository, StatusDownloadFilelist, StatusDownloadUpdateinfo, StatusLoadingCache, StatusCommit, StatusCleanup, StatusRunning,
+		StatusWaitingForLock, StatusRequest, StatusInfo, StatusDownloadRepository, StatusDownloadFilelist, StatusDownloadUpdateinfo, StatusLoadingCache, StatusCommit, StatusCleanup, StatusRunning,
 	} {
 		if !slices.Contains(wiretest.Words("1.3", "status"), string(s)) {
 			t.Errorf("%s is none of PackageKit's states", s)

@@ -55,7 +55,7 @@ const (
 	StatusUpdate              Status = "update"
 	StatusRemove              Status = "remove"
 	StatusWaitingForLock      Status = "waiting-for-lock"
-	StatusWait                Status = "wait"
+	StatusRequest             Status = "request"
 	StatusInfo                Status = "info"
 	StatusDownloadRepository  Status = "download-repository"
 	StatusDownloadFilelist    Status = "download-filelist"
@@ -232,7 +232,7 @@ func (w *Writer) Files(id PackageID, paths []string) {
 	w.send("files", id.String(), b.String())
 }
 
-// Status reports what the command is busy with now.
+// Status reports what the command is busy with now, and whether that wasn't said already.
 func (w *Writer) Status(s Status) (said bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

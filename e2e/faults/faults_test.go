@@ -62,7 +62,7 @@ var faults = []fault{
 	{name: "is down for 1 s in every 3", link: weather{Period: scaled(3*time.Second, 5), Down: scaled(time.Second, 5), Rate: scaledRate(1 << 20)}},
 	{name: "has 2 s latency", link: weather{Latency: scaled(2*time.Second, 20)}},
 	{name: "has 2 s latency and drops", link: weather{Latency: scaled(2*time.Second, 20), Every: 256 * kib}, long: true},
-	{name: "is down for a while in the middle", link: weather{After: 2 << 20, For: scaled(90*time.Second, 30), Rate: scaledRate(2 << 20)}, told: []string{"status\tdownload", "status\twait", "status\tdownload"}},
+	{name: "is down for a while in the middle", link: weather{After: 2 << 20, For: scaled(90*time.Second, 30), Rate: scaledRate(2 << 20)}, told: []string{"status\tdownload", "status\trequest", "status\tdownload"}},
 
 	// The server.
 	{name: "Range answered with 200", link: weather{Every: 700 * kib}, server: forgets("Range"), wire: 2},

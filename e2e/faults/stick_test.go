@@ -160,7 +160,7 @@ func stickMeanwhile(t *testing.T, w weather, at string, most int64) {
 
 // The link goes down in the middle and stays down.
 func stickEndsWaiting(t *testing.T) {
-	stickMeanwhile(t, weather{After: 2 << 20, For: time.Hour, Rate: scaledRate(2 << 20)}, "status\twait", 0)
+	stickMeanwhile(t, weather{After: 2 << 20, For: time.Hour, Rate: scaledRate(2 << 20)}, "status\trequest", 0)
 }
 
 // The link is up, and slow.

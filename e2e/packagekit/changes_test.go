@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
+
 	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
@@ -83,6 +85,35 @@ func TestSearchBesideInstall(t *testing.T) {
 	// And the queries' helper has seen what the other has done.
 	if got := packages(l.Run("Resolve", none, []string{"hello"})); got != "installed hello" {
 		t.Errorf("resolve: %s", got)
+	}
+}
+
+// While a download waits for the network, clients see that it asks a server, how much is here, and
+// that nothing comes.
+func TestWaitingForNetwork(t *testing.T) {
+	l := start(t)
+	l.Fault(testbed.Cut)
+	x := l.Begin()
+	check(t, x.Call("InstallPackages", uint64(flagsNone), []string{hello}))
+	x.UntilProperty("Status", statusRequest)
+	l.Fault(testbed.NoFault)
+	result := finishes(t, x, exitSuccess, 0, "")
+	grows(t, result)
+	shown := make(map[string]any)
+	for _, s := range result {
+		if s.Name != "Properties" {
+			continue
+		}
+		for name, v := range s.Body[0].(map[string]dbus.Variant) {
+			shown[name] = v.Value()
+		}
+		if shown["Status"] == uint32(statusRequest) {
+			break
+		}
+	}
+	// Half is here, of what 80 % are for.
+	if p, _ := shown["Percentage"].(uint32); p < 39 || p > 40 || shown["Speed"] != nil && shown["Speed"] != uint32(0) {
+		t.Errorf("while it waits: %v", shown)
 	}
 }
 

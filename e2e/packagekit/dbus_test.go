@@ -31,7 +31,7 @@ const (
 
 	networkOffline, networkOnline = 1, 2
 
-	statusWaitingForLock = 30
+	statusRequest, statusWaitingForLock = 17, 30
 
 	roleCancel, roleDownloadPackages, roleGetOldTransactions = 1, 25, 28
 

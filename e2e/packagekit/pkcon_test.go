@@ -50,6 +50,7 @@ const compsText = `<comps>
 //
 //	$ pkcon ARG…   a command; what it prints follows
 //	! SIGINT       interrupts it when the first bytes of a download have come; once for each laptop
+//	! fault none   ends the server's fault when it waits for the network
 //	= N            its exit status, where that isn't 0
 //
 // $WORK is the script's folder, $LAPTOP the laptop's, $SCHOOL the URL of its source.
@@ -137,15 +138,15 @@ func scriptTalk(ts *testscript.TestScript, _ bool, args []string) {
 		if !ok {
 			continue
 		}
-		interrupt := false
+		interrupt, mend := false, false
 		for _, l := range script[i+1:] {
 			if strings.HasPrefix(l, "$ ") {
 				break
 			}
-			interrupt = interrupt || l == "! SIGINT"
+			interrupt, mend = interrupt || l == "! SIGINT", mend || l == "! fault none"
 		}
 		fmt.Fprintln(ts.Stdout(), line)
-		said, err := pkcon(scripted(ts), strings.Fields(strings.ReplaceAll(command, "$WORK", work)), interrupt)
+		said, err := pkcon(scripted(ts), strings.Fields(strings.ReplaceAll(command, "$WORK", work)), interrupt, mend)
 		ts.Check(err)
 		l := scripted(ts)
 		io.WriteString(ts.Stdout(), strings.NewReplacer(work, "$WORK", l.Dir, "$LAPTOP", l.Proxy.URL, "$SCHOOL").Replace(tries.ReplaceAllString(said, "EOF (N tries)")))
@@ -155,7 +156,7 @@ func scriptTalk(ts *testscript.TestScript, _ bool, args []string) {
 var tries = regexp.MustCompile(`EOF \([0-9]+ tries\)`)
 
 // pkcon runs pkcon, and returns what it printed and how it ended.
-func pkcon(l *laptop, args []string, interrupt bool) (string, error) {
+func pkcon(l *laptop, args []string, interrupt, mend bool) (string, error) {
 	cmd := l.PkconCommand(append([]string{"-p", "-y"}, args...)...)
 	out, in, err := os.Pipe()
 	if err != nil {
@@ -190,6 +191,13 @@ func pkcon(l *laptop, args []string, interrupt bool) (string, error) {
 			l.WaitLog("emitting item-progress")
 			said.WriteString("! SIGINT\n")
 			cmd.Process.Signal(os.Interrupt)
+		}
+		if mend && value == "Requesting data" {
+			mend = false
+			said.WriteString("! fault none\n")
+			if err := l.Proxy.Set(testbed.NoFault); err != nil {
+				return "", err
+			}
 		}
 	}
 	out.Close()

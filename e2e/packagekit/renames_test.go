@@ -88,7 +88,7 @@ func TestDistribution(t *testing.T) {
 					check(t, s.Release("", test.new...))
 					continue
 				}
-				said, err := pkcon(l, strings.Fields(step.pkcon), false)
+				said, err := pkcon(l, strings.Fields(step.pkcon), false, false)
 				check(t, err)
 				if !strings.Contains(said, step.says) || step.without != "" && strings.Contains(said, step.without) {
 					t.Errorf("pkcon %s says\n%s", step.pkcon, said)

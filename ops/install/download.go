@@ -80,17 +80,8 @@ func fetch(ctx context.Context, s *ops.System, w *wire.Writer, found []*offers.O
 		w.Package(wire.InfoDownloading, ops.OfferID(o), o.Package().Summary)
 	}
 	return s.Net.Fetch(ctx, files, func(p transport.Progress) {
-		if p.Waiting {
-			ops.Waiting(w, p)
-			return
-		}
-		w.Status(wire.StatusDownload)
-		w.Speed(p.Speed)
-		if p.Total > 0 {
-			w.Percentage(int(100 * p.Done / p.Total))
-			w.Remaining(p.Total - p.Done)
-		}
-		if size := files[p.File].Size; size > 0 {
+		ops.Downloading(w, p, 1)
+		if size := files[p.File].Size; size > 0 && !p.Waiting {
 			w.ItemProgress(ops.OfferID(found[p.File]), wire.StatusDownload, int(100*p.FileDone/size))
 		}
 	})

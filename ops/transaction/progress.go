@@ -45,21 +45,12 @@ func newProgress(w *wire.Writer, p *Plan, onlyDownload bool) *progress {
 
 // downloaded is told by the transport.
 func (g *progress) downloaded(it *Item, p transport.Progress) {
-	if p.Waiting {
-		ops.Waiting(g.w, p)
-		return
-	}
-	g.w.Status(wire.StatusDownload)
+	ops.Downloading(g.w, p, g.share)
 	switch size := it.pkg.Size; {
 	case p.Finished:
 		g.w.ItemProgress(it.ID(), wire.StatusDownload, 100)
-	case size > 0:
+	case size > 0 && !p.Waiting:
 		g.w.ItemProgress(it.ID(), wire.StatusDownload, int(100*p.FileDone/size))
-	}
-	g.w.Speed(p.Speed)
-	if p.Total > 0 {
-		g.w.Percentage(int(100 * g.share * float64(p.Done) / float64(p.Total)))
-		g.w.Remaining(p.Total - p.Done)
 	}
 }
 
