@@ -133,7 +133,7 @@ func TestOf(t *testing.T) {
 // doc/errors.md has them all.
 func TestTable(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Every error that a person can meet\n\nBy PackageKit's code; what is after a dot is told apart here. `pkcon` prints the text after \"Fatal error: \"; GNOME Software and other\ndesktops put it, or their own sentence for the code, into a notice whose details have it. With an English locale the text is the details\nalone, which say what was tried, why it failed and what to do; in other languages the sentence comes first. The files to translate are\n`ops/words/*.toml`; `go test ./ops/words -update` writes this page.\n")
+	b.WriteString("# Every error that a person can meet\n\nBy PackageKit's code; what is after a dot is told apart here. `pkcon` prints the text after \"Fatal error: \". GNOME Software\n43 says \"Unable to install NAME\" and the first lines of the text, but for `no-network`, `no-space-on-device`, signatures, `not-supported` and\n`invalid-package-file`, for which it has sentences of its own. With an English locale the text is the details\nalone, which say what was tried, why it failed and what to do; in other languages the sentence comes first. The files to translate are\n`ops/words/*.toml`; `go test ./ops/words -update` writes this page.\n")
 	languages := all(t)
 	for _, kind := range slices.Sorted(maps.Keys(languages["en"])) {
 		fmt.Fprintf(&b, "\n## %s\n\n", kind)
