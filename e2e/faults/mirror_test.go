@@ -30,7 +30,8 @@ func presolver(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// TestRegionsNight is a night of a region: it builds and signs trees whose RPMs stay in a repository;
+// TestRegionsNight is a night of a region: it builds and signs trees whose RPMs stay in a repository, and
+// brings them to a bucket;
 // a school copies that, another one copies the school, and a stick is made of what that has. Then the
 // region and the repository are gone, and laptops install from each.
 func TestRegionsNight(t *testing.T) {
@@ -87,7 +88,8 @@ func TestRegionsNight(t *testing.T) {
 		}
 	}
 
-	region := serve("region")
+	presolver(t, "upload", filepath.Join(dir, "region"), "file://"+(&url.URL{Path: filepath.Join(dir, "bucket")}).EscapedPath()+"?create_dir=true&no_tmp_dir=true")
+	region := serve("bucket")
 	presolver(t, "mirror", region.URL, filepath.Join(dir, "near"), "--key", key.Fingerprint)
 	near := serve("near")
 	// A server that has nothing of its own, and what laptops asked for with the region there.
