@@ -111,7 +111,7 @@ func nights(t *testing.T, seed uint64, dirs [2]string, n int) (again, firmly, al
 // What is solved again where something has changed is what is solved anew: versions go up and down,
 // packages come and go, dependencies of all kinds, the base, the streams of modules.
 func TestSolvedAgainIsSolvedAnew(t *testing.T) {
-	worlds := uint64(12)
+	worlds := uint64(4)
 	if n, err := strconv.ParseUint(os.Getenv("PRESOLVE_WORLDS"), 10, 32); err == nil {
 		worlds = n
 	}
