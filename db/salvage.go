@@ -165,21 +165,21 @@ type carrier struct {
 	Salvage
 }
 
-// What keys begin with: letters where they are names, two digits where they are digests.
-var (
-	letters = func() (all []string) {
-		for c := '!'; c <= '~'; c++ {
-			all = append(all, string(c))
-		}
-		return all
-	}()
-	digits = func() (all []string) {
-		for i := range 256 {
-			all = append(all, fmt.Sprintf("%02x", i))
-		}
-		return all
-	}()
-)
+// letters are what keys that are names begin with.
+func letters() (all []string) {
+	for c := '!'; c <= '~'; c++ {
+		all = append(all, string(c))
+	}
+	return all
+}
+
+// digits are what keys that are digests begin with.
+func digits() (all []string) {
+	for i := range 256 {
+		all = append(all, fmt.Sprintf("%02x", i))
+	}
+	return all
+}
 
 // each calls row for each row of a table that can be read, for some more than once. Where a page is
 // damaged the rows behind it are reached from the end, and those between two by what their keys
@@ -267,7 +267,7 @@ func count(n *int, tx *sql.Tx, query string, args ...any) error {
 }
 
 func (c *carrier) meta(tx *sql.Tx) error {
-	return c.each("meta", "key, value", "key", letters, func(scan func(...any) error) (bool, error) {
+	return c.each("meta", "key, value", "key", letters(), func(scan func(...any) error) (bool, error) {
 		var key, value string
 		if scan(&key, &value) != nil || !plain(key) {
 			return false, nil
@@ -281,7 +281,7 @@ func (c *carrier) meta(tx *sql.Tx) error {
 }
 
 func (c *carrier) own(tx *sql.Tx) error {
-	return c.each("own", "name, evr, arch, source, asked", "name", letters, func(scan func(...any) error) (bool, error) {
+	return c.each("own", "name, evr, arch, source, asked", "name", letters(), func(scan func(...any) error) (bool, error) {
 		var name, evr, arch, source string
 		var asked bool
 		if scan(&name, &evr, &arch, &source, &asked) != nil || !plain(name, evr, arch, source) {
@@ -292,7 +292,7 @@ func (c *carrier) own(tx *sql.Tx) error {
 }
 
 func (c *carrier) needed(tx *sql.Tx) error {
-	return c.each("needed", "name, by", "name", letters, func(scan func(...any) error) (bool, error) {
+	return c.each("needed", "name, by", "name", letters(), func(scan func(...any) error) (bool, error) {
 		var name, by string
 		if scan(&name, &by) != nil || !plain(name, by) {
 			return false, nil
@@ -321,7 +321,7 @@ func (c *carrier) journal(tx *sql.Tx) error {
 }
 
 func (c *carrier) published(tx *sql.Tx) error {
-	return c.each("published", "sha256, body", "sha256", digits, func(scan func(...any) error) (bool, error) {
+	return c.each("published", "sha256, body", "sha256", digits(), func(scan func(...any) error) (bool, error) {
 		var digest string
 		var body []byte
 		if scan(&digest, &body) != nil {
@@ -373,7 +373,7 @@ func treeOf(body, dictionary []byte) *tree.Tree {
 }
 
 func (c *carrier) remote(tx *sql.Tx) error {
-	return c.each("remote", "url, validator, body, checked, sum", "url", letters, func(scan func(...any) error) (bool, error) {
+	return c.each("remote", "url, validator, body, checked, sum", "url", letters(), func(scan func(...any) error) (bool, error) {
 		var url, validator string
 		var body []byte
 		var checked, so int64
@@ -386,7 +386,7 @@ func (c *carrier) remote(tx *sql.Tx) error {
 }
 
 func (c *carrier) shards(tx *sql.Tx) error {
-	return c.each("shard", shardColumns, "source", letters, func(scan func(...any) error) (bool, error) {
+	return c.each("shard", shardColumns, "source", letters(), func(scan func(...any) error) (bool, error) {
 		k, err := scanShard(scan)
 		if err != nil || !plain(k.source, k.folder) || k.check() != nil || c.unreadable[k.key()] {
 			return false, nil

@@ -237,7 +237,7 @@ func (p *paced) Read(b []byte) (int, error) {
 // fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c).
 // A scriptlet can say it too, whose package then counts as one that failed, and is installed all
 // the same: the database tells.
-var fullDatabase = regexp.MustCompile(`^error: sqlite failure: .*: database or disk is full$`)
+const fullDatabase = `^error: sqlite failure: .*: database or disk is full$`
 
 // lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started
 // may hold it open for ever.
@@ -247,7 +247,7 @@ const lingering = time.Second
 // package. What scriptlets print comes between the lines, and looks like what it wants to. All that
 // follows from a line is which Step is told: what is shown while rpm works. What was installed is
 // asked of the database.
-var packageLine = regexp.MustCompile(`^(\S+-\S+-\S+)\.([^\s.]+)$`)
+const packageLine = `^(\S+-\S+-\S+)\.([^\s.]+)$`
 
 // maxLine is the length in bytes from which on a line of rpm's output is none: the names in it are
 // shorter.
@@ -258,7 +258,7 @@ const maxLine = 16 << 10
 func readSteps(r io.Reader, progress func(Step)) (chat string) {
 	var step Step
 	var said tail
-	lines := bufio.NewReaderSize(r, maxLine)
+	lines, pattern := bufio.NewReaderSize(r, maxLine), regexp.MustCompile(packageLine)
 	for {
 		b, more, err := lines.ReadLine()
 		for part := more; part && err == nil; {
@@ -275,7 +275,7 @@ func readSteps(r io.Reader, progress func(Step)) (chat string) {
 			}
 		} else if strings.HasPrefix(line, "Preparing packages") { // old ones: "Preparing packages for installation..."
 			step = Step{Stage: Preparing}
-		} else if m := packageLine.FindStringSubmatch(line); m != nil {
+		} else if m := pattern.FindStringSubmatch(line); m != nil {
 			step = Step{Stage: Installing, Package: m[1], Arch: m[2]}
 		} else if !strings.HasPrefix(line, "Verifying packages") {
 			said.add(line)
@@ -316,36 +316,38 @@ func kindOf(output string, err error) Kind {
 }
 
 // A problem is a line of rpm's, from its beginning to its end. Names from outside are in the middle
-// of it.
+// of it. It is compiled where rpm has said something: all of them together would be a third of what
+// the helper's start takes.
 type problem struct {
-	line *regexp.Regexp
+	line string
 	kind Kind
 }
 
 // problems are what rpm writes of what a person may be able to put right (lib/rpmprob.c, psm.c,
 // rpmlock.c, depends.c, package.c, rpminstall.c). The first that is there counts.
 var problems = []problem{
-	{regexp.MustCompile(`^error: can't create transaction lock on .* \((Permission denied|Read-only file system)\)$`), Denied},
-	{regexp.MustCompile(`^error: can't create transaction lock on .* \(.*\)$`), Locked}, // "Resource temporarily unavailable"
-	{regexp.MustCompile(`^\t.* is needed by (\(installed\) )?\S+$`), Dependencies},
-	{regexp.MustCompile(`^\tfile .* conflicts between attempted installs of \S+ and \S+$`), Conflicts},
-	{regexp.MustCompile(`^\tfile .* from install of \S+ conflicts with file from package \S+$`), Conflicts},
-	{regexp.MustCompile(`^\t.* (conflicts with|is obsoleted by) (\(installed\) )?\S+$`), Conflicts},
-	{regexp.MustCompile(`^error: Failed dependencies:$`), Dependencies},
-	{regexp.MustCompile(`^\tinstalling package \S+ needs [0-9]+([KMG]?B| inodes| more inodes|[KMG]?B more space) on the .* filesystem$`), NoSpace},
-	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .* - (No space left on device|Disk quota exceeded)$`), NoSpace},
+	{`^error: can't create transaction lock on .* \((Permission denied|Read-only file system)\)$`, Denied},
+	{`^error: can't create transaction lock on .* \(.*\)$`, Locked}, // "Resource temporarily unavailable"
+	{`^\t.* is needed by (\(installed\) )?\S+$`, Dependencies},
+	{`^\tfile .* conflicts between attempted installs of \S+ and \S+$`, Conflicts},
+	{`^\tfile .* from install of \S+ conflicts with file from package \S+$`, Conflicts},
+	{`^\t.* (conflicts with|is obsoleted by) (\(installed\) )?\S+$`, Conflicts},
+	{`^error: Failed dependencies:$`, Dependencies},
+	{`^\tinstalling package \S+ needs [0-9]+([KMG]?B| inodes| more inodes|[KMG]?B more space) on the .* filesystem$`, NoSpace},
+	{`^error: unpacking of archive failed(| on file .*): .* - (No space left on device|Disk quota exceeded)$`, NoSpace},
 	{fullDatabase, NoSpace},
-	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .* - (Permission denied|Read-only file system)$`), Denied},
-	{regexp.MustCompile(`^error: unpacking of archive failed(| on file .*): .*$`), Corrupt},
-	{regexp.MustCompile(`^\tpackage \S+ does not verify: .*$`), Corrupt},
-	{regexp.MustCompile(`^error: .* cannot be installed$`), Corrupt},
-	{regexp.MustCompile(`^error: .*: not an rpm package( \(or package manifest\))?(: .*)?$`), Corrupt},
+	{`^error: unpacking of archive failed(| on file .*): .* - (Permission denied|Read-only file system)$`, Denied},
+	{`^error: unpacking of archive failed(| on file .*): .*$`, Corrupt},
+	{`^\tpackage \S+ does not verify: .*$`, Corrupt},
+	{`^error: .* cannot be installed$`, Corrupt},
+	{`^error: .*: not an rpm package( \(or package manifest\))?(: .*)?$`, Corrupt},
 }
 
 // says tells whether a line of rpm's output is as a pattern says.
-func says(output string, line *regexp.Regexp) bool {
+func says(output, line string) bool {
+	pattern := regexp.MustCompile(line)
 	for l := range strings.Lines(output) {
-		if line.MatchString(strings.TrimSuffix(l, "\n")) {
+		if pattern.MatchString(strings.TrimSuffix(l, "\n")) {
 			return true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -83,11 +84,12 @@ const (
 	MaxDescription = 3000    // bytes
 )
 
-var language = regexp.MustCompile(`^[a-z]{2,3}(_[A-Za-z]{2,8})?(@[a-z]{2,16})?$`)
+// language is compiled when it is first needed: many commands need none.
+var language = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,3}(_[A-Za-z]{2,8})?(@[a-z]{2,16})?$`) })
 
 // CheckLanguage tells whether a text is a language as Texts name it.
 func CheckLanguage(s string) error {
-	if !language.MatchString(s) {
+	if !language().MatchString(s) {
 		return fmt.Errorf("%.40q is no language like \"de\" or \"pt_BR\"", s)
 	}
 	return nil

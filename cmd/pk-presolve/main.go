@@ -257,6 +257,7 @@ func forDownloads(mux ops.Mux) {
 		op := mux[name]
 		mux[name] = ops.Func(func(ctx context.Context, w *wire.Writer, r *wire.Request) error {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(min(2, runtime.NumCPU())))
+			defer func() { go debug.FreeOSMemory() }() // the helper stays, and others need it more
 			return op.Do(ctx, w, r)
 		})
 	}

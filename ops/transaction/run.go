@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -203,6 +204,7 @@ func (c *change) runRPM(ctx context.Context) error {
 		return err
 	}
 	c.s.StopWatching()
+	go debug.FreeOSMemory() // what planning and downloading took: rpm needs it more, and this process waits
 	failed := c.act()
 	var end *rpm.Error
 	killed := errors.As(failed, &end) && end.Kind == rpm.Killed // what it left is put right before the next change
