@@ -12,6 +12,9 @@ import (
 	"testing"
 )
 
+// long tells whether as much is compared as takes its time.
+var long = os.Getenv("PRESOLVE_LONG") != ""
+
 // corpus is the optional material that lies beside the repository, if it is there.
 func corpus(t testing.TB) string {
 	dir, err := filepath.Abs("../../shared/corpus")

@@ -32,6 +32,24 @@ type distribution struct {
 	built bool
 }
 
+// Each kind of night meets the same distribution, and what was built of it: to pack it takes long.
+func TestNights(t *testing.T) {
+	d := newDistribution(t)
+	m := d.mirrors(t)
+	for _, of := range []struct {
+		what   string
+		d      *distribution
+		points int // at which it is killed
+	}{{"build", d, 3}, {"mirror", m, 2}} {
+		t.Run(of.what, func(t *testing.T) {
+			t.Run("killed", func(t *testing.T) { killed(t, of.d, of.points) })
+			t.Run("over bad links", func(t *testing.T) { overBadLinks(t, of.d) })
+			t.Run("from bad servers", func(t *testing.T) { fromBadServers(t, of.d) })
+		})
+	}
+	t.Run("nothing new", func(t *testing.T) { nothingNew(t, d) })
+}
+
 const maps = 10
 
 // mapSize is in bytes. In the long tier what a kill loses in sockets is less than a hundredth.
@@ -188,8 +206,8 @@ func (d *distribution) undisturbed(t *testing.T) int64 {
 }
 
 // A night on which nothing has changed costs one small request.
-func TestNothingNew(t *testing.T) {
-	n := newNight(t, newDistribution(t), testbed.Weather{}, nil)
+func nothingNew(t *testing.T, d *distribution) {
+	n := newNight(t, d, testbed.Weather{}, nil)
 	n.completes()
 	before := n.link.Received.Load()
 	n.completes()
@@ -201,12 +219,7 @@ func TestNothingNew(t *testing.T) {
 }
 
 // A build that is killed, wherever that is, goes on where it was: what had reached the disk isn't
-// asked for again. What was in sockets is lost.
-func TestKilledBuild(t *testing.T) { killed(t, newDistribution(t), 4) }
-
-// And so does a mirror.
-func TestKilledMirror(t *testing.T) { killed(t, newDistribution(t).mirrors(t), 2) }
-
+// asked for again. What was in sockets is lost. And so does a mirror.
 func killed(t *testing.T, d *distribution, points int) {
 	all := d.undisturbed(t)
 	if long {
@@ -264,10 +277,6 @@ func (n *night) kept() (bytes int64) {
 }
 
 // Links that fail lose nothing, and no byte comes twice.
-func TestBuildOverBadLinks(t *testing.T) { overBadLinks(t, newDistribution(t)) }
-
-func TestMirrorOverBadLinks(t *testing.T) { overBadLinks(t, newDistribution(t).mirrors(t)) }
-
 func overBadLinks(t *testing.T, d *distribution) {
 	weathers := map[string]testbed.Weather{
 		"drops every 256 KiB": {Every: 256 << 10},
@@ -289,10 +298,6 @@ func overBadLinks(t *testing.T, d *distribution) {
 }
 
 // Servers that fail cost time, and bytes perhaps; what comes of it is right.
-func TestBuildFromBadServers(t *testing.T) { fromBadServers(t, newDistribution(t)) }
-
-func TestMirrorFromBadServers(t *testing.T) { fromBadServers(t, newDistribution(t).mirrors(t)) }
-
 func fromBadServers(t *testing.T, d *distribution) {
 	once := func(what func(w http.ResponseWriter, r *http.Request, good http.Handler)) func(http.Handler) http.Handler {
 		return func(good http.Handler) http.Handler {

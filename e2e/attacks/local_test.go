@@ -182,7 +182,7 @@ func paths() string {
 // helper386 is the helper for computers like the XO-1.
 var helper386 = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(school.Dir, "pk-presolve-386")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/sugarlabs/packagekit-backend-presolve/cmd/pk-presolve")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/sugarlabs/packagekit-backend-presolve/cmd/pk-presolve") // as unit-386 compiles
 	cmd.Env = append(os.Environ(), "GOARCH=386", "GO386=softfloat", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
