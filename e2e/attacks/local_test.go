@@ -4,12 +4,14 @@ package attacks
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,7 +210,9 @@ func TestHeaderBomb(t *testing.T) {
 			if arch == "386" {
 				path, err := helper386()
 				check(t, err)
-				if err := exec.Command(path, "--help").Run(); err != nil {
+				if err := exec.Command(path, "--help").Run(); errors.Is(err, syscall.ENOEXEC) {
+					t.Skip("NOT TESTED: this computer's kernel runs no programs of 32 bits") // nothing to install helps, so in CI too
+				} else if err != nil {
 					skip(t, "programs for i386 don't run here: "+err.Error())
 				}
 				tools.Helper = path
