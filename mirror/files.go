@@ -430,8 +430,7 @@ func (c *copying) rpms(trees []*tree.Tree) (all []*rpm, err error) {
 // placed tells whether a name is one under which a copy has RPMs: a publisher's word is not to put them
 // anywhere else.
 func (c *copying) placed(name string) error {
-	dir, file, ok := strings.Cut(name, "/")
-	if !ok || dir != "rpms" || strings.Contains(file, "/") || strings.HasPrefix(file, ".") {
+	if tree.ParsePath(c.name+"/"+name).Kind != tree.RPM {
 		return fmt.Errorf("%.80q is no place for an RPM: it belongs into rpms/", name)
 	}
 	return nil
