@@ -5,7 +5,6 @@ package mirror
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -489,8 +488,7 @@ func (c *copying) bring(ctx context.Context, all []*rpm) error {
 
 // without explains that an RPM can't be had.
 func (c *copying) without(err error) error {
-	var e *transport.Error
-	if errors.As(err, &e) && e.Kind == transport.NotFound {
+	if notThere(err) {
 		return fmt.Errorf("%w: %s has its tree and not its RPM: whoever publishes has to build again, or the copy there isn't whole", err, transport.Redacted(c.From))
 	}
 	return err

@@ -149,10 +149,7 @@ func (o *Options) platforms(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-func notThere(err error) bool {
-	var e *transport.Error
-	return errors.As(err, &e) && e.Kind == transport.NotFound
-}
+func notThere(err error) bool { return transport.KindOf(err) == transport.NotFound }
 
 // A copying is the copy of one platform.
 type copying struct {

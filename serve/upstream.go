@@ -164,15 +164,13 @@ func (u *Upstream) failed(w http.ResponseWriter, r *http.Request, name string, e
 	if r.Context().Err() != nil {
 		return
 	}
-	var e *transport.Error
-	errors.As(err, &e)
-	switch {
-	case e != nil && e.Kind == transport.NotFound, errors.Is(err, fs.ErrNotExist):
+	switch kind := transport.KindOf(err); {
+	case kind == transport.NotFound, errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
 		return
-	case e != nil && (e.Kind == transport.NoNetwork || e.Kind == transport.Interrupted):
+	case kind == transport.NoNetwork, kind == transport.Interrupted:
 		http.Error(w, "this file isn't here yet, and the server that has it can't be reached", http.StatusGatewayTimeout)
-	case e != nil && e.Kind == transport.NoSpace:
+	case kind == transport.NoSpace:
 		http.Error(w, "this server has no room left", http.StatusInsufficientStorage)
 	default:
 		http.Error(w, "the server that has this file doesn't give it as it should be", http.StatusBadGateway)
@@ -619,10 +617,7 @@ func (u *Upstream) inPlace(ctx context.Context, name string) error {
 	}).wait(ctx)
 }
 
-func notThere(err error) bool {
-	var e *transport.Error
-	return errors.As(err, &e) && e.Kind == transport.NotFound
-}
+func notThere(err error) bool { return transport.KindOf(err) == transport.NotFound }
 
 func (u *Upstream) renew(ctx context.Context, name string) error {
 	was, _ := os.ReadFile(u.path(name))
