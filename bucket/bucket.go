@@ -194,7 +194,7 @@ func merge(ctx context.Context, b *blob.Bucket) (names []string, err error) {
 		if was, err := read(ctx, b, name, tree.MaxPlatform); err != nil || string(was) == string(content) {
 			return names, err
 		}
-		if err := write(ctx, b, name, strings.NewReader(string(content)), digests{}, mutable); err != nil {
+		if err := write(ctx, b, name, strings.NewReader(string(content)), digests{}, tree.InPlace); err != nil {
 			return nil, err
 		}
 	}

@@ -121,33 +121,18 @@ type file struct {
 	name    string // in the folder and in the bucket
 	size    int64
 	changed time.Time
-	kind    kind
+	kind    tree.Kind
 }
 
-// kind is when a file comes, and how long it may be cached.
-type kind int
-
-const (
-	immutable kind = iota // what is under its name never changes
-	mutable               // it may have another content the next time
-	first                 // platform.json, which leads readers to all other
-)
-
-// kindOf tells which kind a file is of, by its name in the platform's folder.
-func kindOf(name string) kind {
-	folder, _, below := strings.Cut(name, "/")
-	switch folder {
-	case "search", "references", "trees", "dictionary", "files", "notices", "texts", "capabilities", "categories", "rpms":
-		if below {
-			return immutable
-		}
-	case "platform.json":
-		return first
+// turn is when a file comes: first what never changes, last what leads readers to all other.
+func turn(k tree.Kind) int {
+	switch {
+	case k.Immutable():
+		return 0
+	case k == tree.Root:
+		return 2
 	}
-	if strings.HasPrefix(name, "platform@") && path.Ext(name) == ".json" {
-		return immutable
-	}
-	return mutable
+	return 1
 }
 
 // walk adds the files below a name. What begins with a dot is nobody's business.
@@ -170,7 +155,7 @@ func (p *publisher) walk(name string, files *[]file) error {
 		}
 		// The time of the inode: an RPM may be a link to one whose content is old.
 		changed := time.Unix(info.Sys().(*syscall.Stat_t).Ctim.Unix())
-		*files = append(*files, file{name, info.Size(), changed, mutable})
+		*files = append(*files, file{name, info.Size(), changed, tree.ParsePath(name).Kind})
 		return nil
 	})
 }
@@ -226,14 +211,14 @@ func (p *publisher) platform(ctx context.Context, name string) error {
 	if err := p.list(ctx, name+"/", there); err != nil {
 		return err
 	}
-	var kinds [first + 1][]file
+	var inTurn [3][]file
 	here := make(map[string]bool, len(files))
 	for _, f := range files {
-		f.kind = kindOf(strings.TrimPrefix(f.name, name+"/"))
-		kinds[f.kind] = append(kinds[f.kind], f)
+		i := turn(f.kind)
+		inTurn[i] = append(inTurn[i], f)
 		here[f.name] = true
 	}
-	for _, files := range kinds {
+	for _, files := range inTurn {
 		if err := p.bring(ctx, files, there); err != nil {
 			return err
 		}
@@ -307,7 +292,7 @@ func (p *publisher) same(ctx context.Context, f file, o *blob.ListObject) (bool,
 	if o == nil || o.Size != f.size {
 		return false, nil
 	}
-	if f.kind == immutable && !o.ModTime.Before(f.changed) {
+	if f.kind.Immutable() && !o.ModTime.Before(f.changed) {
 		return true, nil
 	}
 	is, err := p.digests(f)
@@ -366,15 +351,12 @@ func (p *publisher) put(ctx context.Context, f file) error {
 }
 
 // write writes an object. It is there when all of it has come, and is what the digests say.
-func write(ctx context.Context, b *blob.Bucket, name string, r io.Reader, is digests, k kind) error {
+func write(ctx context.Context, b *blob.Bucket, name string, r io.Reader, is digests, k tree.Kind) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	o := &blob.WriterOptions{
-		ContentType: tree.MediaType(name), CacheControl: "no-cache", ContentMD5: is.md5, DisableContentTypeDetection: true,
+		ContentType: tree.MediaType(name), CacheControl: k.CacheControl(), ContentMD5: is.md5, DisableContentTypeDetection: true,
 		MaxConcurrency: 1, // of pieces, each of which is held in memory
-	}
-	if k == immutable {
-		o.CacheControl = "public, max-age=31536000, immutable"
 	}
 	if is.sha256 != "" {
 		o.Metadata = map[string]string{"sha256": is.sha256}
@@ -458,5 +440,5 @@ func (p *publisher) clean(ctx context.Context, platform string, here map[string]
 	if err != nil {
 		return err
 	}
-	return write(ctx, p.b, state, bytes.NewReader(content), digests{}, mutable)
+	return write(ctx, p.b, state, bytes.NewReader(content), digests{}, tree.InPlace)
 }

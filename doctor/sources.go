@@ -109,7 +109,7 @@ func (e *examination) next(ctx context.Context, s offers.Source, err error) stri
 	var key *offers.KeyError
 	var refused *trust.Error
 	var status *transport.StatusError
-	var failed *transport.Error
+	kind := transport.KindOf(err)
 	switch {
 	case errors.As(err, &key):
 		return "compare the fingerprint with that which whoever runs the source tells you, then accept it: pkcon refresh asks"
@@ -134,15 +134,15 @@ func (e *examination) next(ctx context.Context, s offers.Source, err error) stri
 		return "connect to a network, or put in a stick; where there is one, the name in the url may be wrong"
 	case errors.Is(err, transport.ErrNoServer):
 		return "the computer is there and its server isn't: look at the port in the url, and whether the server runs (systemctl status presolver)"
-	case errors.As(err, &failed) && failed.Kind == transport.NoNetwork:
+	case kind == transport.NoNetwork:
 		return "it doesn't answer: look at the network, and at the name in the url"
 	case errors.As(err, &status) && (status.Code == http.StatusUnauthorized || status.Code == http.StatusForbidden):
 		return "the source wants a password, or another one: http://NAME:PASSWORD@… in the url"
-	case errors.As(err, &failed) && failed.Kind == transport.NotFound:
+	case kind == transport.NotFound:
 		return e.elsewhere(ctx, s)
-	case errors.As(err, &failed) && failed.Kind == transport.Denied:
+	case kind == transport.Denied:
 		return "look whether the folder is there and can be read"
-	case errors.As(err, &failed) && failed.Kind == transport.Interrupted:
+	case kind == transport.Interrupted:
 		return "try again when the link is better; else " + ask
 	}
 	return ask

@@ -5,7 +5,6 @@ package mirror
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -430,8 +429,7 @@ func (c *copying) rpms(trees []*tree.Tree) (all []*rpm, err error) {
 // placed tells whether a name is one under which a copy has RPMs: a publisher's word is not to put them
 // anywhere else.
 func (c *copying) placed(name string) error {
-	dir, file, ok := strings.Cut(name, "/")
-	if !ok || dir != "rpms" || strings.Contains(file, "/") || strings.HasPrefix(file, ".") {
+	if tree.ParsePath(c.name+"/"+name).Kind != tree.RPM {
 		return fmt.Errorf("%.80q is no place for an RPM: it belongs into rpms/", name)
 	}
 	return nil
@@ -490,8 +488,7 @@ func (c *copying) bring(ctx context.Context, all []*rpm) error {
 
 // without explains that an RPM can't be had.
 func (c *copying) without(err error) error {
-	var e *transport.Error
-	if errors.As(err, &e) && e.Kind == transport.NotFound {
+	if notThere(err) {
 		return fmt.Errorf("%w: %s has its tree and not its RPM: whoever publishes has to build again, or the copy there isn't whole", err, transport.Redacted(c.From))
 	}
 	return err

@@ -23,11 +23,9 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -151,10 +149,7 @@ func (o *Options) platforms(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-func notThere(err error) bool {
-	var e *transport.Error
-	return errors.As(err, &e) && e.Kind == transport.NotFound
-}
+func notThere(err error) bool { return transport.KindOf(err) == transport.NotFound }
 
 // A copying is the copy of one platform.
 type copying struct {
@@ -195,7 +190,7 @@ func (o *Options) platform(ctx context.Context, name string) (*Copied, error) {
 
 // url is where the origin has a file of the platform's folder.
 func (c *copying) url(name string) string {
-	return c.From + "/" + strings.ReplaceAll((&url.URL{Path: c.name + "/" + name}).EscapedPath(), "+", "%2B")
+	return c.From + "/" + tree.EscapePath(c.name+"/"+name)
 }
 
 func (c *copying) copy(ctx context.Context) error {
@@ -285,7 +280,7 @@ func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, st
 	}
 	c.p = a.Platform
 	for _, print := range a.Signers {
-		if err := c.keep(ctx, "keys/"+print+".asc", false); err != nil {
+		if err := c.keep(ctx, tree.KeyName(print), false); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -393,5 +388,5 @@ func LocalURL(dir string) (string, error) {
 	if info, err := os.Stat(full); err != nil || !info.IsDir() {
 		return "", cmp.Or(err, fmt.Errorf("%s is no folder", dir))
 	}
-	return "file://" + (&url.URL{Path: full}).EscapedPath(), nil
+	return "file://" + tree.EscapePath(full), nil
 }

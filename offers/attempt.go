@@ -4,7 +4,6 @@ package offers
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
@@ -48,9 +47,8 @@ func (o *Offers) try(ctx context.Context, a attempt, willDo bool, run func(conte
 		return err
 	}
 	o.Log.Warn("a source can't be used", "source", a.source.ID, "error", err)
-	var t *transport.Error
 	// What costs nothing may be there any time; a stick that is refused stays so while it is there.
-	if errors.As(err, &t) && !a.source.local() || a.source.Stick != "" {
+	if transport.KindOf(err) != 0 && !a.source.local() || a.source.Stick != "" {
 		o.failed[a] = failure{time.Now(), err}
 	}
 	return err

@@ -316,7 +316,7 @@ func outdoneBy(err error) bool {
 	return unreachable(err) || errors.As(err, &refused) && refused.Kind == trust.Older
 }
 
-func unreachable(err error) bool { return kindOf(err) == transport.NoNetwork }
+func unreachable(err error) bool { return transport.KindOf(err) == transport.NoNetwork }
 
 // renewFor is how long asking a place, and loading what it offers, may take in all: one that gives a
 // little now and then, for ever, is no better than one that gives nothing.

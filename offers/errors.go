@@ -65,23 +65,14 @@ func (e *SourceError) Error() string {
 func (e *SourceError) Unwrap() error { return e.Err }
 
 // Unreachable tells whether the source could not be reached at all: it may be tomorrow.
-func (e *SourceError) Unreachable() bool { return kindOf(e) == transport.NoNetwork }
-
-// kindOf is the kind of the transport's error in an error; 0 where there is none.
-func kindOf(err error) transport.Kind {
-	var t *transport.Error
-	if errors.As(err, &t) {
-		return t.Kind
-	}
-	return 0
-}
+func (e *SourceError) Unreachable() bool { return transport.KindOf(e) == transport.NoNetwork }
 
 // sourceError says which source an error is about. What isn't a source's fault stays what it is:
 // the end of the command, a damaged or locked record, a full disk under the record.
 func sourceError(source Source, err error) error {
 	var known *SourceError
 	switch {
-	case err == nil, Ends(err), errors.As(err, &known), errors.Is(err, syscall.ENOSPC) && kindOf(err) == 0:
+	case err == nil, Ends(err), errors.As(err, &known), errors.Is(err, syscall.ENOSPC) && transport.KindOf(err) == 0:
 		return err
 	}
 	return &SourceError{Source: source.ID, URL: source.place(), Err: err}
@@ -94,7 +85,7 @@ func Ends(err error) bool {
 
 // diskFull tells whether an error is about a disk of this computer.
 func diskFull(err error) bool {
-	return kindOf(err) == transport.NoSpace || kindOf(err) == 0 && errors.Is(err, syscall.ENOSPC)
+	return transport.KindOf(err) == transport.NoSpace || transport.KindOf(err) == 0 && errors.Is(err, syscall.ENOSPC)
 }
 
-func notFound(err error) bool { return kindOf(err) == transport.NotFound }
+func notFound(err error) bool { return transport.KindOf(err) == transport.NotFound }

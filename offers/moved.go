@@ -14,7 +14,7 @@ import (
 // platform.json, or what hangs on that, names by a digest: what was seen of the source is older
 // than what it has.
 func movedOn(err error) bool {
-	kind := kindOf(err)
+	kind := transport.KindOf(err)
 	return kind == transport.NotFound || kind == transport.Corrupt
 }
 

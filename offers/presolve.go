@@ -26,7 +26,7 @@ func (l presolve) publishedURL(s Source, path string) string {
 	return l.siteURL(s, l.Platform+"/"+path)
 }
 
-func (l presolve) siteURL(s Source, path string) string { return s.URL + "/" + escape(path) }
+func (l presolve) siteURL(s Source, path string) string { return s.URL + "/" + tree.EscapePath(path) }
 
 func (l presolve) tellsEpochs() bool { return true }
 
@@ -131,7 +131,7 @@ func (l presolve) accepted(ctx context.Context, s Source, head []byte) (*trust.A
 	var refused *trust.Error
 	switch {
 	case errors.As(err, &refused) && refused.Key != nil:
-		return nil, &KeyError{Source: s, URL: transport.Redacted(l.publishedURL(s, "keys/"+refused.Key.Fingerprint+".asc")), Key: refused.Key}
+		return nil, &KeyError{Source: s, URL: transport.Redacted(l.publishedURL(s, tree.KeyName(refused.Key.Fingerprint))), Key: refused.Key}
 	case refused != nil:
 		return nil, fmt.Errorf("%s: %w", transport.Redacted(l.publishedURL(s, refused.What)), err)
 	case err != nil:

@@ -4,7 +4,6 @@ package offers
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -471,17 +470,10 @@ func (o *Offers) Key(ctx context.Context, source, id string, limit int64) (key [
 	if s.URL == "" {
 		return nil, "", nil
 	}
-	at = o.layout(s).publishedURL(s, "keys/"+id+".asc")
+	at = o.layout(s).publishedURL(s, tree.KeyName(id))
 	if at == "" {
 		return nil, "", nil
 	}
 	answer, err := o.Net.Revalidate(ctx, at, "", limit)
 	return answer.Body, transport.Redacted(at), err
-}
-
-// escape makes a path fit for a URL. Each path that becomes part of a URL goes through it. "+" is
-// escaped too, as the name of half of the C++ libraries has it: Amazon S3, and what speaks like it,
-// takes a "+" in a path for a space.
-func escape(path string) string {
-	return strings.ReplaceAll((&url.URL{Path: path}).EscapedPath(), "+", "%2B")
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
 
 // A stick is a published folder that has appeared.
@@ -236,7 +238,7 @@ func (k *sticks) copies(url string) []string {
 	}
 	// Below the platform's folder every source has the same. RPMs of the distribution's own servers
 	// are on a stick under their names.
-	folder := "/" + escape(k.platform) + "/"
+	folder := "/" + tree.EscapePath(k.platform) + "/"
 	path := ""
 	if i := strings.LastIndex(url, folder); i >= 0 {
 		path = url[i+len(folder):]
@@ -252,4 +254,4 @@ func (k *sticks) copies(url string) []string {
 	return all
 }
 
-func (s *stick) url() string { return "file://" + escape(s.folder) }
+func (s *stick) url() string { return "file://" + tree.EscapePath(s.folder) }

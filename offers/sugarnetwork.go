@@ -74,7 +74,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*listing,
 		if err := tree.CheckName(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", transport.Redacted(at), err)
 		}
-		at := source.URL + "/" + escape(name)
+		at := source.URL + "/" + tree.EscapePath(name)
 		file, err := l.revalidate(ctx, at, maxNodeTree)
 		if notFound(err) {
 			continue // gone since the list was made, or no program: a node's list may name RPMs too
@@ -93,7 +93,7 @@ func (l sugarNetwork) ask(ctx context.Context, source Source, _ bool) (*listing,
 			continue // not for this architecture
 		}
 		for i := range t.Packages {
-			t.Packages[i].URLs = []string{source.URL + "/" + escape(t.Packages[i].Location)}
+			t.Packages[i].URLs = []string{source.URL + "/" + tree.EscapePath(t.Packages[i].Location)}
 			t.Packages[i].Location = ""
 		}
 		files[at] = file

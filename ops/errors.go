@@ -104,30 +104,27 @@ func codeOf(err error) wire.Code {
 	if errors.As(err, new(*offers.KeyError)) {
 		return wire.GPGFailure
 	}
-	var t *transport.Error
 	var source *offers.SourceError
 	if errors.As(err, &source) {
 		switch {
 		case source.Unreachable():
 			return wire.NoNetwork
-		case errors.As(err, &t) && t.Kind == transport.NoSpace:
+		case transport.KindOf(err) == transport.NoSpace:
 			return wire.NoSpaceOnDevice
 		}
 		return wire.RepoNotAvailable // there is no package to blame
 	}
-	if errors.As(err, &t) {
-		switch t.Kind {
-		case transport.NoNetwork:
-			return wire.NoNetwork
-		case transport.NotFound, transport.Refused, transport.Interrupted:
-			return wire.PackageDownloadFailed
-		case transport.Corrupt:
-			return wire.PackageCorrupt
-		case transport.NoSpace:
-			return wire.NoSpaceOnDevice
-		case transport.Denied:
-			return wire.TransactionError
-		}
+	switch transport.KindOf(err) {
+	case transport.NoNetwork:
+		return wire.NoNetwork
+	case transport.NotFound, transport.Refused, transport.Interrupted:
+		return wire.PackageDownloadFailed
+	case transport.Corrupt:
+		return wire.PackageCorrupt
+	case transport.NoSpace:
+		return wire.NoSpaceOnDevice
+	case transport.Denied:
+		return wire.TransactionError
 	}
 	var r *rpm.Error
 	if errors.As(err, &r) {

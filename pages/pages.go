@@ -604,9 +604,8 @@ func looks() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// href is the address of a program's page in its folder. "+" is escaped: object stores take it for a
-// space.
-func href(name string) string { return strings.ReplaceAll(url.PathEscape(name), "+", "%2B") + ".html" }
+// href is the address of a program's page in its folder.
+func href(name string) string { return tree.EscapePath(name) + ".html" }
 
 // icon is the address of an icon in the folder of pages.
 func icon(digest string) string { return "icons/" + digest[:16] + ".png" }

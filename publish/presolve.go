@@ -27,7 +27,7 @@ var Presolve = &Layout{
 	Name: "presolve", FileLists: true,
 	dir: func(o *Options) string { return o.home() },
 	// catalogue is that of format 1, whose readers find it until it expires.
-	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "appstream", "icons", "dictionary", "rpms", "keys"},
+	subs:  []string{"", "search", "references/", "catalogue", "trees", "files", "notices", "texts/", "capabilities/", "categories", "appstream", "icons", "dictionary", "rpms", keysFolder},
 	rpms:  rpms,
 	open:  openPresolve,
 	after: func(ctx context.Context, b *builder) error { return writePlatforms(ctx, b.Output, b.before) },
@@ -267,7 +267,7 @@ func (p *presolve) fate(name string) fate {
 	switch {
 	case isHead(name):
 		return waits
-	case path.Dir(name) == "." || path.Dir(name) == "keys" || strings.HasPrefix(path.Base(name), "."):
+	case path.Dir(name) == "." || path.Dir(name) == keysFolder || strings.HasPrefix(path.Base(name), "."):
 		return stays
 	}
 	return waits

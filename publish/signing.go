@@ -43,7 +43,7 @@ func (f *folder) sign(ctx context.Context, platform []byte, s *signing.Signing, 
 			}
 		}
 		key := s.Signer.Key
-		if err := f.replace(keysFolder+"/"+key.Fingerprint+".asc", key.Armoured); err != nil {
+		if err := f.replace(tree.KeyName(key.Fingerprint), key.Armoured); err != nil {
 			return err
 		}
 	}

@@ -127,13 +127,13 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // file answers with a file, or the part of it that is asked for.
 func (s *site) file(w http.ResponseWriter, r *http.Request, name string, f *os.File, info fs.FileInfo) {
-	tag := nameDigest(name)
-	h := w.Header()
-	if tag != "" || path.Ext(name) == ".rpm" {
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	} else {
-		h.Set("Cache-Control", "no-cache")
+	is := tree.ParsePath(name)
+	if path.Ext(name) == ".rpm" { // in a Sugar Network folder, too
+		is.Kind = tree.RPM
 	}
+	tag := is.Digest
+	h := w.Header()
+	h.Set("Cache-Control", is.Kind.CacheControl())
 	if tag == "" {
 		var err error
 		if tag, err = s.digest(f, info); err != nil {
@@ -322,18 +322,6 @@ func (s *site) digest(f *os.File, info fs.FileInfo) (string, error) {
 	return digest, nil
 }
 
-// addressed matches the paths of files that are named by their content: by their own, or, shards of
-// an index, by that of all of them. The signatures of what has a digest in its name can become more.
-var addressed = regexp.MustCompile(`(?:^|/)(?:platform@([0-9a-f]{16})\.json|(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons)/(?:[^/]+@)?([0-9a-f]{16})(?:\.[a-z]+)+|(?:references|texts|capabilities)/([0-9a-f]{16}/[0-9]+))$`)
-
-// nameDigest is the digest in a content-addressed file's name, "" for other files.
-func nameDigest(name string) string {
-	if m := addressed.FindStringSubmatch(name); m != nil {
-		return m[1] + m[2] + m[3]
-	}
-	return ""
-}
-
 // contentType is a file's type, by its name alone.
 func contentType(name string) string {
 	if isNodeFolder(path.Dir(name)) && path.Ext(name) != ".rpm" {
@@ -354,7 +342,7 @@ func (s *site) json(w http.ResponseWriter, r *http.Request, names []string) {
 	tag := hex.EncodeToString(sum[:16])
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-cache")
+	h.Set("Cache-Control", tree.Other.CacheControl())
 	h.Add("Vary", "Accept-Encoding")
 	if r.Header.Get("Range") == "" && acceptsGzip(r) {
 		s.compressed(w, r, tag, bytes.NewReader(content), int64(len(content)))

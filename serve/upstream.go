@@ -15,7 +15,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -102,10 +101,11 @@ func NewUpstream(o UpstreamOptions) (*Upstream, error) {
 		return nil, err
 	}
 	for name := range u.kept.all() {
-		if strings.Contains(name, "/trees/") {
-			if data, err := os.ReadFile(u.path(name)); err == nil {
-				u.learn(name, data)
-			}
+		if tree.ParsePath(name).Folder != "trees" {
+			continue
+		}
+		if data, err := os.ReadFile(u.path(name)); err == nil {
+			u.learn(name, data)
 		}
 	}
 	return u, nil
@@ -118,19 +118,16 @@ func (u *Upstream) close() {
 
 func (u *Upstream) path(name string) string { return filepath.Join(u.Dir, filepath.FromSlash(name)) }
 
-// published matches the paths of files that something published may have.
-var published = regexp.MustCompile(`^(?:platforms\.json|([A-Za-z0-9_][A-Za-z0-9._+-]*)/(?:platform\.json|platform@[0-9a-f]{16}\.json(?:\.asc)?|keys@[0-9]{1,6}\.json(?:\.asc)?|keys/[0-9a-fA-F]{8,64}\.asc|copies\.json|report\.json|` +
-	`(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons)/(?:[^/]+@)?[0-9a-f]{16}(?:\.[a-z]+)+|(?:references|texts|capabilities)/[0-9a-f]{16}/[0-9]{1,4}|rpms/[^/.][^/]*\.rpm))$`)
-
 // kindOf is what sort of file a path is of, for those who count.
 func kindOf(name string) string {
-	parts := strings.Split(strings.Trim(name, "/"), "/")
-	switch last := parts[len(parts)-1]; {
-	case strings.HasSuffix(last, ".rpm"):
+	name = strings.Trim(name, "/")
+	in := strings.Split(name, "/")
+	switch is := tree.ParsePath(name); {
+	case path.Ext(name) == ".rpm":
 		return "rpm"
-	case len(parts) > 2 && regexp.MustCompile(`^(?:search|trees|files|notices|texts|categories|dictionary|appstream|icons|references|capabilities|keys|pages)$`).MatchString(parts[1]):
-		return parts[1]
-	case strings.HasSuffix(last, ".html"):
+	case is.Folder != "":
+		return is.Folder
+	case path.Ext(name) == ".html", len(in) > 2 && in[1] == "pages":
 		return "pages"
 	}
 	return "other"
@@ -138,18 +135,16 @@ func kindOf(name string) string {
 
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || !published.MatchString(name) {
+	is := tree.ParsePath(name)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || is.Kind == tree.Other {
 		u.site.ServeHTTP(w, r)
 		return
 	}
 	var err error
 	switch {
-	case path.Ext(name) == ".rpm":
-		if u.rpm(w, r, name) {
-			return
-		}
-		err = u.whole(r.Context(), name)
-	case nameDigest(name) != "":
+	case is.Kind == tree.RPM && u.rpm(w, r, name):
+		return
+	case is.Kind.Immutable():
 		err = u.whole(r.Context(), name)
 	default:
 		err = u.inPlace(r.Context(), name)
@@ -169,15 +164,13 @@ func (u *Upstream) failed(w http.ResponseWriter, r *http.Request, name string, e
 	if r.Context().Err() != nil {
 		return
 	}
-	var e *transport.Error
-	errors.As(err, &e)
-	switch {
-	case e != nil && e.Kind == transport.NotFound, errors.Is(err, fs.ErrNotExist):
+	switch kind := transport.KindOf(err); {
+	case kind == transport.NotFound, errors.Is(err, fs.ErrNotExist):
 		http.NotFound(w, r)
 		return
-	case e != nil && (e.Kind == transport.NoNetwork || e.Kind == transport.Interrupted):
+	case kind == transport.NoNetwork, kind == transport.Interrupted:
 		http.Error(w, "this file isn't here yet, and the server that has it can't be reached", http.StatusGatewayTimeout)
-	case e != nil && e.Kind == transport.NoSpace:
+	case kind == transport.NoSpace:
 		http.Error(w, "this server has no room left", http.StatusInsufficientStorage)
 	default:
 		http.Error(w, "the server that has this file doesn't give it as it should be", http.StatusBadGateway)
@@ -188,7 +181,7 @@ func (u *Upstream) failed(w http.ResponseWriter, r *http.Request, name string, e
 
 // from is where upstream has a file.
 func (u *Upstream) from(name string) string {
-	return u.URL + "/" + strings.ReplaceAll((&url.URL{Path: name}).EscapedPath(), "+", "%2B")
+	return u.URL + "/" + tree.EscapePath(name)
 }
 
 // A flight is a file that comes.
@@ -265,10 +258,11 @@ func (u *Upstream) whole(ctx context.Context, name string) error {
 		if u.kept.has(name) { // since
 			return nil
 		}
-		if path.Ext(name) == ".rpm" {
+		is := tree.ParsePath(name)
+		if is.Kind == tree.RPM {
 			return u.bring(ctx, name, f, transport.File{})
 		}
-		check, err := u.check(name)
+		check, err := u.check(is)
 		if err != nil {
 			return err
 		}
@@ -280,38 +274,33 @@ func (u *Upstream) whole(ctx context.Context, name string) error {
 		if err := u.keep(name, data); err != nil {
 			return err
 		}
-		if strings.Contains(name, "/trees/") {
-			u.learn(name, data)
-		}
+		u.learn(name, data)
 		return nil
 	}).wait(ctx)
 }
 
-var shard = regexp.MustCompile(`^([^/]+)/(references|texts|capabilities)/([0-9a-f]{16})/([0-9]+)$`)
-
 // check is what tells whether a file is what its name says.
-func (u *Upstream) check(name string) (func([]byte) error, error) {
-	m := shard.FindStringSubmatch(name)
-	if m == nil {
-		want := nameDigest(name)
+func (u *Upstream) check(is tree.Path) (func([]byte) error, error) {
+	root, shard, isShard := strings.Cut(is.Digest, "/")
+	if !isShard {
 		return func(data []byte) error {
-			if is := sha256.Sum256(data); hex.EncodeToString(is[:])[:16] != want {
+			if sum := sha256.Sum256(data); hex.EncodeToString(sum[:])[:16] != is.Digest {
 				return errors.New("its digest is another than its name says")
 			}
 			return nil
 		}, nil
 	}
-	number, err := strconv.Atoi(m[4])
+	number, err := strconv.Atoi(shard)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range u.platforms(m[1]) {
-		x := map[string]tree.Index{"references": p.References, "texts": p.Texts, "capabilities": p.Capabilities}[m[2]]
-		if !x.IsZero() && strings.HasPrefix(x.Root, m[3]) && number < x.Shards {
+	for _, p := range u.platforms(is.Platform) {
+		x := map[string]tree.Index{"references": p.References, "texts": p.Texts, "capabilities": p.Capabilities}[is.Folder]
+		if !x.IsZero() && strings.HasPrefix(x.Root, root) && number < x.Shards {
 			return func(data []byte) error { return x.Check(number, data) }, nil
 		}
 	}
-	return nil, fmt.Errorf("%s is of no platform.json that is here: %w", name, fs.ErrNotExist)
+	return nil, fmt.Errorf("it is of no platform.json that is here: %w", fs.ErrNotExist)
 }
 
 // platforms are the platform.json that are here of a platform, the present one first.
@@ -327,10 +316,14 @@ func (u *Upstream) platforms(name string) (all []*tree.Platform) {
 	return all
 }
 
-// learn learns from a tree what its RPMs are.
+// learn learns from a file, where it is a tree, what its RPMs are.
 func (u *Upstream) learn(name string, data []byte) {
-	platform, file, _ := strings.Cut(name, "/trees/")
-	program, _, _ := strings.Cut(file, "@")
+	is := tree.ParsePath(name)
+	if is.Folder != "trees" {
+		return
+	}
+	platform := is.Platform
+	program, _, _ := strings.Cut(path.Base(name), "@")
 	for _, p := range u.platforms(platform) {
 		var dictionary []byte
 		if of := tree.DictionaryOf(data); of != "" && !p.Dictionary.IsZero() {
@@ -430,9 +423,7 @@ func (u *Upstream) settle(name, from string) error {
 	if err := os.Rename(from, u.path(name)); err != nil {
 		return err
 	}
-	if nameDigest(name) != "" || path.Ext(name) == ".rpm" {
-		u.kept.add(name, u.path(name))
-	}
+	u.kept.add(name, u.path(name))
 	return nil
 }
 
@@ -525,7 +516,7 @@ func (u *Upstream) stream(w http.ResponseWriter, r *http.Request, name string, f
 	begin := func() {
 		h := w.Header()
 		h.Set("Content-Type", contentType(name))
-		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Set("Cache-Control", tree.RPM.CacheControl())
 		h.Set("Accept-Ranges", "bytes")
 		h.Set("Content-Length", strconv.FormatInt(to-from, 10))
 		if to-from < f.size || r.Header.Get("Range") != "" {
@@ -626,10 +617,7 @@ func (u *Upstream) inPlace(ctx context.Context, name string) error {
 	}).wait(ctx)
 }
 
-func notThere(err error) bool {
-	var e *transport.Error
-	return errors.As(err, &e) && e.Kind == transport.NotFound
-}
+func notThere(err error) bool { return transport.KindOf(err) == transport.NotFound }
 
 func (u *Upstream) renew(ctx context.Context, name string) error {
 	was, _ := os.ReadFile(u.path(name))
@@ -746,7 +734,7 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 	}
 	issuers, _ := pgp.Issuers(got[names[0]]) // laptops verify
 	for _, print := range issuers {
-		if _, err := get(ctx, "keys/"+print+".asc", pgp.MaxKey); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := get(ctx, tree.KeyName(print), pgp.MaxKey); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -774,6 +762,13 @@ type file struct {
 	size int64
 }
 
+// counts tells whether a file is one of these. Those under which platform.json was, without which
+// others can't be checked, aren't.
+func counts(name string) bool {
+	kind := tree.ParsePath(name).Kind
+	return kind == tree.Named || kind == tree.RPM
+}
+
 // look looks at what is there.
 func look(dir string, limit int64) (*kept, error) {
 	k := &kept{dir: dir, limit: limit, order: list.New(), files: make(map[string]*list.Element)}
@@ -794,7 +789,7 @@ func look(dir string, limit int64) (*kept, error) {
 			return err
 		}
 		name = filepath.ToSlash(name)
-		if e.Type().IsRegular() && (nameDigest(name) != "" && !strings.Contains(name, "/platform@") || path.Ext(name) == ".rpm") {
+		if e.Type().IsRegular() && counts(name) {
 			info, err := e.Info()
 			if err != nil {
 				return err
@@ -851,7 +846,7 @@ func (k *kept) used(name string) {
 
 // add says that a file is there.
 func (k *kept) add(name, at string) {
-	if strings.Contains(name, "/platform@") {
+	if !counts(name) {
 		return
 	}
 	info, err := os.Stat(at)

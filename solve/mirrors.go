@@ -160,8 +160,7 @@ func (m *mirrors) each(ctx context.Context, try func(ctx context.Context, mirror
 			case errors.Is(err, errKnown):
 				continue
 			}
-			var e *transport.Error
-			if errors.As(err, &e) && e.Kind == transport.Interrupted {
+			if transport.KindOf(err) == transport.Interrupted {
 				again = true
 			} else {
 				m.fail(at)

@@ -84,10 +84,8 @@ func absolute(repository *url.URL, location string) (string, error) {
 	return escaped(u), nil
 }
 
-// escaped is a URL as text, with "+" in its path escaped: Amazon S3, and what speaks like it, takes
-// it for a space.
+// escaped is a URL as text, with its path as this project escapes paths.
 func escaped(u *url.URL) string {
-	u.RawPath = ""
-	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
+	u.RawPath = tree.EscapePath(u.Path)
 	return u.String()
 }

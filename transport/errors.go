@@ -59,6 +59,15 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("%s: %v: %v", e.Label, e.Kind, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
+// KindOf is the kind of the Error in an error; 0 where there is none.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return 0
+}
+
 // What can be in an Error, as what a source answered.
 var (
 	ErrRedirect = errors.New("a redirect that isn't followed")

@@ -73,12 +73,10 @@ func (p *Platform) URLs(pkg *Package) []string {
 	return append(all, pkg.URLs...)
 }
 
-// below is the URL of a file below another one. "+" is escaped too, as the name of half of the C++
-// libraries has it: Amazon S3, and what speaks like it, takes a "+" in a path for a space.
+// below is the URL of a file below another one.
 func below(u *url.URL, location string) string {
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + location
-	u.RawPath = ""
-	u.RawPath = strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
+	u.RawPath = EscapePath(u.Path)
 	return u.String()
 }
 

@@ -200,7 +200,7 @@ func (s *Store) keys(ctx context.Context, c Claim, prints []string) ([]*pgp.Key,
 			all = append(all, k)
 			continue
 		}
-		text, err := c.Get(ctx, "keys/"+print+".asc", pgp.MaxKey)
+		text, err := c.Get(ctx, tree.KeyName(print), pgp.MaxKey)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -81,7 +81,7 @@ func (c *verifyCmd) platform(ctx context.Context, out io.Writer, dir, name strin
 	fmt.Fprintf(out, "%s: serial %d, valid until %s: %s, %s, %s, %d bytes\n", name, p.Serial, p.Expires.UTC().Format("2006-01-02 15:04"),
 		count(files.Trees, "tree"), count(files.RPMs, "RPM"), count(files.Files, "file"), files.Bytes)
 	for _, print := range signers {
-		if k, err := signing.ReadPublic(filepath.Join(dir, "keys", print+".asc")); err == nil && k.Fingerprint == print {
+		if k, err := signing.ReadPublic(filepath.Join(dir, tree.KeyName(print))); err == nil && k.Fingerprint == print {
 			print = nameOf(k)
 		}
 		fmt.Fprintf(out, "%s: signed by %s\n", name, print)
