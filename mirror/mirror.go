@@ -250,27 +250,18 @@ func (c *copying) copy(ctx context.Context) error {
 	return c.to.Finish(ctx, head, c.p, others, c.Now)
 }
 
-// check has package trust look at what the origin says, and keeps what proves it.
+// check has package trust look at what the origin says, and keeps all that laptops need to do the same.
 func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, store *trust.Store, err error) {
+	claim := trust.Claim{Platform: c.name, Anchors: c.Anchors, Head: head, Get: c.keep}
 	if len(c.Anchors) == 0 {
 		if !c.Unsigned {
 			return nil, nil, errors.New("nobody was named who has to have signed it: name the fingerprint of the publisher's key")
 		}
-		if c.p, err = tree.ParsePlatform(head, c.name); err != nil {
-			return nil, nil, err
+		if c.p, err = tree.ParsePlatform(head, c.name); err == nil {
+			_, err = claim.Carry(ctx)
 		}
-		return nil, nil, c.keep(ctx, tree.SignatureName(tree.HeadName(head)), false)
+		return nil, nil, err
 	}
-	claim := trust.Claim{Platform: c.name, Anchors: c.Anchors, Head: head, Get: func(ctx context.Context, name string, most int64) ([]byte, error) {
-		answer, err := c.Net.Revalidate(ctx, c.url(name), "", most)
-		if notThere(err) {
-			return nil, fs.ErrNotExist
-		}
-		if err == nil {
-			c.signed[name] = answer.Body
-		}
-		return answer.Body, err
-	}}
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return nil, nil, err
 	}
@@ -279,49 +270,29 @@ func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, st
 		return nil, nil, err
 	}
 	c.p = a.Platform
-	for _, print := range a.Signers {
-		if err := c.keep(ctx, tree.KeyName(print), false); err != nil {
-			return nil, nil, err
-		}
+	keys, err := claim.Carry(ctx)
+	if err != nil || c.p.Keys == 0 {
+		return a, store, err
 	}
-	return a, store, c.keysFiles(ctx)
+	if int64(len(keys)) < c.p.Keys {
+		return nil, nil, fmt.Errorf("of the %d keys files %d are there, and laptops go from one to the next: whoever publishes them has to put all there", c.p.Keys, len(keys))
+	}
+	return a, store, signing.CheckKeys(keys, c.Now)
 }
 
-// keep keeps a small file that changes in place, unless it is kept. Where the origin has none, and need
-// not, there is none.
-func (c *copying) keep(ctx context.Context, name string, must bool) error {
-	if c.signed[name] != nil {
-		return nil
+// keep brings a small file that changes in place, which the copy has from now on.
+func (c *copying) keep(ctx context.Context, name string, most int64) ([]byte, error) {
+	if data := c.signed[name]; data != nil {
+		return data, nil
 	}
-	answer, err := c.Net.Revalidate(ctx, c.url(name), "", tree.MaxKeysFile)
+	answer, err := c.Net.Revalidate(ctx, c.url(name), "", most)
+	if notThere(err) {
+		return nil, fs.ErrNotExist
+	}
 	if err == nil {
 		c.signed[name] = answer.Body
 	}
-	if notThere(err) && !must {
-		return nil
-	}
-	return err
-}
-
-// keysFiles keeps all keys files, for laptops that know old ones.
-func (c *copying) keysFiles(ctx context.Context) error {
-	var all []*trust.Keys
-	for v := int64(1); v <= c.p.Keys; v++ {
-		name := tree.KeysName(v)
-		if err := errors.Join(c.keep(ctx, name, true), c.keep(ctx, tree.SignatureName(name), true)); err != nil {
-			return err
-		}
-		k, err := trust.ParseKeys(c.signed[name], v)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		k.Signatures = c.signed[tree.SignatureName(name)]
-		all = append(all, k)
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return signing.CheckKeys(all, c.Now)
+	return answer.Body, err
 }
 
 // says is what the origin's copies.json says. It is a hint: one that can't be read says nothing.

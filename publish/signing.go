@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/signing"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 )
@@ -60,7 +61,29 @@ func (f *folder) sign(ctx context.Context, platform []byte, s *signing.Signing, 
 	if signatures == nil {
 		return nil
 	}
+	if s != nil {
+		if err := f.subkeys(signatures, s.Signer.Key); err != nil {
+			return err
+		}
+	}
 	return f.replace(name, signatures)
+}
+
+// subkeys adds the public key under the fingerprints of those of its subkeys that signed, too: who knows
+// no key has only those to ask by.
+func (f *folder) subkeys(signatures []byte, key *pgp.Key) error {
+	issuers, err := pgp.Issuers(signatures)
+	if err != nil {
+		return err
+	}
+	for _, print := range issuers {
+		if key.Has(print) && print != key.Fingerprint {
+			if err := f.replace(tree.KeyName(print), key.Armoured); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // checkKeys refuses keys files that contradict those that laptops may have taken already.

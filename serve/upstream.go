@@ -26,7 +26,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/transport"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
 	"github.com/sugarlabs/packagekit-backend-presolve/trust"
@@ -690,8 +689,7 @@ func (u *Upstream) says(name string) error {
 // accept brings what proves who signed a new platform.json, so that laptops believe it when upstream is
 // gone again, and asks whether that is believed, where it matters here.
 func (u *Upstream) accept(ctx context.Context, platform string, head []byte) error {
-	p, err := tree.ParsePlatform(head, platform)
-	if err != nil {
+	if _, err := tree.ParsePlatform(head, platform); err != nil {
 		return err
 	}
 	got := make(map[string][]byte)
@@ -709,13 +707,14 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 		}
 		return answer.Body, err
 	}
+	claim := trust.Claim{Platform: platform, Anchors: u.Anchors, Head: head, Get: get}
 	if len(u.Anchors) > 0 {
 		state := filepath.Join(u.Dir, ".trust")
 		if err := os.MkdirAll(state, 0o700); err != nil {
 			return err
 		}
 		store := trust.Open(state, u.Keyring, time.Time{}, func(problem error) { u.Log.Warn("trust", "error", problem.Error()) })
-		a, err := store.Check(ctx, trust.Claim{Platform: platform, Anchors: u.Anchors, Head: head, Get: get})
+		a, err := store.Check(ctx, claim)
 		if err != nil {
 			return err
 		}
@@ -723,20 +722,8 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 			return err
 		}
 	}
-	names := []string{tree.SignatureName(tree.HeadName(head))}
-	for v := int64(1); v <= p.Keys; v++ {
-		names = append(names, tree.KeysName(v), tree.SignatureName(tree.KeysName(v)))
-	}
-	for _, name := range names {
-		if _, err := get(ctx, name, max(tree.MaxKeysFile, pgp.MaxSignatures)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	issuers, _ := pgp.Issuers(got[names[0]]) // laptops verify
-	for _, print := range issuers {
-		if _, err := get(ctx, tree.KeyName(print), pgp.MaxKey); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	if _, err := claim.Carry(ctx); err != nil {
+		return err
 	}
 	for name, data := range got {
 		if err := u.keep(platform+"/"+name, data); err != nil {

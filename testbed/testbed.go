@@ -109,7 +109,7 @@ func (r RPM) WriteFile(path string) error {
 	}
 	meta := rpmpack.RPMMetaData{
 		Name: r.Name, Version: r.Version, Release: r.Release, Arch: r.Arch, Epoch: r.Epoch, Summary: r.Summary, Description: r.Description,
-		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: cmp.Or(r.URL, "http://example.org/"+r.Name), Compressor: "gzip",
+		OS: "linux", Licence: "GPLv2+", Group: r.Group, URL: cmp.Or(r.URL, "http://example.org/"+r.Name), Compressor: "zstd:fastest",
 		BuildTime: time.Unix(1700000000, 0), BuildHost: "localhost",
 	}
 	for _, s := range []struct {
@@ -305,7 +305,7 @@ func (h *Helper) Reply(each func(line string)) (lines []string, err error) {
 	for {
 		l, err := h.Line()
 		if err != nil {
-			return lines, fmt.Errorf("the helper ended after %d lines: %w; it logged: %s", len(lines), err, h.Log.String())
+			return lines, fmt.Errorf("the helper ended after %d lines: %w (%v); it logged: %s", len(lines), err, h.Wait(), h.Log.String())
 		}
 		lines = append(lines, l)
 		if each != nil {

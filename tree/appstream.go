@@ -206,5 +206,5 @@ func packed(what string, l limit, v any, check func() error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compressed(data)
+	return best.compress(data)
 }

@@ -90,7 +90,7 @@ func FuzzParseAppstream(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := compressed(data)
+		file, err := best.compress(data)
 		if err != nil {
 			t.Fatal(err)
 		}

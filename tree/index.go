@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"math/bits"
 	"strconv"
-
-	"github.com/klauspost/compress/zstd"
 )
 
 // An Index is lines of JSON that are asked for by a name: in 2ⁿ small files, its shards, of which a
@@ -94,25 +92,16 @@ func (x Index) Lines(number int, file []byte, yield func(line []byte) error) err
 // newline. There are 2ⁿ of them, none of which readers would find too large. The same lines give the
 // same bytes.
 func EncodeIndex(shards [][][]byte) (Index, [][]byte, error) {
-	z, err := newEncoder(zstd.SpeedBestCompression)
-	if err != nil {
-		return Index{}, nil, err
-	}
-	return encodeIndex(z, len(shards), func(number int) ([]byte, error) { return bytes.Join(shards[number], nil), nil })
+	return encodeIndex(&best, len(shards), func(number int) ([]byte, error) { return bytes.Join(shards[number], nil), nil })
 }
 
 // EncodeLargeIndex is EncodeIndex for n shards whose lines aren't in memory together: shard gives
 // those of one. They are compressed a little less, in a tenth of the time.
 func EncodeLargeIndex(n int, shard func(number int) ([]byte, error)) (Index, [][]byte, error) {
-	z, err := newEncoder(zstd.SpeedBetterCompression)
-	if err != nil {
-		return Index{}, nil, err
-	}
-	return encodeIndex(z, n, shard)
+	return encodeIndex(&better, n, shard)
 }
 
-func encodeIndex(z *zstd.Encoder, n int, shard func(number int) ([]byte, error)) (Index, [][]byte, error) {
-	defer z.Close()
+func encodeIndex(e *encoder, n int, shard func(number int) ([]byte, error)) (Index, [][]byte, error) {
 	if n == 0 || n&(n-1) != 0 {
 		return Index{}, nil, fmt.Errorf("encoding an index: %d shards are no power of two", n)
 	}
@@ -123,7 +112,9 @@ func encodeIndex(z *zstd.Encoder, n int, shard func(number int) ([]byte, error))
 		if err != nil {
 			return Index{}, nil, err
 		}
-		files[i] = z.EncodeAll(all, nil)
+		if files[i], err = e.compress(all); err != nil {
+			return Index{}, nil, err
+		}
 		if len(all) > MaxShard || len(files[i]) > MaxShardFile-sha256.Size*bits.Len(uint(n)) {
 			return Index{}, nil, fmt.Errorf("%w: one has %d bytes, %d compressed", ErrLargeShard, len(all), len(files[i]))
 		}

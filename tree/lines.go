@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -98,7 +97,7 @@ func ContentOf(lines [][]byte) string {
 // ".zst". The same lines give the same bytes.
 func EncodeSearch(prefix string, lines [][]byte) (Search, []byte, error) {
 	all := joined(lines)
-	file, err := compressed(all)
+	file, err := best.compress(all)
 	if err != nil {
 		return Search{}, nil, err
 	}
@@ -117,7 +116,7 @@ func EncodeDifference(folder, from string, names []string, lines [][]byte) (Diff
 		}
 		changed = append(changed, of...)
 	}
-	file, err := compressed(joined(changed))
+	file, err := best.compress(joined(changed))
 	return Difference{from[:16], NewRef(folder+"/", file, ".zst")}, file, err
 }
 
@@ -174,27 +173,34 @@ func joined(lines [][]byte) []byte {
 	return all
 }
 
-// encoders are there for what is compressed next: each has tables of 40 MiB, of which a platform's
-// indexes would leave 20 GiB to the garbage collector.
-var encoders sync.Pool
-
-// compressed compresses what is published. The same bytes give the same bytes.
-func compressed(all []byte) ([]byte, error) {
-	z, ok := encoders.Get().(*zstd.Encoder)
-	if !ok {
-		var err error
-		if z, err = newEncoder(zstd.SpeedBestCompression); err != nil {
-			return nil, err
-		}
-	}
-	defer encoders.Put(z)
-	return z.EncodeAll(all, nil), nil
+// An encoder compresses what is published, at a level. The same bytes give the same bytes. Zstandard's
+// encoders stay for what is compressed next, some of them: each has tables of up to 40 MiB, of which the
+// files of a platform would leave 20 GiB to the garbage collector.
+type encoder struct {
+	level zstd.EncoderLevel
+	idle  chan *zstd.Encoder
 }
 
-func newEncoder(level zstd.EncoderLevel) (*zstd.Encoder, error) {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow))
-	if err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
+var (
+	best   = encoder{zstd.SpeedBestCompression, make(chan *zstd.Encoder, 4)}
+	better = encoder{zstd.SpeedBetterCompression, make(chan *zstd.Encoder, 4)}
+)
+
+func (e *encoder) compress(data []byte) ([]byte, error) {
+	var z *zstd.Encoder
+	select {
+	case z = <-e.idle:
+	default:
+		var err error
+		if z, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(e.level), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithWindowSize(maxWindow)); err != nil {
+			return nil, fmt.Errorf("compressing: %w", err)
+		}
 	}
-	return z, nil
+	packed := z.EncodeAll(data, nil)
+	select {
+	case e.idle <- z:
+	default:
+		z.Close()
+	}
+	return packed, nil
 }

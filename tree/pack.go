@@ -80,7 +80,7 @@ func EncodeDictionary(content []byte) ([]byte, error) {
 	if len(content) > MaxDictionary {
 		return nil, fmt.Errorf("a dictionary has %d bytes, more than %d", len(content), MaxDictionary)
 	}
-	file, err := compressed(content)
+	file, err := best.compress(content)
 	if err != nil || numberOf(file) == 0 { // which in Zstandard's header means that there is none
 		return nil, err
 	}

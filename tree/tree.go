@@ -170,7 +170,7 @@ func (t *Tree) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compressed(data)
+	return best.compress(data)
 }
 
 // RPMDigest is the digest of the RPM; "" where its source has none.
@@ -287,5 +287,5 @@ func (f *FileList) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return compressed(data)
+	return best.compress(data)
 }

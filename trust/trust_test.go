@@ -202,6 +202,46 @@ func TestKeyOfNobody(t *testing.T) {
 	l.accepts(s)
 }
 
+// A copy by who believes nobody is as good as the source, for a laptop of each kind.
+func TestCarry(t *testing.T) {
+	a, b, online, then := signer(t, 0), signer(t, 0), signer(t, 0), signer(t, 0)
+	s := site{}
+	s.keys(t, tree.Keys{Version: 1, Threshold: 1}, []*pgp.Signer{a}, []*pgp.Signer{online}, a)
+	s.keys(t, tree.Keys{Version: 2, Threshold: 1}, []*pgp.Signer{b}, []*pgp.Signer{then}, a, b)
+	s[tree.KeyName(then.Fingerprint)] = then.Armoured
+	s["keys/"+a.Fingerprint+".asc"] = a.Armoured // not needed: it is in the keys files
+	s.head(t, 1, 2, now, then)
+	copied := site{"platform.json": s["platform.json"]}
+	claim := Claim{Platform: platform, Head: s["platform.json"], Get: func(ctx context.Context, name string, most int64) ([]byte, error) {
+		data, err := s.get(ctx, name, most)
+		if err == nil {
+			copied[name] = data
+		}
+		return data, err
+	}}
+	keys, err := claim.Carry(t.Context())
+	if err != nil || len(keys) != 2 || keys[1].Version != 2 {
+		t.Fatal(len(keys), err)
+	}
+	newLaptop(t, now, a).accepts(copied)
+	newLaptop(t, now, b).accepts(copied)
+	nobody := newLaptop(t, now)
+	if err := nobody.check(copied); err == nil || err.Error() != nobody.check(s).Error() {
+		t.Error("a laptop that trusts nobody is told", err)
+	}
+
+	// What isn't there is left out, and what is no keys file is refused.
+	delete(s, tree.SignatureName("keys@1.json"))
+	delete(s, "keys@2.json")
+	if keys, err := claim.Carry(t.Context()); err != nil || len(keys) != 1 || keys[0].Signatures != nil {
+		t.Error(len(keys), err)
+	}
+	s["keys@2.json"] = []byte("<html>Log in</html>")
+	if _, err := claim.Carry(t.Context()); !errors.As(err, new(*Error)) {
+		t.Error(err)
+	}
+}
+
 func TestClocks(t *testing.T) {
 	k := signer(t, 0)
 	s := site{}

@@ -130,16 +130,45 @@ func TestOf(t *testing.T) {
 	}
 }
 
+const preamble = `# Every error that a person can meet
+
+By PackageKit's code; what is after a dot is told apart here. "pkcon" prints the text after “Fatal error: ”. With an English locale the text is
+the details alone, which say what was tried, why it failed and what to do; in other languages the sentence comes first. What GNOME Software
+43 says is what it says where NAME can't be installed; where it doesn't show the text, "pkcon" or the journal does. The files to translate are
+"ops/words/*.toml"; "go test ./ops/words -update" writes this page.
+`
+
+// gnome is what GNOME Software says of a code (43's plugins/packagekit/packagekit-common.c and src/gs-shell.c).
+func gnome(code string) string {
+	switch code {
+	case "no-network":
+		return "“Unable to install: internet access was required but wasn’t available”, with a button for the network's settings"
+	case "no-space-on-device":
+		return "“Unable to install NAME: not enough disk space”, with a button that examines the disk"
+	case "package-download-failed":
+		return "“Unable to install NAME as download failed”, and the text"
+	case "bad-gpg-signature", "gpg-failure", "missing-gpg-signature":
+		return "“Unable to install NAME: you do not have permission to install software”"
+	case "not-supported", "invalid-package-file":
+		return "“Unable to install NAME as not supported”"
+	case "transaction-cancelled":
+		return "nothing: it was a person who cancelled"
+	}
+	return "“Unable to install NAME”, and the text"
+}
+
 // doc/errors.md has them all.
 func TestTable(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Every error that a person can meet\n\nBy PackageKit's code; what is after a dot is told apart here. `pkcon` prints the text after \"Fatal error: \". GNOME Software\n43 says \"Unable to install NAME\" and the first lines of the text, but for `no-network`, `no-space-on-device`, signatures, `not-supported` and\n`invalid-package-file`, for which it has sentences of its own. With an English locale the text is the details\nalone, which say what was tried, why it failed and what to do; in other languages the sentence comes first. The files to translate are\n`ops/words/*.toml`; `go test ./ops/words -update` writes this page.\n")
+	b.WriteString(strings.ReplaceAll(preamble, `"`, "`"))
 	languages := all(t)
 	for _, kind := range slices.Sorted(maps.Keys(languages["en"])) {
 		fmt.Fprintf(&b, "\n## %s\n\n", kind)
 		for _, l := range []string{"en", "es", "fr", "pt"} {
 			fmt.Fprintf(&b, "* %s: %s\n", l, languages[l][kind])
 		}
+		code, _, _ := strings.Cut(kind, ".")
+		fmt.Fprintf(&b, "* GNOME Software: %s\n", gnome(code))
 	}
 	const page = "../../doc/errors.md"
 	if *update {
