@@ -160,7 +160,8 @@ type Filters map[Filter]bool
 func parseFilters(word string) (Filters, error) {
 	f := Filters{}
 	for s := range strings.SplitSeq(word, ";") {
-		if s == "none" || s == "" {
+		// gpk-update-viewer 43 asks for the bit of the enumeration's first value, "unknown", where it means none.
+		if s == "none" || s == "unknown" || s == "" {
 			continue
 		}
 		name, negated := strings.CutPrefix(s, "~")
