@@ -62,6 +62,9 @@ type Options struct {
 	Flags []string
 	// Offline takes packagekitd's network away, the loopback interface included.
 	Offline bool
+	// OwnRoot gives packagekitd and its clients a root folder of their own, with all that is in the computer's: for what
+	// writes there, as /system-update.
+	OwnRoot bool
 	// Quiet leaves out --verbose, for measuring.
 	Quiet bool
 }
@@ -133,7 +136,7 @@ func StartWith(t testing.TB, o Options) *Daemon {
 	if !o.Quiet {
 		args = append(args, "--verbose")
 	}
-	cmd := d.alone(args, o.Offline)
+	cmd := d.alone(args, o)
 	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PRESOLVE_GROUPS=" + filepath.Join(dir, "groups")}, o.Env...) // the last one counts
 	if o.Helper != "" {
 		cmd.Env = append(cmd.Env, "PRESOLVE_HELPER="+o.Helper)
@@ -154,16 +157,21 @@ var isolated = sync.OnceValue(func() bool { return exec.Command("unshare", "--mo
 // alone is the command of a process that has folders of its own: two packagekitds that open one
 // list of transactions at once end with an error, and each empties the folder of downloads when it
 // starts.
-func (d *Daemon) alone(args []string, offline bool) *exec.Cmd {
+func (d *Daemon) alone(args []string, o Options) *exec.Cmd {
 	d.t.Helper()
 	if !isolated() {
-		if offline {
-			d.t.Skip("unshare isn't allowed: the network can't be taken away")
+		if o.Offline || o.OwnRoot {
+			d.t.Skip("NOT TESTED: unshare isn't allowed: neither the network nor the root folder can be others")
 		}
 		d.t.Log("unshare isn't allowed: packagekitd shares its folders with others")
 		return exec.Command(args[0], args[1:]...)
 	}
 	var script strings.Builder
+	if o.OwnRoot {
+		root := filepath.Join(d.dir, "root")
+		check(d.t, os.Mkdir(root, 0o755))
+		fmt.Fprintf(&script, ownRoot, root)
+	}
 	for _, folder := range folders {
 		check(d.t, os.MkdirAll(folder, 0o755))
 		own := filepath.Join(d.dir, folder)
@@ -172,21 +180,37 @@ func (d *Daemon) alone(args []string, offline bool) *exec.Cmd {
 	}
 	script.WriteString(`exec "$@"`)
 	command := []string{"--mount", "sh", "-c", script.String(), "sh"}
-	if offline {
+	if o.Offline {
 		command = append([]string{"--net"}, command...)
 	}
 	return exec.Command("unshare", append(command, args...)...)
 }
 
+// ownRoot changes to a root folder in memory that has what is in the computer's; %[1]s is where it is on the way.
+const ownRoot = `
+	cd '%[1]s' && mount -t tmpfs root . && cd '%[1]s' || exit
+	for f in /*; do
+		if [ -d "$f" ] && ! [ -L "$f" ]; then mkdir ".$f" && mount --rbind "$f" ".$f"; else cp -P "$f" .; fi || exit
+	done
+	pivot_root . . && umount -l . && cd / || exit
+`
+
 // Path is where a file that packagekitd names is for others.
 func (d *Daemon) Path(path string) string { return fmt.Sprintf("/proc/%d/root%s", d.Pid(), path) }
+
+// Enter are the words before those of a program that is to see the same files as this packagekitd, and its name.
+func (d *Daemon) Enter(name string) []string {
+	wd, err := os.Getwd()
+	check(d.t, err)
+	return []string{"nsenter", "--mount", "--wdns=" + wd, fmt.Sprintf("--target=%d", d.Pid()), name}
+}
 
 // Client is the command of a client of this packagekitd, which sees the same files. It's killed
 // after Patience.
 func (d *Daemon) Client(name string, args ...string) *exec.Cmd {
 	if isolated() {
-		args = append([]string{"--mount", "--wd=.", fmt.Sprintf("--target=%d", d.Pid()), name}, args...)
-		name = "nsenter"
+		args = append(d.Enter(name), args...)
+		name, args = args[0], args[1:]
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	d.t.Cleanup(cancel)

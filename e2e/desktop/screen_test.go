@@ -26,17 +26,27 @@ func needs(t *testing.T, programs ...string) {
 	if os.Getenv("PRESOLVE_LONG") == "" {
 		t.Skip("long: PRESOLVE_LONG=1")
 	}
-	for _, p := range append(programs, "Xvfb", "dbus-daemon", "import") {
+	for _, p := range append(programs, "Xvfb", "dbus-daemon", "import", "xdotool") {
 		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("NOT TESTED: %v", err)
+			missing(t, err.Error())
 		}
 	}
 }
 
-// A desktop is a screen, a session bus, and the packagekitd of a laptop.
+// missing ends a test that can't be here: in vain where everything should be.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what)
+	}
+	t.Skip("NOT TESTED:", what)
+}
+
+// A desktop is a screen, a session bus, and the packagekitd of a laptop, whose source is a school through a proxy.
 type desktop struct {
 	*testbed.Laptop
 	*pktest.Daemon
+	Proxy   *testbed.Proxy
 	Session *dbus.Conn
 	Env     []string // of programs
 	home    string
@@ -46,9 +56,19 @@ type desktop struct {
 // start makes a laptop of a school, and its desktop. All of it ends with the test.
 func start(t *testing.T, school *testbed.School) *desktop {
 	t.Helper()
-	l, err := school.Laptop("", "presolve", "log_level = \"debug\"\nidle_timeout = \"60s\"\n")
+	proxy, err := school.Proxy()
 	check(t, err)
-	d := &desktop{Laptop: l, Daemon: pktest.Start(t, pktest.Wrap(t, school.Helper, "--config", l.Config)), t: t, home: t.TempDir()}
+	t.Cleanup(proxy.Close)
+	l, err := school.Laptop(proxy.URL, "presolve", "log_level = \"debug\"\nidle_timeout = \"60s\"\n")
+	check(t, err)
+	d := &desktop{Laptop: l, Proxy: proxy, t: t, home: t.TempDir()}
+	d.Daemon = pktest.StartWith(t, pktest.Options{Helper: pktest.Wrap(t, school.Helper, "--config", l.Config), OwnRoot: true})
+	// Software centres look for what there is here, and packagekitd's clients are in its mounts.
+	catalogue := filepath.Join(l.Root, "var/cache/swcatalog")
+	check(t, os.MkdirAll(catalogue, 0o755))
+	if out, err := d.Client("mount", "--bind", catalogue, "/var/cache/swcatalog").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	for _, folder := range []string{"run", "config", "data", "cache", "state"} {
 		check(t, os.Mkdir(filepath.Join(d.home, folder), 0o700))
 	}

@@ -21,7 +21,7 @@ func sugar(t *testing.T, school *testbed.School) *desktop {
 	t.Helper()
 	needs(t, python, "sugar-launch")
 	if out, err := exec.Command(python, "-c", "import jarabe.model.update").CombinedOutput(); err != nil {
-		t.Skipf("NOT TESTED: %s", out)
+		missing(t, string(out))
 	}
 	d := start(t, school)
 	// jarabe.model.update finds modules beside its own in this folder: Python's packages have one path, which is made longer.

@@ -9,10 +9,13 @@
     key:NAME     presses a key, by X's name of it
     click:X,Y    presses a place of the screen, where a program says nothing to AT-SPI
     run:COMMAND  waits until a command of the shell succeeds
-    shot:FILE    takes a picture
+    shot:NAME    leaves a picture of the screen, NAME.png, in the folder PRESOLVE_SCREENSHOTS, where there is one
 
-Each is waited for a minute. (AT-SPI has no event for all of that in each toolkit: it is looked at again.)
+Each is waited for two minutes. (AT-SPI has no event for all of that in each toolkit: it is looked at again.) What was pressed just before is
+pressed again where what is to be seen hasn't come in ten seconds: a page that is being made anew takes no click.
+Where something doesn't come that is the picture in-vain.
 """
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +26,8 @@ import gi
 gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi  # noqa: E402
 
-PATIENCE = 60
+PATIENCE = 120
+AGAIN = 10
 
 
 def shown(node, depth=0):
@@ -63,7 +67,8 @@ def step(what, arg):
     if what == "run":
         return subprocess.run(arg, shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
     if what == "shot":
-        return subprocess.run(["import", "-window", "root", arg]).returncode == 0
+        folder = os.environ.get("PRESOLVE_SCREENSHOTS")
+        return not folder or subprocess.run(["import", "-window", "root", f"{folder}/{arg}.png"]).returncode == 0
     if what == "type":
         return subprocess.run(["xdotool", "type", "--delay", "50", arg]).returncode == 0
     if what == "key":
@@ -80,18 +85,25 @@ def step(what, arg):
 def main(args):
     at = args.index("--")
     program = subprocess.Popen(args[:at], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    steps = [s.split(":", 1) for s in args[at + 1:]]
     try:
-        for s in args[at + 1:]:
+        for before, (what, arg) in zip([("", "")] + steps, steps):
             until = time.monotonic() + PATIENCE
-            while not step(*s.split(":", 1)):
-                if time.monotonic() > until:
-                    print("in vain:", s)
+            again = time.monotonic() + AGAIN
+            while not step(what, arg):
+                now = time.monotonic()
+                if now > until:
+                    print("in vain:", what, arg)
                     for node in shown(Atspi.get_desktop(0)):
                         if text(node):
                             print("   ", node.get_role_name(), repr(text(node)))
+                    step("shot", "in-vain")
                     return 1
+                if now > again and before[0] == "press" and what == "see":
+                    step(*before)
+                    again = now + AGAIN
                 time.sleep(0.2)
-            print("done:", s, flush=True)
+            print("done:", what, arg, flush=True)
     finally:
         program.kill()
     return 0
