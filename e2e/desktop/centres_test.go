@@ -4,12 +4,15 @@ package desktop
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
 
+	"github.com/sugarlabs/packagekit-backend-presolve/backend/pktest"
 	"github.com/sugarlabs/packagekit-backend-presolve/testbed"
 )
 
@@ -156,4 +159,24 @@ func TestDiscoverUpdates(t *testing.T) {
 	d := outdated(t, "plasma-discover")
 	query, _ := strings.CutPrefix(d.updated(), "run:")
 	d.drive("plasma-discover", "--mode", "update", "--", "run:xdotool key Escape; sleep 1; xdotool mousemove 840 20 click 1; sleep 6; "+query, "shot:discover-updated")
+}
+
+// A download that waits for the network is seen to, and goes on when it is back.
+func TestCentresWait(t *testing.T) {
+	for program, steps := range map[string][]string{
+		"gnome-software":  {"--details-pkg=zebra-draw", "--", "see:Draws zebras, at length.", "press:Install", "see:Cancel"},
+		"gpk-application": {"--", "press:Continue Anyway", "see:Education", "type:zebra", "key:Return", "see:Draws zebras", "click:217,141", "press:Apply Changes", "see:Requesting data"},
+	} {
+		t.Run(program, func(t *testing.T) {
+			d, _ := centre(t, program)
+			check(t, d.Proxy.Set(testbed.Cut))
+			seen := filepath.Join(t.TempDir(), "seen")
+			go func() {
+				if within(pktest.Patience, func() bool { _, err := os.Stat(seen); return err == nil }) {
+					d.Proxy.Set(testbed.NoFault)
+				}
+			}()
+			d.drive(append(append([]string{program}, steps...), "run:sleep 3", "shot:"+program+"-waits", "run:touch '"+seen+"'", d.installed("zebra-draw", true))...)
+		})
+	}
 }
