@@ -178,7 +178,7 @@ func limitBusy(t *testing.T) {
 	})
 	t.Cleanup(show)
 	l := lay(t, server.URL, weather{})
-	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"\nidle_timeout = \"10m\"", sizeOf(t, swarm)>>10+200))
+	laptop := makeLaptop(t, l.URL, "", fmt.Sprintf("cache_limit = \"%d KiB\"", sizeOf(t, swarm)>>10+200))
 	other := start(t, laptop)
 	other.OK("install-packages", "simulate", "swarm;1.0-1;noarch;school")
 	h := start(t, laptop)
