@@ -36,7 +36,7 @@ func (b *bench) catalogue() error {
 		return err
 	}
 	defer link.Close()
-	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", b.key.Fingerprint, "idle_timeout = \"10m\"\n", p.base...)
+	l, err := testbed.NewLaptop(b.folder("laptop"), p.name, link.URL, "presolve", b.key.Fingerprint, "", p.base...)
 	if err != nil {
 		return err
 	}

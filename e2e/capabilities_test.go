@@ -42,7 +42,7 @@ func TestCapabilities(t *testing.T) {
 		files.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	l, err := s.Laptop(server.URL, "presolve", "idle_timeout = \"60s\"\n")
+	l, err := s.Laptop(server.URL, "presolve", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func TestChanges(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"laptop": func(ts *testscript.TestScript, neg bool, args []string) {
-				more := "idle_timeout = \"60s\"\n"
+				more := ""
 				for _, a := range args {
 					key, value, _ := strings.Cut(a, "=")
 					more += fmt.Sprintf("%s = %s\n", key, strings.ReplaceAll(value, "$WORK", ts.Getenv("WORK")))

@@ -173,7 +173,7 @@ func TestConditions(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, err := school.Laptop("", "presolve", "idle_timeout = \"60s\"\n")
+			l, err := school.Laptop("", "presolve", "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,7 +23,7 @@ func onStick(t *testing.T, dir string) *testbed.Laptop {
 	if err := os.Symlink(school.Published(), stick); err != nil {
 		t.Fatal(err)
 	}
-	laptop := makeLaptop(t, "file://"+stick, "idle_timeout = \"60s\"\n")
+	laptop := makeLaptop(t, "file://"+stick, "")
 	h := start(t, laptop)
 	h.OK("refresh-cache", "no")
 	h.OK("install-packages", "none", "hello;1.0-1;noarch;school")

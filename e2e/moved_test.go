@@ -105,7 +105,7 @@ func TestSourceMovedOn(t *testing.T) {
 			show := &site{folder: first}
 			server := httptest.NewServer(show)
 			t.Cleanup(server.Close)
-			l, err := s.Laptop(server.URL, "presolve", "idle_timeout = \"60s\"\n")
+			l, err := s.Laptop(server.URL, "presolve", "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,7 +27,7 @@ func newSchool(t *testing.T, more ...testbed.RPM) *testbed.School {
 // laptopOf makes a laptop of a school and starts its helper.
 func laptopOf(t *testing.T, s *testbed.School, more string) (*testbed.Laptop, *laptoptest.Helper) {
 	t.Helper()
-	l, err := s.Laptop("", "presolve", "idle_timeout = \"60s\"\n"+more)
+	l, err := s.Laptop("", "presolve", more)
 	if err != nil {
 		t.Fatal(err)
 	}

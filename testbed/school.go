@@ -160,6 +160,9 @@ func NewLaptop(dir, platform, sourceURL, layout, key, more string, base ...strin
 	if !strings.Contains(more, "[mounts]") { // sticks in the computer that the tests run on are nobody's
 		more += "\n[mounts]\nfolders = []\n"
 	}
+	if !strings.Contains(more, "idle_timeout") { // a slow computer lets a helper wait for what a test does
+		more = "idle_timeout = \"10m\"\n" + more
+	}
 	config := fmt.Sprintf("platform = %q\nroot = %q\nrpmdb = %q\nstate = %q\ncache = %q\n%s\n[[source]]\nid = \"school\"\nname = \"School server\"\nurl = %q\nlayout = %q\n%s\n",
 		platform, l.Root, DBPath, l.State, l.Cache, more, sourceURL, layout, Believing(key))
 	return l, os.WriteFile(l.Config, []byte(config), 0o644)

@@ -143,7 +143,7 @@ func write(t testing.TB, path, content string, mode fs.FileMode) {
 // configuration.
 func newLaptop(t testing.TB, sourceURL, more string) *testbed.Laptop {
 	t.Helper()
-	l, err := school.Laptop(sourceURL, "presolve", "idle_timeout = \"60s\"\n"+more)
+	l, err := school.Laptop(sourceURL, "presolve", more)
 	check(t, err)
 	t.Cleanup(func() { os.RemoveAll(l.Dir) })
 	return l

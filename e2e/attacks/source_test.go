@@ -474,7 +474,7 @@ func TestSugarBomb(t *testing.T) {
 		w.Write(rest)
 	}))
 	t.Cleanup(server.Close)
-	l, err := school.Laptop(server.URL, "sugar-network", "idle_timeout = \"60s\"\n")
+	l, err := school.Laptop(server.URL, "sugar-network", "")
 	check(t, err)
 	h := start(t, l)
 	h.OK("get-packages", "installed")

@@ -82,7 +82,7 @@ func newLaptop(t *testing.T, d wire.Dialect) *laptop {
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(source.Load()) }})
 	t.Cleanup(proxy.Close)
 	l := &laptop{t: t, dialect: d, reader: wiretest.New(string(d)), publish: func() { use(school.Server.URL) }}
-	more := "idle_timeout = \"60s\"\n"
+	more := ""
 	if d != wire.V0_1 && d != wire.External { // their programs' names tell it
 		more += fmt.Sprintf("dialect = %q\n", d)
 	}

@@ -59,7 +59,7 @@ func start(t *testing.T, school *testbed.School) *desktop {
 	proxy, err := school.Proxy()
 	check(t, err)
 	t.Cleanup(proxy.Close)
-	l, err := school.Laptop(proxy.URL, "presolve", "log_level = \"debug\"\nidle_timeout = \"60s\"\n")
+	l, err := school.Laptop(proxy.URL, "presolve", "log_level = \"debug\"\n")
 	check(t, err)
 	d := &desktop{Laptop: l, Proxy: proxy, t: t, home: t.TempDir()}
 	d.Daemon = pktest.StartWith(t, pktest.Options{Helper: pktest.Wrap(t, school.Helper, "--config", l.Config), OwnRoot: true})

@@ -185,8 +185,7 @@ func makeLaptop(t *testing.T, url, layout, more string) *testbed.Laptop {
 	if layout == "sugar-network" {
 		url += "/packages/presolve/" + testbed.Platform
 	}
-	// Else a helper that a slow computer lets wait for what a test does ends by itself.
-	l, err := school.Laptop(url, layout, "idle_timeout = \"10m\"\n"+more)
+	l, err := school.Laptop(url, layout, more)
 	if err != nil {
 		t.Fatal(err)
 	}

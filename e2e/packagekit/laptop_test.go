@@ -109,7 +109,8 @@ func newLaptopOf(t testing.TB, s *testbed.School, more string) *laptop {
 	l.Proxy, err = s.Proxy()
 	check(t, err)
 	t.Cleanup(l.Proxy.Close)
-	l.Laptop, err = s.Laptop(l.Proxy.URL, "presolve", more)
+	// As users have it: packagekitd starts another helper when one has ended.
+	l.Laptop, err = s.Laptop(l.Proxy.URL, "presolve", "idle_timeout = \"5s\"\n"+more)
 	check(t, err)
 	l.Helper = pktest.Wrap(t, s.Helper, "--config", l.Config)
 	return l
