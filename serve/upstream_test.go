@@ -93,7 +93,7 @@ type school struct {
 
 func newSchool(t *testing.T, dir, from string, limit int64) *school {
 	t.Helper()
-	net := transport.New(transport.Options{RetryFor: 5 * time.Second, SmallRetryFor: 2 * time.Second})
+	net := transport.New(transport.Options{RetryFor: 10 * time.Second, SmallRetryFor: 10 * time.Second})
 	up, err := NewUpstream(UpstreamOptions{URL: from, Dir: dir, Limit: limit, Net: net, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
