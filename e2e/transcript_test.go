@@ -70,7 +70,7 @@ func TestTranscripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"laptop": func(ts *testscript.TestScript, neg bool, args []string) {
-				layout, source, more := "presolve", ts.Getenv("URL"), `idle_timeout = "60s"`+"\n"
+				layout, source, more := "presolve", ts.Getenv("URL"), ""
 				for _, a := range args {
 					key, value, ok := strings.Cut(a, "=")
 					switch {
@@ -79,8 +79,6 @@ func TestTranscripts(t *testing.T) {
 					case key == "layout":
 						layout = value
 						source += "/packages/presolve/" + "school-1-x86_64"
-					case key == "idle_timeout":
-						more = strings.ReplaceAll(more, "60s", value)
 					default:
 						more += fmt.Sprintf("%s = %s\n", key, value)
 					}

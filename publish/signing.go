@@ -57,14 +57,12 @@ func (f *folder) sign(ctx context.Context, platform []byte, s *signing.Signing, 
 		if signatures, err = s.Signer.Add(ctx, platform, signatures, now); err != nil {
 			return err
 		}
-	}
-	if signatures == nil {
-		return nil
-	}
-	if s != nil {
 		if err := f.subkeys(signatures, s.Signer.Key); err != nil {
 			return err
 		}
+	}
+	if signatures == nil {
+		return nil
 	}
 	return f.replace(name, signatures)
 }

@@ -43,9 +43,7 @@ func TestSugarUpdates(t *testing.T) {
 	old := testbed.RPM{Name: "sugar-write", Version: "1.0", Summary: "Writes <letters> & more"}
 	school := newSchool(t, old, testbed.RPM{Name: "sugar-paint", Summary: "Paints", Requires: []string{"libtext"}})
 	d := sugar(t, school)
-	if out, err := d.Pkcon("-y", "install", "sugar-write"); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
+	d.pkcon("install", "sugar-write")
 	fresh := old
 	fresh.Version = "2.0"
 	check(t, school.Release("", fresh))
