@@ -67,8 +67,10 @@ func TestGnomeSoftware(t *testing.T) {
 	d, _ := centre(t, "gnome-software")
 	d.drive("gnome-software", "--search=quagga", "--", "see:Counts quaggas")
 	d.drive("gnome-software", "--search=zebra", "--", "see:Draws zebras")
-	d.drive("gnome-software", "--details-pkg=zebra-draw", "--", "see:Draws zebras, at length.", "press:Install", d.installed("zebra-draw", true),
-		"press:Uninstall", "see:Are you sure you want to uninstall zebra-draw?", "press:Uninstall", d.installed("zebra-draw", false))
+	d.drive("gnome-software", "--details-pkg=zebra-draw", "--", "see:Draws zebras, at length.", "press:Install", d.installed("zebra-draw", true))
+	// Anew: its button is there, hidden, before it has heard that the install has ended, and doesn't do then what it says.
+	d.drive("gnome-software", "--details-pkg=zebra-draw", "--", "see:Draws zebras, at length.", "press:Uninstall",
+		"see:Are you sure you want to uninstall zebra-draw?", "press:Uninstall", d.installed("zebra-draw", false))
 }
 
 // Discover tells AT-SPI nothing here: the button of the only program that it finds is pressed where it

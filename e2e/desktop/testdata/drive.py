@@ -106,6 +106,7 @@ def main(args):
             print("done:", what, arg, flush=True)
     finally:
         program.kill()
+        program.wait()  # the next one would only wake the one that is still on the bus
     return 0
 
 
