@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -159,6 +160,7 @@ type copying struct {
 	p      *tree.Platform
 	origin tree.Copies // what the origin says of itself
 	// signed are the files that prove who signed, by their names.
+	mu     sync.Mutex
 	signed map[string][]byte
 	chosen bool // not all trees are here
 	did    Copied
@@ -282,7 +284,10 @@ func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, st
 
 // keep brings a small file that changes in place, which the copy has from now on.
 func (c *copying) keep(ctx context.Context, name string, most int64) ([]byte, error) {
-	if data := c.signed[name]; data != nil {
+	c.mu.Lock()
+	data := c.signed[name]
+	c.mu.Unlock()
+	if data != nil {
 		return data, nil
 	}
 	answer, err := c.Net.Revalidate(ctx, c.url(name), "", most)
@@ -290,7 +295,9 @@ func (c *copying) keep(ctx context.Context, name string, most int64) ([]byte, er
 		return nil, fs.ErrNotExist
 	}
 	if err == nil {
+		c.mu.Lock()
 		c.signed[name] = answer.Body
+		c.mu.Unlock()
 	}
 	return answer.Body, err
 }

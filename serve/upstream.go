@@ -693,8 +693,12 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 		return err
 	}
 	got := make(map[string][]byte)
+	var mu sync.Mutex // of got
 	get := func(ctx context.Context, name string, most int64) ([]byte, error) {
-		if data, ok := got[name]; ok {
+		mu.Lock()
+		data, ok := got[name]
+		mu.Unlock()
+		if ok {
 			return data, nil
 		}
 		answer, err := u.Net.Revalidate(ctx, u.from(platform+"/"+name), "", most)
@@ -702,7 +706,9 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 			return nil, fs.ErrNotExist
 		}
 		if err == nil {
+			mu.Lock()
 			got[name] = answer.Body
+			mu.Unlock()
 			u.came.Add(int64(len(answer.Body)))
 		}
 		return answer.Body, err

@@ -21,7 +21,8 @@ type Claim struct {
 	Anchors  []string // fingerprints; none: nobody is trusted yet
 	Head     []byte   // platform.json
 	// Get brings a file of the platform's folder, of at most so many bytes, by its name. Where the
-	// source doesn't have it the error is fs.ErrNotExist. What it brings is not believed.
+	// source doesn't have it the error is fs.ErrNotExist. What it brings is not believed. It is
+	// called from several goroutines.
 	Get func(ctx context.Context, name string, most int64) ([]byte, error)
 }
 
@@ -42,6 +43,12 @@ func (s *Store) Check(ctx context.Context, c Claim) (*Accepted, error) {
 		return nil, err
 	}
 	name := tree.SignatureName(tree.HeadName(c.Head))
+	wanted, err := s.wanted(c, version)
+	if err != nil {
+		return nil, err
+	}
+	c, done := c.ahead(ctx, append(wanted, file{name, pgp.MaxSignatures}))
+	defer done()
 	signatures, err := c.Get(ctx, name, pgp.MaxSignatures)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, wrong(Unsigned, what, "it isn't signed: there is no %s: whoever publishes it has to sign it (presolver sign)", name)
@@ -80,6 +87,29 @@ func (s *Store) Check(ctx context.Context, c Claim) (*Accepted, error) {
 	}
 	a.Until, err = s.until(c.Anchors, by)
 	return a, err
+}
+
+// wanted are the files that are asked for whatever the signatures of platform.json say: the keys of the
+// anchors, or the next keys file.
+func (s *Store) wanted(c Claim, version int64) (files []file, err error) {
+	k, err := s.keysOf(c.Anchors)
+	switch {
+	case err != nil || len(c.Anchors) == 0:
+		return nil, err
+	case k == nil && version == 0:
+		for _, print := range c.Anchors {
+			if s.inKeyring(print) == nil {
+				files = append(files, file{tree.KeyName(print), pgp.MaxKey})
+			}
+		}
+		return files, nil
+	case k != nil && k.Version >= version:
+		return nil, nil
+	case k != nil:
+		version = k.Version + 1
+	}
+	name := tree.KeysName(version)
+	return []file{{name, tree.MaxKeysFile}, {tree.SignatureName(name), pgp.MaxSignatures}}, nil
 }
 
 // until is when nothing more is believed of these keys: when the last of them expires, or the keys
