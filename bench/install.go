@@ -330,6 +330,23 @@ func (b *bench) byHelper(s *shop, root, url, transport string, warm bool) (v vis
 	return v, h.Stop()
 }
 
+// refreshed has the laptop know what is on offer, as after a refresh of yesterday.
+func (b *bench) refreshed(s *shop, root, url string) error {
+	l, err := b.laptop(s, root, url, "")
+	if err != nil {
+		return err
+	}
+	h, err := b.start(l)
+	if err != nil {
+		return err
+	}
+	defer h.Kill()
+	if _, _, err := do(h, "refresh-cache", "true"); err != nil {
+		return err
+	}
+	return h.Stop()
+}
+
 // laptop is a laptop with this root, that knows nothing yet.
 func (b *bench) laptop(s *shop, root, url, transport string) (*testbed.Laptop, error) {
 	dir := filepath.Dir(root)
