@@ -502,19 +502,21 @@ func fuzzFormat(f *testing.F, database func(headers ...[]byte) []byte, read func
 }
 
 func FuzzOutput(f *testing.F) {
-	f.Add("Preparing packages...\n%% 12.5\na-1-1.noarch\n%% 100.0\n")
+	f.Add("Verifying packages...\nPreparing packages...\na-1-1.noarch\nb-1-1.noarch\n")
 	f.Add("\tlib >= 2 is needed by p-1-2.noarch\n\tx is needed by (installed) p-1-2.noarch\n")
 	f.Add("error: unpacking of archive failed on file /x: cpio: write failed - No space left on device\n")
-	f.Add(strings.Repeat("x", 2*maxLine) + "\n%% NaN\n")
+	f.Add(strings.Repeat("x", 2*maxLine) + "\na-1-1.noarch\n")
 	h, _, err := parseHeader(blob(named(texts(tagRequirename, "lib"), texts(tagRequireversion, "2"), numbers(tagRequireflags, 12))...))
 	must(f, err)
 	requires := h.requirements()
 	f.Fuzz(func(t *testing.T, output string) {
-		readSteps(strings.NewReader(output), func(s Step) {
+		follow := follower{progress: func(s Step) {
 			if !(s.Percent >= 0 && s.Percent <= 100) || len(s.Package) > maxLine {
 				t.Errorf("%+v", s)
 			}
-		})
+		}}
+		readSteps(strings.NewReader(output), follow.step)
+		follow.done()
 		kindOf(output, errors.New("exit status 1"))
 		n := readNeeds(output)
 		n.match(h, false)

@@ -12,10 +12,8 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // A Step is how far rpm is.
@@ -23,7 +21,7 @@ type Step struct {
 	Stage   Stage
 	Package string  // while installing: "name-[epoch:]version-release", as rpm prints it, with an epoch of 0 where it has one
 	Arch    string  // of the Package
-	Percent float64 // of the stage, or of the package while installing
+	Percent float64 // of the stage, or of the package while installing: as far as is known, which is when rpm prints something, and twice a second
 	Said    string  // once Ended: what rpm complained of all the same, as people may be shown it
 }
 
@@ -134,21 +132,31 @@ func (d Database) Erase(lock *os.File, packages []string, progress func(Step)) e
 
 // change runs rpm on files or packages and reads its steps. Nothing ends it before its time.
 func (d Database) change(lock *os.File, args, what []string, progress func(Step)) error {
-	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. A
-	// file's name is no pattern, and a file that is no RPM is no list of RPMs.
-	options := []string{"-v", "--percent"}
+	// Without -h: with it rpm cuts names off, at 38 characters today, at 23 in its version 4.8. Without
+	// --percent: it prints a line for each few kilobytes, and waits until it is written. On an XO that
+	// takes a quarter of an install's time. A file's name is no pattern, and a file that is no RPM is no
+	// list of RPMs.
+	options := []string{"-v"}
+	f := follower{progress: progress}
 	if args[0] != "-e" {
 		options = append(options, "--noglob", "--nomanifest")
+		f.reads = stat(what)
 	}
 	all := slices.Concat(args, options, []string{"--"}, what)
 	var chat string
-	said, err := d.listen(context.Background(), lock, all, func(stdout io.Reader) { chat = readSteps(stdout, progress) })
+	said, err := d.listen(context.Background(), lock, all, func(o *output) {
+		o.idle = func() { f.look(o.pid) }
+		chat = readSteps(o, f.step)
+	})
 	var failed *Error
 	switch {
 	case errors.As(err, &failed):
 		failed.chat = chat
-	case err == nil && said != "":
-		progress(Step{Stage: Ended, Percent: 100, Said: words(said, chat)})
+	case err == nil:
+		f.done()
+		if said != "" {
+			progress(Step{Stage: Ended, Percent: 100, Said: words(said, chat)})
+		}
 	}
 	return err
 }
@@ -156,12 +164,12 @@ func (d Database) change(lock *os.File, args, what []string, progress func(Step)
 // run runs rpm on the database, in English, and has its output read. Cancelling ctx ends rpm, and
 // the error is ctx's then: what changes the system has one that can't be cancelled.
 func (d Database) run(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) error {
-	_, err := d.listen(ctx, lock, args, read)
+	_, err := d.listen(ctx, lock, args, func(o *output) { read(o) })
 	return err
 }
 
 // listen is run, and tells what rpm wrote to stderr, without Debian's advice.
-func (d Database) listen(ctx context.Context, lock *os.File, args []string, read func(stdout io.Reader)) (said string, err error) {
+func (d Database) listen(ctx context.Context, lock *os.File, args []string, read func(*output)) (said string, err error) {
 	cmd := exec.CommandContext(ctx, "rpm", append([]string{"--root", d.Root, "--dbpath", d.Path}, args...)...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "LANGUAGE=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -191,10 +199,9 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 	ended := make(chan struct{})
 	go func() {
 		err = cmd.Wait()
-		stdout.SetReadDeadline(time.Now().Add(lingering))
 		close(ended)
 	}()
-	read(&paced{stdout, ended})
+	read(&output{File: stdout, pid: cmd.Process.Pid, ended: ended})
 	<-ended
 	if err != nil && ctx.Err() != nil {
 		return "", fmt.Errorf("running rpm: %w", ctx.Err())
@@ -213,35 +220,10 @@ func (d Database) listen(ctx context.Context, lock *os.File, args []string, read
 	return output, nil
 }
 
-// paced reads what rpm prints every now and then, not each line when it comes: rpm would be stopped
-// for each of hundreds, and a slow computer needs longer for that than for what they say.
-type paced struct {
-	io.Reader
-	ended <-chan struct{} // rpm has: what is left is read at once
-}
-
-// pace is how long a step of rpm's may be unknown.
-const pace = 100 * time.Millisecond
-
-func (p *paced) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	if err == nil && n < len(b) {
-		select {
-		case <-time.After(pace):
-		case <-p.ended:
-		}
-	}
-	return n, err
-}
-
 // fullDatabase is what SQLite says, which newer rpms have their database in (lib/backend/sqlite.c).
 // A scriptlet can say it too, whose package then counts as one that failed, and is installed all
 // the same: the database tells.
 const fullDatabase = `^error: sqlite failure: .*: database or disk is full$`
-
-// lingering is how long rpm's output is read on after its end: a daemon that a scriptlet started
-// may hold it open for ever.
-const lingering = time.Second
 
 // packageLine is "name-[epoch:]version-release.arch", a line of its own when rpm begins with a
 // package. What scriptlets print comes between the lines, and looks like what it wants to. All that
@@ -253,10 +235,9 @@ const packageLine = `^(\S+-\S+-\S+)\.([^\s.]+)$`
 // shorter.
 const maxLine = 16 << 10
 
-// readSteps reads what "rpm -iv --percent" prints: headings ("Preparing packages...", a package)
-// and "%% 12.345678", each in a line. chat are the last lines of what scriptlets print between.
+// readSteps reads what "rpm -iv" prints: headings ("Preparing packages...", a package), each in a line.
+// chat are the last lines of what scriptlets print between.
 func readSteps(r io.Reader, progress func(Step)) (chat string) {
-	var step Step
 	var said tail
 	lines, pattern := bufio.NewReaderSize(r, maxLine), regexp.MustCompile(packageLine)
 	for {
@@ -268,16 +249,13 @@ func readSteps(r io.Reader, progress func(Step)) (chat string) {
 		if more {
 			line = ""
 		}
-		if percent, ok := strings.CutPrefix(line, "%% "); ok {
-			if p, err := strconv.ParseFloat(percent, 64); err == nil && p >= 0 && p <= 100 {
-				step.Percent = p
-				progress(step)
-			}
+		if strings.HasPrefix(line, "Verifying packages") {
+			progress(Step{Stage: Verifying})
 		} else if strings.HasPrefix(line, "Preparing packages") { // old ones: "Preparing packages for installation..."
-			step = Step{Stage: Preparing}
+			progress(Step{Stage: Preparing})
 		} else if m := pattern.FindStringSubmatch(line); m != nil {
-			step = Step{Stage: Installing, Package: m[1], Arch: m[2]}
-		} else if !strings.HasPrefix(line, "Verifying packages") {
+			progress(Step{Stage: Installing, Package: m[1], Arch: m[2]})
+		} else {
 			said.add(line)
 		}
 		if err != nil {

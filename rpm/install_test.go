@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestInstallTellsStepsInOrder(t *testing.T) {
@@ -48,6 +50,53 @@ func TestInstallTellsStepsInOrder(t *testing.T) {
 	}
 	if got := read(t, d); len(got) != 2 || got["base"] == nil || got[long] == nil {
 		t.Errorf("the database has %v", got)
+	}
+}
+
+// While rpm prints nothing, how far it is is known all the same: it waits in a scriptlet after the payload
+// of the first of two packages, until that was told.
+func TestInstallTellsHowFarItIs(t *testing.T) {
+	d := newRoot(t)
+	fifo := filepath.Join(d.Root, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	files := []string{
+		pack{name: "large", files: map[string]string{"/opt/large": strings.Repeat("x", 200_000)}, post: `io.open("/fifo", "r"):read("*a")`}.make(t, dir),
+		pack{name: "next", requires: "large"}.make(t, dir),
+	}
+	var steps []Step
+	told := sync.OnceFunc(func() {
+		if err := os.WriteFile(fifo, nil, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	late := time.AfterFunc(time.Minute, func() {
+		t.Error("it wasn't told while rpm waited")
+		told()
+	})
+	defer late.Stop()
+	err := d.Install(nil, files, false, func(s Step) {
+		steps = append(steps, s)
+		if s.Package == "large-1-1" && s.Percent > 0 {
+			told()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var large []float64
+	for _, s := range steps {
+		if s.Package == "large-1-1" {
+			large = append(large, s.Percent)
+		}
+	}
+	if len(large) < 2 || large[0] != 0 || large[1] < 50 || large[len(large)-1] != 100 {
+		t.Errorf("of the first package was told %v: %+v", large, steps)
+	}
+	if last := steps[len(steps)-1]; last.Package != "next-1-1" || last.Percent != 100 {
+		t.Errorf("the last step is %+v", last)
 	}
 }
 

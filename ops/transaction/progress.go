@@ -19,7 +19,7 @@ type progress struct {
 	works map[string]*work // by what rpm calls a package; made when rpm begins
 	count int              // of works, a package's two names counted once
 	share float64          // of all that is to be done that the downloads are, 0 to 1
-	begun int              // works that rpm has begun
+	begun []*work          // by rpm, in its order
 	said  []string         // what rpm complained of though all went well
 }
 
@@ -96,7 +96,7 @@ func (g *progress) changed(step rpm.Step) {
 		g.said = append(g.said, step.Said)
 		return
 	}
-	if step.Stage != rpm.Installing && g.begun > 0 {
+	if step.Stage != rpm.Installing && len(g.begun) > 0 {
 		return // another run of rpm: what comes after the first is told as its going on
 	}
 	left := 100 * (1 - g.share)
@@ -118,14 +118,20 @@ func (g *progress) changed(step rpm.Step) {
 		g.w.Status(k.status)
 		if !k.begun {
 			k.begun = true
-			g.begun++
+			g.begun = append(g.begun, k)
 			g.w.Package(k.info, k.id, k.summary)
 		}
 		g.w.ItemProgress(k.id, k.status, int(step.Percent))
-		if step.Percent >= 100 && k.info != wire.InfoCleanup && k.info != wire.InfoObsoleting {
+		done := (float64(len(g.begun)-1) + step.Percent/100) / float64(g.count)
+		g.w.Percentage(int(100*g.share + left*0.2 + left*0.8*done))
+	}
+}
+
+// finished tells what was changed: the RPM database says that all of it was.
+func (g *progress) finished() {
+	for _, k := range g.begun {
+		if k.info != wire.InfoCleanup && k.info != wire.InfoObsoleting {
 			g.w.Changed(k.id, k.summary)
 		}
-		done := (float64(g.begun-1) + step.Percent/100) / float64(g.count)
-		g.w.Percentage(int(100*g.share + left*0.2 + left*0.8*done))
 	}
 }

@@ -227,7 +227,11 @@ func (c *change) runRPM(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	return c.judge(ctx, failed)
+	if err := c.judge(ctx, failed); err != nil {
+		return err
+	}
+	c.progress.finished()
+	return nil
 }
 
 // rpm runs rpm as the plan needs it: once, but where install-only packages come with updates.
