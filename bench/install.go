@@ -394,7 +394,7 @@ func (b *bench) byHand(s *shop, root, url string, resume bool) (v visit, err err
 		return v, err
 	}
 	curl := exec.Command("curl", "--silent", "--show-error", "--fail", "--parallel", "--parallel-immediate", "--parallel-max", strconv.Itoa(b.connections), "--output-dir", dir, "--remote-name-all")
-	rpm := exec.Command("rpm", "--root", root, "--dbpath", testbed.DBPath, "-i", "-v", "--percent", "--noglob", "--nomanifest", "--")
+	rpm := exec.Command("rpm", "--root", root, "--dbpath", testbed.DBPath, "-i", "--noglob", "--nomanifest", "--")
 	var urls []string
 	for _, location := range s.rpms {
 		urls = append(urls, url+"/"+s.platform+"/"+location)
