@@ -9,7 +9,7 @@
 //
 // Changing: Install, Upgrade and Erase each run one rpm for all packages of a transaction. rpm does
 // what only rpm can: its own dependency check, file conflicts, scriptlets, and the order of it all.
-// What it prints becomes Steps and an *Error.
+// What it prints, and where in a file it reads, becomes Steps and an *Error.
 //
 // Asking: what rpm alone knows is asked of it, since it knows every kind of dependency and
 // signature of its version, and its exit status is the answer: what would be unmet by a change

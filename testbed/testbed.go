@@ -101,9 +101,29 @@ func (r RPM) complete() RPM {
 	return r
 }
 
+// made are the packages that were encoded, by all that is in them: under -race a compressor takes most of
+// what the tests of a solver take, and they make the same packages again and again.
+var made sync.Map
+
 // WriteFile makes the package as an RPM file at a path.
 func (r RPM) WriteFile(path string) error {
-	r = r.complete()
+	key := fmt.Sprintf("%#v", r)
+	data, ok := made.Load(key)
+	if !ok {
+		encoded, err := r.complete().encode()
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		data = encoded
+		const large = 1 << 20
+		if len(key) < large {
+			made.Store(key, data)
+		}
+	}
+	return os.WriteFile(path, data.([]byte), 0o644)
+}
+
+func (r RPM) encode() ([]byte, error) {
 	if r.Epoch > 0 { // rpmpack's own has no epoch
 		r.Provides = append(r.Provides, fmt.Sprintf("%s = %d:%s-%s", r.Name, r.Epoch, r.Version, r.Release))
 	}
@@ -118,7 +138,7 @@ func (r RPM) WriteFile(path string) error {
 	}{{&meta.Requires, r.Requires}, {&meta.Provides, r.Provides}, {&meta.Conflicts, r.Conflicts}, {&meta.Obsoletes, r.Obsoletes}, {&meta.Recommends, r.Recommends}} {
 		for _, text := range s.from {
 			if err := s.to.Set(text); err != nil {
-				return fmt.Errorf("%s: %w", r.Name, err)
+				return nil, err
 			}
 		}
 	}
@@ -130,7 +150,7 @@ func (r RPM) WriteFile(path string) error {
 	}
 	p, err := rpmpack.NewRPM(meta)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.Name, err)
+		return nil, err
 	}
 	for name, body := range r.Files {
 		p.AddFile(rpmpack.RPMFile{Name: name, Body: []byte(body), Mode: 0o644, Owner: "root", Group: "root", MTime: 1700000000})
@@ -148,15 +168,9 @@ func (r RPM) WriteFile(path string) error {
 			p.AddCustomTag(s.program, rpmpack.EntryString("<lua>"))
 		}
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := p.Write(f); err != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", r.Name, err)
-	}
-	return f.Close()
+	var b bytes.Buffer
+	err = p.Write(&b)
+	return b.Bytes(), err
 }
 
 // Repository makes a repository of RPMs in a new folder.
