@@ -26,7 +26,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -159,10 +158,8 @@ type copying struct {
 	to     *publish.Copy
 	p      *tree.Platform
 	origin tree.Copies // what the origin says of itself
-	// signed are the files that prove who signed, by their names.
-	mu     sync.Mutex
-	signed map[string][]byte
-	chosen bool // not all trees are here
+	signed trust.Kept  // the files that prove who signed
+	chosen bool        // not all trees are here
 	did    Copied
 	meter  meter
 }
@@ -177,7 +174,7 @@ func (o *Options) platform(ctx context.Context, name string) (*Copied, error) {
 	}
 	defer to.Close()
 	for again := false; ; again = true {
-		c := &copying{Options: o, name: name, to: to, signed: make(map[string][]byte)}
+		c := &copying{Options: o, name: name, to: to}
 		c.meter = meter{tell: o.Progress, at: Progress{Platform: name}}
 		err := c.copy(ctx)
 		if err == nil {
@@ -254,7 +251,7 @@ func (c *copying) copy(ctx context.Context) error {
 
 // check has package trust look at what the origin says, and keeps all that laptops need to do the same.
 func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, store *trust.Store, err error) {
-	claim := trust.Claim{Platform: c.name, Anchors: c.Anchors, Head: head, Get: c.keep}
+	claim := trust.Claim{Platform: c.name, Anchors: c.Anchors, Head: head, Get: c.signed.Get(c.proof)}
 	if len(c.Anchors) == 0 {
 		if !c.Unsigned {
 			return nil, nil, errors.New("nobody was named who has to have signed it: name the fingerprint of the publisher's key")
@@ -282,22 +279,11 @@ func (c *copying) check(ctx context.Context, head []byte) (a *trust.Accepted, st
 	return a, store, signing.CheckKeys(keys, c.Now)
 }
 
-// keep brings a small file that changes in place, which the copy has from now on.
-func (c *copying) keep(ctx context.Context, name string, most int64) ([]byte, error) {
-	c.mu.Lock()
-	data := c.signed[name]
-	c.mu.Unlock()
-	if data != nil {
-		return data, nil
-	}
+// proof brings a small file that proves who signed.
+func (c *copying) proof(ctx context.Context, name string, most int64) ([]byte, error) {
 	answer, err := c.Net.Revalidate(ctx, c.url(name), "", most)
 	if notThere(err) {
 		return nil, fs.ErrNotExist
-	}
-	if err == nil {
-		c.mu.Lock()
-		c.signed[name] = answer.Body
-		c.mu.Unlock()
 	}
 	return answer.Body, err
 }
@@ -333,8 +319,9 @@ func (c *copying) others(ctx context.Context, rpms []*rpm) (all []publish.File, 
 	} else if ctx.Err() != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.signed)) {
-		all = append(all, publish.File{Name: name, Content: c.signed[name]})
+	signed := c.signed.Files()
+	for _, name := range slices.Sorted(maps.Keys(signed)) {
+		all = append(all, publish.File{Name: name, Content: signed[name]})
 	}
 	return all, nil
 }

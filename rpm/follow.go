@@ -114,11 +114,13 @@ const (
 func (o *output) Read(b []byte) (int, error) {
 	for {
 		deadline := time.Now().Add(glance)
-		if isClosed(o.ended) {
+		select {
+		case <-o.ended:
 			if o.until.IsZero() {
 				o.until = time.Now().Add(lingering)
 			}
 			deadline = o.until
+		default:
 		}
 		o.SetReadDeadline(deadline)
 		n, err := o.File.Read(b)
@@ -135,14 +137,5 @@ func (o *output) Read(b []byte) (int, error) {
 			}
 		}
 		return n, err
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }

@@ -692,27 +692,17 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 	if _, err := tree.ParsePlatform(head, platform); err != nil {
 		return err
 	}
-	got := make(map[string][]byte)
-	var mu sync.Mutex // of got
-	get := func(ctx context.Context, name string, most int64) ([]byte, error) {
-		mu.Lock()
-		data, ok := got[name]
-		mu.Unlock()
-		if ok {
-			return data, nil
-		}
+	var got trust.Kept
+	get := got.Get(func(ctx context.Context, name string, most int64) ([]byte, error) {
 		answer, err := u.Net.Revalidate(ctx, u.from(platform+"/"+name), "", most)
 		if notThere(err) {
 			return nil, fs.ErrNotExist
 		}
 		if err == nil {
-			mu.Lock()
-			got[name] = answer.Body
-			mu.Unlock()
 			u.came.Add(int64(len(answer.Body)))
 		}
 		return answer.Body, err
-	}
+	})
 	claim := trust.Claim{Platform: platform, Anchors: u.Anchors, Head: head, Get: get}
 	if len(u.Anchors) > 0 {
 		state := filepath.Join(u.Dir, ".trust")
@@ -731,7 +721,7 @@ func (u *Upstream) accept(ctx context.Context, platform string, head []byte) err
 	if _, err := claim.Carry(ctx); err != nil {
 		return err
 	}
-	for name, data := range got {
+	for name, data := range got.Files() {
 		if err := u.keep(platform+"/"+name, data); err != nil {
 			return err
 		}

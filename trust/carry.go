@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/sugarlabs/packagekit-backend-presolve/pgp"
 	"github.com/sugarlabs/packagekit-backend-presolve/tree"
@@ -63,6 +64,38 @@ func (c Claim) Carry(ctx context.Context) ([]*Keys, error) {
 	}
 	return all, nil
 }
+
+// A Kept is what came from a source, by the names of its files: who makes a copy keeps what Check and Carry
+// have asked for, each file asked for once. The zero value has nothing.
+type Kept struct {
+	mu    sync.Mutex
+	files map[string][]byte
+}
+
+// Get is a claim's Get that keeps what get brings.
+func (k *Kept) Get(get func(ctx context.Context, name string, most int64) ([]byte, error)) func(context.Context, string, int64) ([]byte, error) {
+	return func(ctx context.Context, name string, most int64) ([]byte, error) {
+		k.mu.Lock()
+		data, ok := k.files[name]
+		k.mu.Unlock()
+		if ok {
+			return data, nil
+		}
+		data, err := get(ctx, name, most)
+		if err == nil {
+			k.mu.Lock()
+			if k.files == nil {
+				k.files = make(map[string][]byte)
+			}
+			k.files[name] = data
+			k.mu.Unlock()
+		}
+		return data, err
+	}
+}
+
+// Files are the files that came. Nothing may be asked any more.
+func (k *Kept) Files() map[string][]byte { return k.files }
 
 // may brings a file that the source need not have.
 func (c Claim) may(ctx context.Context, name string, most int64) ([]byte, error) {
